@@ -1,0 +1,15 @@
+/* clock.h - the only place that asks the kernel for the time */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_BASE_CLOCK_H
+#define GATEWAY_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Monotonic time in nanoseconds, for deadlines and durations. Any thread. */
+int64_t clock_mono_ns(void);
+/* The same, a few ms coarse and several times cheaper (CLOCK_MONOTONIC_COARSE). */
+int64_t clock_mono_coarse_ns(void);
+/* Wall-clock Unix time in nanoseconds, for what leaves the process. Any thread. */
+int64_t clock_wall_ns(void);
+
+#endif

@@ -1,0 +1,37 @@
+/* ip.h - addresses of clients, one form for IPv4 and IPv6 */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_BASE_IP_H
+#define GATEWAY_BASE_IP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_network;
+struct sockaddr;
+
+/* An IPv6 address; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2). */
+struct ip {
+    uint8_t bytes[16];
+};
+
+/* False: of another family; *ip is :: then. */
+bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip);
+
+/*
+ * What proxies write into x-forwarded-for: an address, perhaps in brackets,
+ * perhaps with a port (which is only skipped). False: it is no such thing.
+ */
+bool ip_parse(const char *s, size_t len, struct ip *ip);
+
+bool ip_is_v4(const struct ip *ip);
+bool ip_in_networks(const struct ip *ip, const struct config_network *networks, unsigned count);
+
+/* Who counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole. */
+struct ip ip_of_client(const struct ip *ip);
+
+/* "192.0.2.1", "2001:db8::1". Returns dst. */
+#define IP_TEXT_MAX 46
+const char *ip_write(const struct ip *ip, char dst[static IP_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,99 @@
+/* metrics.c - per-thread counters, summed when somebody looks */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/base/metrics.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "gateway/base/check.h"
+
+/* Guards the list and the remainder; never taken on the hot path. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct metrics *blocks;
+static uint64_t remainder_of[METRIC_COUNT]; /* what blocks that are gone have counted */
+static struct metrics shared;
+
+void metrics_register(struct metrics *block)
+{
+    CHECK(pthread_mutex_lock(&lock) == 0);
+    block->next = blocks;
+    blocks = block;
+    CHECK(pthread_mutex_unlock(&lock) == 0);
+}
+
+void metrics_unregister(struct metrics *block)
+{
+    struct metrics **link;
+
+    CHECK(pthread_mutex_lock(&lock) == 0);
+    for (link = &blocks; *link != NULL && *link != block; link = &(*link)->next)
+        ;
+    CHECK(*link == block);
+    *link = block->next;
+    for (size_t i = 0; i != METRIC_COUNT; ++i)
+        remainder_of[i] += atomic_load_explicit(&block->values[i], memory_order_relaxed);
+    CHECK(pthread_mutex_unlock(&lock) == 0);
+    block->next = NULL;
+}
+
+uint64_t metrics_sum(enum metric metric)
+{
+    uint64_t sum;
+
+    CHECK((unsigned)metric < METRIC_COUNT);
+    CHECK(pthread_mutex_lock(&lock) == 0);
+    sum = remainder_of[metric] + atomic_load_explicit(&shared.values[metric], memory_order_relaxed);
+    for (const struct metrics *block = blocks; block != NULL; block = block->next)
+        sum += atomic_load_explicit(&block->values[metric], memory_order_relaxed);
+    CHECK(pthread_mutex_unlock(&lock) == 0);
+    return sum;
+}
+
+void metrics_add_shared(enum metric metric, int64_t n)
+{
+    CHECK((unsigned)metric < METRIC_COUNT);
+    atomic_fetch_add_explicit(&shared.values[metric], (uint64_t)n, memory_order_relaxed);
+}
+
+enum metric metrics_closed(enum close_reason reason)
+{
+    /* A close reason without a row in metrics.def does not compile. */
+    static const enum metric rows[] = {
+#define X(symbol, label, help) [CLOSE_##symbol] = METRIC_CLOSED_##symbol,
+#include "gateway/base/close_reason.def"
+#undef X
+    };
+
+    CHECK((unsigned)reason < CLOSE_REASON_COUNT);
+    return rows[reason];
+}
+
+static int row_status(enum metric row)
+{
+    static const char *const values[METRIC_COUNT] = {
+#define COUNTER(symbol, name, help)
+#define GAUGE(symbol, name, help)
+#define LABELLED(symbol, name, label, value, help) [METRIC_##symbol] = value,
+#include "gateway/base/metrics.def"
+#undef COUNTER
+#undef GAUGE
+#undef LABELLED
+    };
+    const char *digits = values[row];
+
+    return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
+}
+
+enum metric metrics_status(int status)
+{
+    enum metric nearest = METRIC_REQUESTS_200;
+
+    /* Rows of one name stand together in metrics.def, so the statuses are one range. */
+    for (enum metric row = METRIC_REQUESTS_200; row <= METRIC_REQUESTS_503; ++row) {
+        if (row_status(row) == status)
+            return row;
+        if (abs(row_status(row) / 100 - status / 100) < abs(row_status(nearest) / 100 - status / 100))
+            nearest = row;
+    }
+    return nearest;
+}

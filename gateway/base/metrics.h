@@ -1,0 +1,57 @@
+/* metrics.h - per-thread counters, summed when somebody looks */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_BASE_METRICS_H
+#define GATEWAY_BASE_METRICS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "gateway/base/close_reason.h"
+
+enum metric {
+#define COUNTER(symbol, name, help) METRIC_##symbol,
+#define GAUGE(symbol, name, help) METRIC_##symbol,
+#define LABELLED(symbol, name, label, value, help) METRIC_##symbol,
+#include "gateway/base/metrics.def"
+#undef COUNTER
+#undef GAUGE
+#undef LABELLED
+    METRIC_COUNT
+};
+
+/*
+ * One block per thread that counts; only that thread writes it, with relaxed
+ * stores and no locked instruction, so counting is free on the hot path. Any
+ * thread may read. A gauge that goes up on one thread and down on another is
+ * right in the sum (the values wrap).
+ */
+struct metrics {
+    _Alignas(64) _Atomic uint64_t values[METRIC_COUNT];
+    struct metrics *next;
+};
+
+/* Makes a zeroed block known to metrics_sum. It must live until the process ends or metrics_unregister. Any thread. */
+void metrics_register(struct metrics *block);
+/* Folds the block's values into a common remainder, so sums never go backwards. Any thread. */
+void metrics_unregister(struct metrics *block);
+uint64_t metrics_sum(enum metric metric);
+
+/* Owner thread only. */
+static inline void metrics_add(struct metrics *block, enum metric metric, uint64_t n)
+{
+    uint64_t v = atomic_load_explicit(&block->values[metric], memory_order_relaxed);
+    atomic_store_explicit(&block->values[metric], v + n, memory_order_relaxed);
+}
+static inline void metrics_sub(struct metrics *block, enum metric metric, uint64_t n)
+{
+    metrics_add(block, metric, (uint64_t)0 - n);
+}
+
+/* For threads without a block of their own (nats.c callbacks): a shared block with atomic adds. */
+void metrics_add_shared(enum metric metric, int64_t n);
+
+/* Rows for close reasons and HTTP statuses. An unlisted status counts as the nearest class's first row. */
+enum metric metrics_closed(enum close_reason reason);
+enum metric metrics_status(int status);
+
+#endif

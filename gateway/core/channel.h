@@ -1,0 +1,101 @@
+/* channel.h - one NATS filter: a bounded log of encoded events, and who follows it */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_CHANNEL_H
+#define GATEWAY_CORE_CHANNEL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "gateway/base/config.h"
+#include "gateway/core/ring.h"
+#include "gateway/core/source.h"
+
+struct hub;
+struct view;
+
+/*
+ * A channel is shared by all threads: a source appends to it, each hub with
+ * readers on it keeps a view of its ring. Routes that ask for the same pattern,
+ * history and form share it. Positions count a channel's entries from 0 and
+ * are the same in the channel and all of its views; sequences are the
+ * source's.
+ *
+ * Lock order: registry, source, channel, hub (its list of dirty views).
+ */
+struct channel_profile {
+    struct source *source;
+    enum config_store store;
+    enum config_event event;
+    enum config_format format;
+    uint32_t events;   /* the ring holds at most so many entries … */
+    uint64_t bytes;    /* … and so many bytes, but always the newest entry */
+    int64_t linger_ns; /* kept so long after the last view left */
+};
+
+enum channel_state {
+    CHANNEL_PENDING = 0, /* the source has not said yet that messages flow */
+    CHANNEL_OPEN,
+    CHANNEL_DENIED,
+};
+
+struct channel {
+    struct registry *registry;
+    struct channel_profile profile;
+    char *key; /* of the registry's table: profile and pattern */
+    size_t key_len;
+    char *pattern;
+    size_t pattern_len;
+    bool literal;
+
+    /* under the registry's lock */
+    UT_hash_handle hh;
+    uint32_t users; /* views, and joins on their way */
+    int64_t idle_since_ns;
+    struct channel *next_closing;
+
+    void *source_data; /* the source's own */
+
+    pthread_mutex_t lock;
+    enum channel_state state;
+    int64_t denied_ns; /* since when, if it is */
+    struct ring ring;
+    uint64_t floor;  /* everything with a greater sequence that the pattern matched is in the ring */
+    uint64_t bottom; /* … and what is not above this one will not be: the ring is full, or older events can't be had */
+    uint64_t hole;   /* up to here the store had let go of events before they were got for a fill */
+    bool filling;    /* the source gets older events, from fill_after on */
+    uint64_t fill_after;
+    uint64_t fill_want;  /* the lowest that was asked for meanwhile */
+    uint32_t fills;      /* finished */
+    struct view **views; /* one slot per hub; NULL where the hub has no reader here */
+};
+
+/* Made by the registry. The views' array has one slot for each of its hubs. */
+struct channel *channel_create(struct registry *registry, const struct channel_profile *profile, const char *pattern,
+                               size_t pattern_len);
+/* No view, no source refers to it any more. */
+void channel_destroy(struct channel *channel);
+
+/* Does the ring reach back so far that a reader which has all up to `after` can follow it? */
+enum channel_reach {
+    CHANNEL_REACHES = 0,
+    CHANNEL_FILLS, /* not yet: the source was asked for it, the views will be told */
+    CHANNEL_TOO_SHORT,
+};
+enum channel_reach channel_reach(struct channel *channel, uint64_t after);
+
+/* ---- of core ---- */
+
+/* A ring of the channel's form and size. */
+void channel_ring_init(const struct channel *channel, struct ring *ring);
+
+/* The lock is held: its views have something new. The hubs' bits are set in *wake, for registry_wake once the horizon has moved. */
+void channel_mark_views(struct channel *channel, uint64_t *wake);
+
+static inline const struct entry *channel_entry(const struct channel *channel, uint64_t position)
+{
+    return ring_entry(&channel->ring, position);
+}
+
+#endif

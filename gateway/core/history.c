@@ -1,0 +1,388 @@
+/* history.c - a reader's way from older events to those in the rings */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/history.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/check.h"
+#include "gateway/core/batch.h"
+#include "gateway/core/fetch.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/reader.h"
+#include "gateway/core/replay.h"
+#include "gateway/core/segment.h"
+
+enum step { STEP_LOOK = 0, STEP_RINGS, STEP_FETCH };
+
+struct history {
+    struct reader *reader; /* NULL: gone, what is still under way comes to nothing */
+    struct hub *hub;
+    enum step step;
+    uint64_t after;     /* the reader has all up to here */
+    uint64_t end;       /* follow=false: where it stops */
+    bool is_continuous; /* what is gone from the store after `after` is missing, rather than not wanted */
+    const struct source_epoch *epoch;
+
+    struct look look;
+    struct hub_task look_task;
+    bool has_looked, looking;
+
+    struct fetch fetch;
+    struct hub_task fetched_task, closed_task;
+    bool fetch_open, fetching, has_piece;
+};
+
+static struct history *of_task(struct hub_task *task, size_t offset)
+{
+    return (struct history *)((char *)task - offset);
+}
+
+/* ---- from the source's threads to the hub's ---- */
+
+static void free_if_idle(struct history *history)
+{
+    if (history->reader != NULL || history->looking || history->fetch_open)
+        return;
+    if (history->fetch.segment != NULL)
+        segment_release(history->fetch.segment);
+    free(history->fetch.patterns);
+    free(history);
+}
+
+static void resume(struct history *history)
+{
+    if (history->reader != NULL)
+        reader_resume(history->reader);
+    else
+        free_if_idle(history);
+}
+
+static void on_looked(struct hub_task *task)
+{
+    struct history *history = of_task(task, offsetof(struct history, look_task));
+    history->looking = false;
+    resume(history);
+}
+
+static void post_looked(struct look *look)
+{
+    struct history *history = (struct history *)((char *)look - offsetof(struct history, look));
+    hub_post(history->hub, &history->look_task);
+}
+
+static void on_fetched(struct hub_task *task)
+{
+    struct history *history = of_task(task, offsetof(struct history, fetched_task));
+    history->fetching = false;
+    history->has_piece = true;
+    if (history->reader != NULL)
+        reader_resume(history->reader);
+}
+
+static void post_fetched(struct fetch *fetch)
+{
+    struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
+    hub_post(history->hub, &history->fetched_task);
+}
+
+static void on_closed(struct hub_task *task)
+{
+    struct history *history = of_task(task, offsetof(struct history, closed_task));
+    history->fetch_open = false;
+    free_if_idle(history);
+}
+
+static void post_closed(struct fetch *fetch)
+{
+    struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
+    hub_post(history->hub, &history->closed_task);
+}
+
+/* ---- the reader's side ---- */
+
+/* What the rings can't have because the store had let go of it ends here. */
+static uint64_t hole_of(const struct reader *reader)
+{
+    uint64_t hole = 0;
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        if (hole < reader->cursors[i].view->hole)
+            hole = reader->cursors[i].view->hole;
+    }
+    return hole;
+}
+
+static bool rings_reach(const struct reader *reader, uint64_t after)
+{
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        if (reader->cursors[i].view->floor > after)
+            return false;
+    }
+    return true;
+}
+
+/* Own copies: channels may be gone before the source has let go of the fetch. */
+static void copy_patterns(struct history *history)
+{
+    const struct reader *reader = history->reader;
+    size_t size = 0;
+    for (unsigned i = 0; i != reader->cursor_count; ++i)
+        size += sizeof(char *) + reader->cursors[i].view->channel->pattern_len + 1;
+    char **patterns = check_malloc(size), *text = (char *)(patterns + reader->cursor_count);
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        const struct channel *channel = reader->cursors[i].view->channel;
+        patterns[i] = text;
+        for (size_t j = 0; j <= channel->pattern_len; ++j)
+            *text++ = channel->pattern[j];
+    }
+    history->fetch.patterns = patterns;
+    history->fetch.pattern_count = reader->cursor_count;
+}
+
+static struct history *create(struct reader *reader, uint64_t after)
+{
+    struct history *history = check_calloc(1, sizeof(*history));
+    history->reader = reader;
+    history->hub = reader->hub;
+    history->after = after;
+    history->epoch = atomic_load(&reader->source->epoch);
+    history->look.looked = post_looked;
+    history->look_task.run = on_looked;
+    history->fetch = (struct fetch){
+        .source = reader->source,
+        .event = reader->route->event,
+        .format = reader->route->format,
+        .fetched = post_fetched,
+        .closed = post_closed,
+    };
+    history->fetched_task.run = on_fetched;
+    history->closed_task.run = on_closed;
+    copy_patterns(history);
+    reader->history = history;
+    return history;
+}
+
+bool history_begin(struct reader *reader, uint64_t after)
+{
+    struct source *source = reader->source;
+    if (source->ops->look == NULL)
+        return false;
+    bool is_cursor = reader->start == READER_FROM_CURSOR, is_ahead = after > reader->replay_end;
+    if (!is_cursor)
+        after = atomic_load(&source->epoch)->base;
+    if (is_cursor && reader->follow && !is_ahead && rings_reach(reader, after) && hole_of(reader) <= after)
+        return false;
+    struct history *history = create(reader, after);
+    history->is_continuous = is_cursor;
+    history->step = is_ahead || !reader->follow ? STEP_LOOK : STEP_RINGS;
+    history->fetch.start_ns = reader->start_ns;
+    if (reader->start == READER_FROM_LAST)
+        history->fetch.from = FETCH_LAST;
+    else if (reader->start == READER_FROM_TIME)
+        history->fetch.from = FETCH_TIME;
+    return true;
+}
+
+bool history_rejoin(struct reader *reader)
+{
+    if (reader->source->ops->look == NULL)
+        return false;
+    struct history *history = create(reader, reader->last_sequence);
+    history->is_continuous = true;
+    history->end = reader->replay_end;
+    history->step = STEP_FETCH;
+    return true;
+}
+
+void history_end(struct reader *reader)
+{
+    struct history *history = reader->history;
+    if (history == NULL)
+        return;
+    reader->history = NULL;
+    history->reader = NULL;
+    if (history->fetch_open)
+        reader->source->ops->fetch_close(reader->source, &history->fetch);
+    free_if_idle(history);
+}
+
+static void add_gap(struct reader *reader, enum gap_reason reason, uint64_t next)
+{
+    char last[EVENT_ID_MAX];
+    size_t len = event_id_write(last, source_id(reader->source, reader->history->after));
+    batch_add_gap(reader, reason, last, len, next);
+}
+
+/*
+ * The reader goes on with the event `next`, or (0) after `upto`. Is anything
+ * missing before it: because the store was made anew, or has let go of what
+ * the reader had not got yet?
+ */
+static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
+{
+    struct history *history = reader->history;
+    const struct source_epoch *epoch = atomic_load(&reader->source->epoch);
+    uint64_t first = history->fetch.first;
+    uint64_t from = next != 0 ? next : upto + 1;
+    if (epoch != history->epoch && upto >= epoch->base) {
+        history->epoch = epoch;
+        reader->last_sequence = upto;
+        add_gap(reader, GAP_BROKER_LOST, next);
+    } else if (history->is_continuous && history->after + 1 < first && from >= first) {
+        reader->last_sequence = upto;
+        add_gap(reader, GAP_EVICTED, next);
+    }
+}
+
+/* The rings take over. */
+static void finish(struct reader *reader)
+{
+    struct history *history = reader->history;
+    uint64_t hole = hole_of(reader);
+    replay_place_after(reader, history->after);
+    if (history->is_continuous && history->after < hole) {
+        reader->last_sequence = hole;
+        add_gap(reader, GAP_EVICTED, replay_next_sequence(reader));
+    }
+    for (unsigned i = 0; !reader->follow && i != reader->cursor_count; ++i) {
+        struct cursor *cursor = &reader->cursors[i];
+        cursor->end = view_after(cursor->view, history->end);
+        if (cursor->end < cursor->position)
+            cursor->end = cursor->position;
+    }
+    if (!reader->follow)
+        reader->replay_end = history->end;
+    history_end(reader);
+}
+
+/* The steps: true when done; false: it will be resumed, or it is over (reader->history is NULL). */
+static bool look(struct reader *reader)
+{
+    struct history *history = reader->history;
+    if (!history->has_looked) {
+        history->has_looked = history->looking = true;
+        reader->source->ops->look(reader->source, &history->look);
+    }
+    if (history->looking)
+        return false;
+    history->end = history->look.last;
+    if (history->is_continuous && history->after > history->look.last) {
+        replay_unknown_cursor(reader);
+        history->after = reader->last_sequence;
+        finish(reader);
+        return false;
+    }
+    return true;
+}
+
+/* All that a reader with follow=false is to get. */
+static bool has_come_in(const struct reader *reader)
+{
+    return reader->follow || reader->hub->horizon[reader->source->index] >= reader->history->end;
+}
+
+/* True: the rings don't reach back so far, the store has to. */
+static bool try_rings(struct reader *reader)
+{
+    struct history *history = reader->history;
+    bool fills = false;
+    if (reader->start == READER_FROM_LAST || !has_come_in(reader))
+        return true;
+    if (reader->start == READER_FROM_TIME) {
+        if (!replay_reaches_time(reader, reader->start_ns))
+            return true;
+        history->after = replay_before_time(reader, reader->start_ns);
+        finish(reader);
+        return false;
+    }
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        enum channel_reach reach = channel_reach(reader->cursors[i].view->channel, history->after);
+        if (reach == CHANNEL_TOO_SHORT)
+            return true;
+        fills |= reach == CHANNEL_FILLS;
+    }
+    if (fills)
+        return false;
+    hub_refresh(reader->hub);
+    if (!rings_reach(reader, history->after)) /* evicted between the two */
+        return true;
+    finish(reader);
+    return false;
+}
+
+static void request(struct reader *reader)
+{
+    struct history *history = reader->history;
+    history->fetch.after = history->after;
+    history->fetch.target = history->end;
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        uint64_t floor = reader->cursors[i].view->floor;
+        if (history->fetch.target < floor)
+            history->fetch.target = floor;
+    }
+    history->fetch_open = history->fetching = true;
+    reader->source->ops->fetch(reader->source, &history->fetch);
+}
+
+static void take_piece(struct reader *reader)
+{
+    struct history *history = reader->history;
+    struct fetch *fetch = &history->fetch;
+    history->has_piece = false;
+    check_gap(reader, fetch->segment != NULL ? fetch->first_sequence : 0, fetch->after);
+    if (fetch->segment != NULL) {
+        struct run *run = run_create(reader->hub, fetch->segment);
+        batch_add_run(reader, run, 0, fetch->size, fetch->events);
+        run_release(reader->hub, run);
+        segment_release(fetch->segment);
+        fetch->segment = NULL;
+        reader->replaying = true;
+    }
+    history->after = reader->last_sequence = fetch->after;
+    history->is_continuous |= fetch->from == FETCH_AFTER;
+}
+
+static void fetch_next(struct reader *reader)
+{
+    struct history *history = reader->history;
+    struct fetch *fetch = &history->fetch;
+    if (history->fetching)
+        return;
+    if (history->has_piece) {
+        if (!batch_has_room(reader->batch))
+            return;
+        take_piece(reader);
+    }
+    if (!batch_has_room(reader->batch))
+        return;
+    bool is_even = fetch->from == FETCH_AFTER || fetch->complete; /* all up to `after` has been sent */
+    if (is_even && !reader->follow && history->after >= history->end) {
+        finish(reader);
+        return;
+    }
+    if (is_even && rings_reach(reader, history->after) && has_come_in(reader)) {
+        finish(reader);
+        return;
+    }
+    request(reader);
+}
+
+void history_fill(struct reader *reader)
+{
+    struct history *history = reader->history;
+    if (history->step == STEP_LOOK) {
+        if (!look(reader))
+            return;
+        history->step = STEP_RINGS;
+    }
+    if (history->step == STEP_RINGS) {
+        if (!try_rings(reader))
+            return;
+        history->step = STEP_FETCH;
+    }
+    fetch_next(reader);
+}
+
+bool history_waits_for_rings(const struct reader *reader)
+{
+    return reader->history->step == STEP_RINGS;
+}

@@ -1,0 +1,148 @@
+/* hub.h - the part of a worker that knows channels and readers */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_HUB_H
+#define GATEWAY_CORE_HUB_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/base/list.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/source.h"
+#include "gateway/core/wheel.h"
+
+struct channel_profile;
+struct eviction_walk;
+struct registry;
+struct run;
+struct view;
+
+/* Bytes a reader takes in one send: a few stretches of memory, and room for what is its own. */
+#define BATCH_PIECES 16
+#define BATCH_BYTES 65536u
+#define BATCH_SCRATCH 1024
+
+struct piece {
+    const char *base;
+    size_t len;
+    struct run *run; /* one reference of the batch's, or NULL: the bytes are its own */
+};
+
+/*
+ * What one send of a reader refers to, until it has been sent. Kept in a free
+ * list: sending allocates nothing. A send of one piece, the common case,
+ * touches one cache line of it.
+ */
+struct batch {
+    _Alignas(64) struct batch *next_free;
+    uint32_t count; /* pieces */
+    uint32_t scratch_used;
+    uint64_t bytes;
+    uint64_t events;
+    struct piece pieces[BATCH_PIECES];
+    char scratch[BATCH_SCRATCH];
+};
+
+/* A message to a hub's thread. */
+struct hub_task {
+    void (*run)(struct hub_task *task);
+    struct hub_task *next;
+};
+
+/* Something for a later turn, in the object that it is about; list_remove(&link) takes it back. */
+struct hub_later {
+    struct list link;
+    void (*run)(struct hub_later *later);
+};
+
+/*
+ * One per worker. Everything is of its worker's thread, except what says "any
+ * thread". The worker calls hub_turn once per turn of its event loop.
+ */
+struct hub {
+    struct registry *registry;
+    struct metrics *metrics;
+    unsigned index;          /* in the registry */
+    void (*wake)(void *arg); /* any thread: makes the loop turn soon */
+    void *wake_arg;
+    pthread_t thread;
+    int64_t now_ns;           /* of this turn, monotonic */
+    int64_t write_timeout_ns; /* 0: none */
+    uint64_t random;
+
+    struct view *views; /* uthash by channel key */
+    struct list turn_views;
+    struct list idle_views;
+    uint64_t horizon[SOURCES_MAX];
+    struct source *sources[SOURCES_MAX];
+
+    struct list readers;
+    struct list unlooked; /* those of them that the walks under way have still to look at */
+    size_t reader_count;
+    struct eviction_walk *walks, *walks_waiting, **walks_waiting_end;
+    struct wheel wheel;
+    struct list later, later_due;
+    struct batch *free_batches;
+    struct run *free_runs;
+    bool stopping;
+    bool is_behind; /* some views have entries beyond the horizon */
+
+    _Atomic bool woken;
+    pthread_mutex_t lock; /* of the next two */
+    struct view *dirty;
+    struct hub_task *tasks, **tasks_end;
+};
+
+void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *),
+              void *wake_arg);
+/* At the end, when no reader is left: gives all views back; then, when no source posts any more, frees the rest. */
+void hub_release_views(struct hub *hub);
+void hub_dispose(struct hub *hub);
+/* From the worker's thread, before anything else. */
+void hub_start(struct hub *hub, int64_t now_ns);
+
+/* Sources whose sequences readers of this hub follow; before the first reader. */
+void hub_add_source(struct hub *hub, struct source *source);
+
+/*
+ * One bounded piece of work: tasks, new events, due deadlines, a slice of the
+ * readers that have something to send. True: call again at once, there is
+ * more. Otherwise again after a wake, or at the latest after WHEEL_TICK_NS.
+ */
+bool hub_turn(struct hub *hub, int64_t now_ns);
+
+/*
+ * Runs it in the next turn but one, a bounded number each turn: by then the
+ * loop has read its sockets once more, and what a client asked for and took
+ * back at once costs nothing. A shutdown runs what is left, so that it is refused.
+ */
+void hub_defer(struct hub *hub, struct hub_later *later);
+
+/* Ends every reader with freshet.bye and refuses new ones. */
+void hub_shutdown(struct hub *hub);
+
+/* ---- any thread ---- */
+void hub_wake(struct hub *hub);
+void hub_post(struct hub *hub, struct hub_task *task);
+/* The channel's lock is held. */
+void hub_mark_dirty(struct hub *hub, struct view *view);
+
+/* ---- of core, hub thread ---- */
+void hub_unmark_dirty(struct hub *hub, struct view *view);
+/* Makes the view's waiting readers pending. */
+void hub_schedule(struct hub *hub, struct view *view);
+/* The view of a channel, found or made; a reader more. */
+struct view *hub_join(struct hub *hub, const struct channel_profile *profile, const char *pattern, size_t pattern_len);
+/* A reader less. */
+void hub_leave(struct hub *hub, struct view *view);
+/* Brings the horizon and all views up to date, so that a reader that starts now starts at one point of all channels. */
+void hub_refresh(struct hub *hub);
+struct batch *hub_batch_take(struct hub *hub);
+void hub_batch_give(struct hub *hub, struct batch *batch);
+/* value ± 25 %, evenly spread. */
+int64_t hub_spread(struct hub *hub, int64_t value);
+void hub_check_thread(const struct hub *hub);
+
+#endif

@@ -1,0 +1,14 @@
+/* identity.h - whose stream it is, and until when */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_IDENTITY_H
+#define GATEWAY_CORE_IDENTITY_H
+
+#include <stdint.h>
+
+/* What allowed a stream. Belongs to whoever opened the reader and outlives it; nobody is NULL. */
+struct identity {
+    const char *sub, *jti; /* of the token; NULL: none */
+    int64_t expires_s;     /* of the token, wall clock; 0: never */
+};
+
+#endif

@@ -1,0 +1,342 @@
+/* reader.c - one event stream as the core sees it: cursors into channels */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/core/batch.h"
+#include "gateway/core/history.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/replay.h"
+#include "proto/subject.h"
+
+/*
+ * A store may take long to be reached for the first time; a stream's head
+ * leaves after so long. Other sources say themselves when the wait is over.
+ */
+#define OPENING_NS 500000000LL
+
+static void unlink_cursors(struct reader *reader)
+{
+    for (unsigned i = 0; i != reader->cursor_count; ++i)
+        list_remove(&reader->cursors[i].link);
+}
+
+static void wait_for_more(struct reader *reader)
+{
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        struct cursor *cursor = &reader->cursors[i];
+        list_remove(&cursor->link);
+        list_append(&cursor->view->waiting, &cursor->link);
+    }
+}
+
+/* When it ends by itself, unless it is ending already. */
+static int64_t expires_ns(const struct reader *reader)
+{
+    return reader->expires_ns != 0 && reader->ending == 0 ? reader->expires_ns : INT64_MAX;
+}
+
+/*
+ * The next look at the reader: when its heartbeat is due if nothing is sent
+ * until then, when a write may have been stuck for too long, or when it expires.
+ */
+static void set_deadline(struct reader *reader)
+{
+    struct hub *hub = reader->hub;
+    int64_t heartbeat = reader->route->heartbeat_ms * 1000000, timeout = hub->write_timeout_ns;
+    bool idle = reader->state == READER_IDLE;
+    if (reader->state == READER_OPENING) {
+        wheel_add(&hub->wheel, &reader->deadline, hub->now_ns + OPENING_NS);
+        return;
+    }
+    int64_t next = INT64_MAX, overdue = (idle ? hub->now_ns : reader->last_sent_ns) + timeout;
+    if (heartbeat != 0)
+        next = (idle ? reader->last_sent_ns : hub->now_ns) + heartbeat;
+    if (timeout != 0 && overdue < next)
+        next = overdue;
+    if (next <= hub->now_ns) /* stuck for long on a connection that moves: look again soon */
+        next = hub->now_ns + 1000000000;
+    if (expires_ns(reader) < next)
+        next = expires_ns(reader);
+    list_remove(&reader->deadline);
+    if (next != INT64_MAX)
+        wheel_add(&hub->wheel, &reader->deadline, next);
+}
+
+static bool any_overlap(const struct reader_options *options)
+{
+    for (size_t i = 0; i != options->subject_count; ++i) {
+        for (size_t j = 0; j != i; ++j) {
+            if (subject_overlaps(options->subjects[i], strlen(options->subjects[i]), options->subjects[j],
+                                 strlen(options->subjects[j])))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void join_channels(struct reader *reader, const struct reader_options *options)
+{
+    const struct config_route *route = options->route;
+    const struct channel_profile profile = {
+        .source = options->source,
+        .store = route->history.store,
+        .event = route->event,
+        .format = route->format,
+        .events = route->history.events,
+        .bytes = route->history.bytes,
+        .linger_ns = route->history.linger_ms * 1000000,
+    };
+    reader->cursors = &reader->first;
+    if (options->subject_count > 1)
+        reader->cursors = check_calloc(options->subject_count, sizeof(struct cursor));
+    reader->cursor_count = (uint8_t)options->subject_count;
+    for (size_t i = 0; i != options->subject_count; ++i) {
+        struct cursor *cursor = &reader->cursors[i];
+        *cursor = (struct cursor){.reader = reader};
+        list_init(&cursor->link);
+        cursor->view = hub_join(reader->hub, &profile, options->subjects[i], strlen(options->subjects[i]));
+    }
+    reader->overlapping = any_overlap(options);
+}
+
+void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops *ops,
+                 const struct reader_options *options)
+{
+    hub_check_thread(hub);
+    CHECK(options->subject_count >= 1 && options->subject_count <= READER_SUBJECTS_MAX);
+    *reader = (struct reader){
+        .ops = ops,
+        .hub = hub,
+        .route = options->route,
+        .source = options->source,
+        .start = (uint8_t)options->start,
+        .start_ns = options->start_ns,
+        .cursor_text = options->cursor_text,
+        .cursor_len = options->cursor_len,
+        .follow = options->follow,
+        .expires_ns = options->expires_ns,
+        .identity = options->identity,
+        .last_sent_ns = hub->now_ns,
+        .reason = CLOSE_CLIENT,
+    };
+    list_init(&reader->deadline);
+    list_init(&reader->all);
+    list_append(&hub->readers, &reader->all);
+    ++hub->reader_count;
+    metrics_add(hub->metrics, METRIC_STREAMS, 1);
+    if (hub->stopping) {
+        reader->state = READER_ENDED;
+        reader->reason = CLOSE_SHUTDOWN;
+        ops->refuse(reader, READER_STOPPING);
+        return;
+    }
+    join_channels(reader, options);
+    reader_pump(reader);
+    if (reader->state == READER_OPENING && reader->source->ops->look != NULL)
+        set_deadline(reader);
+}
+
+static void send_batch(struct reader *reader, bool final)
+{
+    struct batch *batch = reader->batch;
+    struct metrics *metrics = reader->hub->metrics;
+    reader->state = final ? READER_ENDED : READER_FLYING;
+    reader->last_sent_ns = reader->hub->now_ns;
+    reader->events += batch->events;
+    reader->bytes += batch->bytes;
+    metrics_add(metrics, METRIC_EVENTS_SENT, batch->events);
+    metrics_add(metrics, METRIC_BYTES_SENT, batch->bytes);
+    if (reader->replaying)
+        metrics_add(metrics, METRIC_EVENTS_REPLAYED, batch->events);
+    unlink_cursors(reader);
+    reader->ops->send(reader, batch->pieces, batch->count, final);
+}
+
+/* Where it starts, once its channels flow. */
+static void place(struct reader *reader)
+{
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        if (reader->cursors[i].view->state == CHANNEL_PENDING)
+            return;
+    }
+    reader->placed = true;
+    replay_start(reader);
+}
+
+/* It follows the rings. */
+static bool is_live(const struct reader *reader)
+{
+    return reader->placed && reader->history == NULL;
+}
+
+/* Sends what there is, ends what is to end, or waits. The reader is not FLYING, its batch is its own. */
+static void advance(struct reader *reader)
+{
+    bool final = false;
+    if (reader->batch == NULL)
+        reader->batch = hub_batch_take(reader->hub);
+    if (reader->ending == 0 && !reader->placed)
+        place(reader);
+    if (reader->ending == 0 && reader->history != NULL)
+        history_fill(reader);
+    if (reader->ending == 0 && is_live(reader)) {
+        replay_fill(reader);
+        if (reader->history != NULL)
+            history_fill(reader);
+    }
+    if (reader->ending == 0 && is_live(reader) && !reader->follow && replay_is_done(reader)) {
+        reader->reason = CLOSE_DONE;
+        final = true;
+    }
+    /* what fell behind or is told to go says goodbye after what is already on its way */
+    if (reader->ending != 0 && batch_has_room(reader->batch)) {
+        reader->reason = (enum close_reason)(reader->ending - 1);
+        batch_add_bye(reader, reader->reason);
+        final = true;
+    }
+    if (reader->batch->count != 0 || final) {
+        send_batch(reader, final);
+        return;
+    }
+    hub_batch_give(reader->hub, reader->batch);
+    reader->batch = NULL;
+    reader->state = READER_IDLE;
+    if (reader->history == NULL || history_waits_for_rings(reader))
+        wait_for_more(reader);
+    else
+        unlink_cursors(reader);
+}
+
+static void refuse(struct reader *reader)
+{
+    reader->state = READER_ENDED;
+    reader->reason = CLOSE_DENIED;
+    unlink_cursors(reader);
+    reader->ops->refuse(reader, READER_DENIED);
+}
+
+void reader_prefetch(const struct cursor *cursor)
+{
+    /* right for a reader of one channel, whose cursor is `first`; for others it is only wasted */
+    const char *reader = (const char *)cursor - offsetof(struct reader, first);
+    __builtin_prefetch(reader, 1);
+    __builtin_prefetch(reader + 64, 1);
+    __builtin_prefetch(reader + 128, 1);
+}
+
+void reader_pump(struct reader *reader)
+{
+    bool pending = false, denied = false;
+    for (unsigned i = 0; i != reader->cursor_count; ++i) {
+        denied |= reader->cursors[i].view->state == CHANNEL_DENIED;
+        pending |= reader->cursors[i].view->state == CHANNEL_PENDING;
+    }
+    if (reader->state == READER_OPENING) {
+        if (denied) {
+            refuse(reader);
+            return;
+        }
+        if (pending) {
+            wait_for_more(reader);
+            return;
+        }
+        advance(reader);
+        set_deadline(reader);
+        return;
+    }
+    CHECK(reader->state == READER_IDLE);
+    if (denied)
+        reader->ending = CLOSE_DENIED + 1;
+    advance(reader);
+}
+
+void reader_resume(struct reader *reader)
+{
+    if (reader->state == READER_IDLE)
+        advance(reader);
+}
+
+void reader_sent(struct reader *reader)
+{
+    CHECK(reader->state == READER_FLYING);
+    hub_batch_give(reader->hub, reader->batch);
+    reader->batch = NULL;
+    reader->state = READER_IDLE;
+    for (unsigned i = 0; i != reader->cursor_count && reader->ending == 0; ++i) {
+        if (reader->cursors[i].view->state == CHANNEL_DENIED)
+            reader->ending = CLOSE_DENIED + 1;
+    }
+    advance(reader);
+}
+
+void reader_end(struct reader *reader, enum close_reason reason)
+{
+    if (reader->ending != 0 || reader->state == READER_ENDED)
+        return;
+    reader->ending = (uint8_t)(reason + 1);
+    if (reader->state == READER_OPENING) {
+        reader->state = READER_ENDED;
+        reader->reason = reason;
+        unlink_cursors(reader);
+        reader->ops->refuse(reader, reason == CLOSE_REVOKED ? READER_REVOKED : READER_STOPPING);
+    } else if (reader->state == READER_IDLE) {
+        advance(reader);
+    }
+}
+
+static void on_stuck(struct reader *reader)
+{
+    int64_t timeout = reader->hub->write_timeout_ns, now = reader->hub->now_ns;
+    if (timeout != 0 && now - reader->last_sent_ns >= timeout &&
+        now - reader->ops->last_progress_ns(reader) >= timeout) {
+        reader->reason = CLOSE_TIMEOUT;
+        reader->ops->kill(reader);
+    }
+}
+
+void reader_check(struct reader *reader)
+{
+    struct hub *hub = reader->hub;
+    int64_t heartbeat = reader->route->heartbeat_ms * 1000000;
+    /* one that is opening gets its head first: that says what to do about it, a refusal doesn't */
+    if (reader->state != READER_OPENING && hub->now_ns >= expires_ns(reader))
+        reader_end(reader, CLOSE_EXPIRED);
+    if (reader->state == READER_OPENING) {
+        unlink_cursors(reader);
+        reader->batch = hub_batch_take(hub);
+        batch_add_preamble(reader, false);
+        send_batch(reader, false);
+    } else if (reader->state == READER_FLYING || reader->state == READER_ENDED) {
+        on_stuck(reader);
+    } else if (reader->state == READER_IDLE && heartbeat != 0 && hub->now_ns - reader->last_sent_ns >= heartbeat) {
+        reader->batch = hub_batch_take(hub);
+        batch_add_heartbeat(reader);
+        send_batch(reader, false);
+    }
+    set_deadline(reader);
+}
+
+void reader_close(struct reader *reader)
+{
+    struct hub *hub = reader->hub;
+    if (hub == NULL)
+        return;
+    history_end(reader);
+    if (reader->batch != NULL)
+        hub_batch_give(hub, reader->batch);
+    unlink_cursors(reader);
+    for (unsigned i = 0; i != reader->cursor_count; ++i)
+        hub_leave(hub, reader->cursors[i].view);
+    if (reader->cursors != &reader->first)
+        free(reader->cursors);
+    list_remove(&reader->deadline);
+    list_remove(&reader->all);
+    --hub->reader_count;
+    metrics_sub(hub->metrics, METRIC_STREAMS, 1);
+    metrics_add(hub->metrics, metrics_closed(reader->reason), 1);
+    reader->hub = NULL;
+}

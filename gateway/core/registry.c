@@ -1,0 +1,157 @@
+/* registry.c - all channels of the process, by what they carry */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/registry.h"
+
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+
+/* Without history there is nothing to keep; but subscribing anew for each reload of a page would storm the broker. */
+#define LINGER_MIN_NS 1000000000LL
+
+void registry_init(struct registry *registry)
+{
+    *registry = (struct registry){.channels = NULL};
+    CHECK(pthread_mutex_init(&registry->lock, NULL) == 0);
+}
+
+void registry_dispose(struct registry *registry)
+{
+    CHECK(registry->channels == NULL && registry->closing_count == 0);
+    pthread_mutex_destroy(&registry->lock);
+}
+
+void registry_add_hub(struct registry *registry, struct hub *hub)
+{
+    CHECK(registry->hub_count < REGISTRY_HUBS_MAX && registry->channels == NULL);
+    hub->index = registry->hub_count;
+    registry->hubs[registry->hub_count++] = hub;
+}
+
+size_t registry_key_size(size_t pattern_len)
+{
+    return sizeof(struct channel_profile) + pattern_len;
+}
+
+void registry_key(char *key, const struct channel_profile *profile, const char *pattern, size_t pattern_len)
+{
+    /* field by field into zeroed memory: padding must not tell equal profiles apart */
+    struct channel_profile clean;
+    memset(&clean, 0, sizeof(clean));
+    clean.source = profile->source;
+    clean.store = profile->store;
+    clean.event = profile->event;
+    clean.format = profile->format;
+    clean.events = profile->events;
+    clean.bytes = profile->bytes;
+    clean.linger_ns = profile->linger_ns;
+    memcpy(key, &clean, sizeof(clean));
+    memcpy(key + sizeof(clean), pattern, pattern_len);
+}
+
+struct channel *registry_acquire(struct registry *registry, const struct channel_profile *profile, const char *pattern,
+                                 size_t pattern_len)
+{
+    char key[sizeof(struct channel_profile) + SUBJECT_MAX];
+    size_t key_len = registry_key_size(pattern_len);
+    CHECK(key_len <= sizeof(key));
+    registry_key(key, profile, pattern, pattern_len);
+
+    struct channel *channel;
+    pthread_mutex_lock(&registry->lock);
+    HASH_FIND(hh, registry->channels, key, key_len, channel);
+    bool is_new = channel == NULL;
+    if (is_new) {
+        channel = channel_create(registry, profile, pattern, pattern_len);
+        HASH_ADD_KEYPTR(hh, registry->channels, channel->key, channel->key_len, channel);
+        metrics_add_shared(METRIC_CHANNELS, 1);
+    }
+    ++channel->users;
+    pthread_mutex_unlock(&registry->lock);
+    if (is_new)
+        profile->source->ops->open(profile->source, channel);
+    return channel;
+}
+
+void registry_release(struct registry *registry, struct channel *channel, int64_t idle_since_ns)
+{
+    pthread_mutex_lock(&registry->lock);
+    CHECK(channel->users != 0);
+    if (--channel->users == 0)
+        channel->idle_since_ns = idle_since_ns;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+/* What the broker has refused is asked for anew by whoever comes next, but not more often than each second. */
+static bool is_over(struct channel *channel, int64_t now_ns)
+{
+    if (channel->users != 0)
+        return false;
+    int64_t linger_ns = channel->profile.store == CONFIG_STORE_NONE ? 0 : channel->profile.linger_ns;
+    if (linger_ns < LINGER_MIN_NS)
+        linger_ns = LINGER_MIN_NS;
+    pthread_mutex_lock(&channel->lock);
+    bool refused = channel->state == CHANNEL_DENIED && now_ns - channel->denied_ns >= LINGER_MIN_NS;
+    pthread_mutex_unlock(&channel->lock);
+    return refused || now_ns - channel->idle_since_ns >= linger_ns;
+}
+
+/* The source has the last word: channel_closed frees it. It is told outside the lock, so that it may say so at once. */
+static void close_channels(struct registry *registry, bool all, int64_t now_ns)
+{
+    struct channel *channel, *next, *closing = NULL;
+    pthread_mutex_lock(&registry->lock);
+    HASH_ITER (hh, registry->channels, channel, next) {
+        CHECK(!all || channel->users == 0);
+        if (!all && !is_over(channel, now_ns))
+            continue;
+        HASH_DEL(registry->channels, channel);
+        ++registry->closing_count;
+        metrics_add_shared(METRIC_CHANNELS, -1);
+        channel->next_closing = closing;
+        closing = channel;
+    }
+    pthread_mutex_unlock(&registry->lock);
+    while ((channel = closing) != NULL) {
+        closing = channel->next_closing;
+        channel->profile.source->ops->close(channel->profile.source, channel);
+    }
+}
+
+void registry_sweep(struct registry *registry, int64_t now_ns)
+{
+    close_channels(registry, false, now_ns);
+}
+
+void registry_close_all(struct registry *registry)
+{
+    close_channels(registry, true, 0);
+}
+
+void channel_closed(struct channel *channel)
+{
+    struct registry *registry = channel->registry;
+    pthread_mutex_lock(&registry->lock);
+    CHECK(registry->closing_count != 0);
+    --registry->closing_count;
+    pthread_mutex_unlock(&registry->lock);
+    channel_destroy(channel);
+}
+
+void registry_wake(struct registry *registry, uint64_t hubs)
+{
+    for (unsigned i = 0; hubs != 0; ++i, hubs >>= 1) {
+        if ((hubs & 1) != 0)
+            hub_wake(registry->hubs[i]);
+    }
+}
+
+size_t registry_channel_count(struct registry *registry)
+{
+    pthread_mutex_lock(&registry->lock);
+    size_t count = HASH_COUNT(registry->channels);
+    pthread_mutex_unlock(&registry->lock);
+    return count;
+}

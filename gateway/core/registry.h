@@ -1,0 +1,45 @@
+/* registry.h - all channels of the process, by what they carry */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_REGISTRY_H
+#define GATEWAY_CORE_REGISTRY_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/core/channel.h"
+
+#define REGISTRY_HUBS_MAX 64
+
+/* Any thread. Hubs are added before the first channel is made and stay until registry_dispose. */
+struct registry {
+    pthread_mutex_t lock;
+    struct channel *channels; /* uthash, by key */
+    size_t closing_count;     /* left the table, but the source still has them */
+    struct hub *hubs[REGISTRY_HUBS_MAX];
+    unsigned hub_count;
+};
+
+void registry_init(struct registry *registry);
+/* All channels have been closed (registry_close_all, and every source stopped). */
+void registry_dispose(struct registry *registry);
+void registry_add_hub(struct registry *registry, struct hub *hub); /* sets the hub's index */
+
+/* The key under which a channel is found, into key (of registry_key_size bytes). Same bytes, same channel. */
+size_t registry_key_size(size_t pattern_len);
+void registry_key(char *key, const struct channel_profile *profile, const char *pattern, size_t pattern_len);
+
+/* The channel for a profile and pattern, made and opened at its source when there is none. Adds a user. */
+struct channel *registry_acquire(struct registry *registry, const struct channel_profile *profile, const char *pattern,
+                                 size_t pattern_len);
+/* Takes the user back, who has had no reader since idle_since_ns. The channel stays for its linger from then on. */
+void registry_release(struct registry *registry, struct channel *channel, int64_t idle_since_ns);
+/* Closes channels without users whose linger is over. Called by one thread, about once a second. */
+void registry_sweep(struct registry *registry, int64_t now_ns);
+/* At the end: closes every channel; none may have users. */
+void registry_close_all(struct registry *registry);
+/* Wakes the hubs whose bits are set. */
+void registry_wake(struct registry *registry, uint64_t hubs);
+size_t registry_channel_count(struct registry *registry);
+
+#endif

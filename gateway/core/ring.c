@@ -1,0 +1,157 @@
+/* ring.c - a bounded log of encoded events */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/ring.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/core/encode.h"
+#include "gateway/core/message.h"
+#include "gateway/core/segment.h"
+
+#define CAPACITY_MIN 8u
+#define SEGMENT_BYTES_MIN 256u
+
+void ring_init(struct ring *ring)
+{
+    ring->capacity = CAPACITY_MIN;
+    ring->entries = check_calloc(ring->capacity, sizeof(*ring->entries));
+    ring->head = ring->tail = RING_ORIGIN;
+}
+
+/* The entry is not the ring's any more. */
+static void drop_entry(struct ring *ring, const struct entry *entry)
+{
+    if (ring->evicted < entry->sequence)
+        ring->evicted = entry->sequence;
+    if (entry->segment == NULL)
+        return;
+    ring->bytes -= entry->size + entry->subject_len;
+    if (--entry->segment->live == 0 && entry->segment != ring->open)
+        segment_release(entry->segment);
+}
+
+/* Nothing is added to the open segment any more. */
+static void close_segment(struct ring *ring)
+{
+    struct segment *open = ring->open;
+    ring->open = NULL;
+    if (open != NULL && open->live == 0)
+        segment_release(open);
+}
+
+void ring_dispose(struct ring *ring)
+{
+    while (ring->tail != ring->head)
+        drop_entry(ring, ring_entry(ring, ring->tail++));
+    close_segment(ring);
+    free(ring->entries);
+}
+
+static void grow(struct ring *ring)
+{
+    uint32_t capacity = ring->capacity * 2;
+    struct entry *entries = check_malloc(capacity * sizeof(*entries));
+    for (uint64_t p = ring->tail; p != ring->head; ++p)
+        entries[p & (capacity - 1)] = *ring_entry(ring, p);
+    free(ring->entries);
+    ring->entries = entries;
+    ring->capacity = capacity;
+}
+
+static bool has_room(const struct ring *ring, size_t bytes)
+{
+    return ring->head - ring->tail < ring->events_max && ring->bytes + bytes <= ring->bytes_max;
+}
+
+/* Room for one more entry of so many bytes, within the bounds. */
+static struct entry *push(struct ring *ring, size_t bytes)
+{
+    while (ring->head != ring->tail && !has_room(ring, bytes))
+        drop_entry(ring, ring_entry(ring, ring->tail++));
+    if (ring->head - ring->tail == ring->capacity)
+        grow(ring);
+    return ring_entry(ring, ring->head++);
+}
+
+/* Segments start small and double, so that a quiet channel costs little and a busy one has long stretches. */
+static struct segment *segment_for(struct ring *ring, size_t front, size_t back)
+{
+    struct segment *open = ring->open;
+    if (open != NULL && segment_has_room(open, front, back))
+        return open;
+    uint32_t capacity = open != NULL ? open->capacity * 2 : SEGMENT_BYTES_MIN;
+    if (capacity > SEGMENT_BYTES_MAX)
+        capacity = SEGMENT_BYTES_MAX;
+    CHECK(front + back <= UINT32_MAX);
+    if (capacity < front + back)
+        capacity = (uint32_t)(front + back);
+    close_segment(ring);
+    ring->open = segment_create(capacity);
+    return ring->open;
+}
+
+void ring_append(struct ring *ring, struct encoding *encoding, struct event_id id, uint64_t sequence,
+                 const struct message *message)
+{
+    size_t size = encode_prepare(encoding, ring->event, ring->format, id, message);
+    size_t subject_len = ring->with_subjects ? message->subject_len : 0;
+
+    struct entry *entry = push(ring, size + subject_len);
+    struct segment *segment = segment_for(ring, size, subject_len);
+    *entry = (struct entry){
+        .segment = segment,
+        .sequence = sequence,
+        .received_ns = message->received_ns,
+        .offset = segment->front,
+        .size = (uint32_t)size,
+        .subject_len = (uint32_t)subject_len,
+    };
+    encode_write(segment->bytes + segment->front, encoding);
+    segment->front += (uint32_t)size;
+    segment->back += (uint32_t)subject_len;
+    entry->subject_offset = segment->capacity - segment->back;
+    if (subject_len != 0)
+        memcpy(segment->bytes + entry->subject_offset, message->subject, subject_len);
+    ++segment->live;
+    ring->bytes += size + subject_len;
+}
+
+void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns)
+{
+    *push(ring, 0) = (struct entry){.sequence = sequence, .received_ns = now_ns};
+}
+
+/* Takes the newest entry out again, as if it had never been there. */
+static void pop(struct ring *ring)
+{
+    uint64_t evicted = ring->evicted;
+    drop_entry(ring, ring_entry(ring, --ring->head));
+    ring->evicted = evicted;
+}
+
+uint64_t ring_prepend(struct ring *ring, struct ring *older)
+{
+    /* what both have */
+    while (older->head != older->tail && ring->head != ring->tail &&
+           ring_entry(older, older->head - 1)->sequence >= ring_entry(ring, ring->tail)->sequence)
+        pop(older);
+    while (older->head != older->tail) {
+        struct entry *entry = ring_entry(older, older->head - 1);
+        size_t bytes = entry->size + entry->subject_len;
+        if (!has_room(ring, bytes))
+            break;
+        if (ring->head - ring->tail == ring->capacity)
+            grow(ring);
+        *ring_entry(ring, --ring->tail) = *entry;
+        ring->bytes += bytes;
+        older->bytes -= bytes;
+        --older->head;
+    }
+    /* some entries of the open segment may be the other ring's now, which frees it with the last of them */
+    while (older->head != older->tail)
+        drop_entry(older, ring_entry(older, older->tail++));
+    close_segment(older);
+    return older->evicted;
+}

@@ -1,0 +1,65 @@
+/* ring.h - a bounded log of encoded events */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_RING_H
+#define GATEWAY_CORE_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/base/config.h"
+#include "proto/event_id.h"
+
+struct encoding;
+struct message;
+struct segment;
+
+/* Positions count entries and leave room below for older ones that are put in front. */
+#define RING_ORIGIN (UINT64_C(1) << 62)
+
+struct entry {
+    struct segment *segment; /* NULL: a mark that events may be missing here */
+    uint64_t sequence;
+    int64_t received_ns;
+    uint32_t offset, size;
+    uint32_t subject_offset; /* from the start of the segment's bytes; wildcard channels only */
+    uint32_t subject_len;
+};
+
+/* Not thread safe: its channel has a lock. */
+struct ring {
+    enum config_event event;
+    enum config_format format;
+    bool with_subjects;  /* one pattern, many subjects: each entry keeps its own */
+    uint32_t events_max; /* at most so many events … */
+    uint64_t bytes_max;  /* … and so many bytes, but always the newest entry */
+    struct entry *entries;
+    uint32_t capacity;   /* a power of 2; grows up to events_max */
+    uint64_t head, tail; /* positions: entries are [tail, head) */
+    uint64_t bytes;
+    uint64_t evicted;     /* the greatest sequence that had to go; 0: none yet */
+    struct segment *open; /* the segment that is being filled */
+};
+
+/* The form is the caller's: event, format, with_subjects, events_max, bytes_max are set, all else is zero. */
+void ring_init(struct ring *ring);
+void ring_dispose(struct ring *ring);
+
+/* Sequences ascend. id.incarnation 0: the event carries none. */
+void ring_append(struct ring *ring, struct encoding *encoding, struct event_id id, uint64_t sequence,
+                 const struct message *message);
+void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns);
+
+/*
+ * Puts the newest entries of `older` in front of what is there, as many as
+ * there is room for; `older` is empty after it. The greatest sequence for which
+ * there was none, or 0.
+ */
+uint64_t ring_prepend(struct ring *ring, struct ring *older);
+
+static inline struct entry *ring_entry(const struct ring *ring, uint64_t position)
+{
+    return &ring->entries[position & (ring->capacity - 1)];
+}
+
+#endif

@@ -1,0 +1,211 @@
+/* source.h - what the core asks of a source of messages, and what the source tells back */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_SOURCE_H
+#define GATEWAY_CORE_SOURCE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/event_id.h"
+
+struct channel;
+struct encoding;
+struct fetch;
+struct fill;
+struct message;
+struct request;
+struct source;
+
+/* A header of a message; neither text has a control byte, the name no ':' either. */
+struct publish_header {
+    const char *name, *value;
+};
+
+/*
+ * A message to publish. Created by the HTTP layer, owned by the source until
+ * done is called (once, on any thread, also on failure), which hands it back.
+ */
+enum publish_status { PUBLISH_OK = 0, PUBLISH_TOO_LARGE, PUBLISH_UNAVAILABLE, PUBLISH_DENIED };
+struct publish {
+    char *subject; /* literal, checked, NUL terminated */
+    char *data;
+    size_t data_len;
+    const char *msg_id; /* NUL terminated, for header Nats-Msg-Id; NULL: none. Lives as long as the publish */
+    const struct publish_header *headers; /* as msg_id; a name may come several times */
+    size_t header_count;
+    enum publish_status status; /* set before done */
+    bool stored;                /* set before done: the store has it, under `id` */
+    bool duplicate;             /* … and had it before */
+    struct event_id id;         /* incarnation 0: its stream has just been made anew, and has no name here yet */
+    void (*done)(struct publish *publish);
+    void *owner;
+    struct publish *next; /* free for the holder */
+};
+
+/*
+ * A question: which sequences does the store hold? Belongs to the source
+ * until looked is called (once, any thread; an outage may make it wait).
+ */
+struct look {
+    uint64_t first, last; /* set before looked; nothing stored: first is last + 1 */
+    void (*looked)(struct look *look);
+    struct look *next; /* free for the holder */
+};
+
+struct source_ops {
+    /*
+     * Start to deliver the channel's pattern. Called on any thread, must not
+     * block. Leads to channel_opened or channel_denied on some thread, later
+     * or (broker away) when the outage bound has passed: then channel_opened
+     * too, and channel_lost once the broker is back.
+     */
+    void (*open)(struct source *source, struct channel *channel);
+    /*
+     * Stop. Called once, on any thread, must not block; after it the source
+     * calls channel_closed as its last use of the channel.
+     */
+    void (*close)(struct source *source, struct channel *channel);
+    /* Must not block. Takes the publish over. */
+    void (*publish)(struct source *source, struct publish *publish);
+    bool (*is_connected)(struct source *source);
+    /* Core NATS only, else NULL. Must not block. Takes the request over, see request.h. */
+    void (*request)(struct source *source, struct request *request);
+
+    /* ---- of a source with a store; all NULL without. None may block, all may be called on any thread. ---- */
+
+    /* Leads to look->looked. */
+    void (*look)(struct source *source, struct look *look);
+    /*
+     * Get the channel's older events, those after `after` up to its floor. One
+     * at a time for each channel. Leads to channel_filled, unless the channel
+     * is closed before. An outage may make it wait.
+     */
+    void (*fill)(struct source *source, struct channel *channel, uint64_t after);
+    /* Get a reader's next piece of stored events, see fetch.h. Leads to fetch->fetched, unless it is closed before. */
+    void (*fetch)(struct source *source, struct fetch *fetch);
+    /* No piece is wanted any more. Leads to fetch->closed, perhaps at once, perhaps after one last fetched. */
+    void (*fetch_close)(struct source *source, struct fetch *fetch);
+};
+
+/*
+ * An epoch: sequences that belong to one incarnation. Numbers within a process
+ * never begin anew, so those of a store that was made anew are its own plus
+ * the epoch's base.
+ */
+struct source_epoch {
+    uint64_t base; /* the number that stands for this incarnation's sequence 0 */
+    uint64_t incarnation;
+    struct source_epoch *older;
+};
+
+/*
+ * A domain of sequences: every event of every channel of one source has its
+ * own number, given out under the lock (or by the store), in one total order.
+ * `published` is the horizon: whatever is numbered up to it is in its channel
+ * and every hub with readers there has been told.
+ */
+struct source {
+    const struct source_ops *ops;
+    unsigned index; /* 0 … SOURCES_MAX - 1, unique in the process */
+    pthread_mutex_t lock;
+    uint64_t sequence;         /* under lock */
+    struct encoding *encoding; /* under lock: scratch memory of the event that is being appended */
+    _Atomic uint64_t published;
+    _Atomic uint64_t first;               /* with a store: the oldest it was last seen to hold */
+    _Atomic(struct source_epoch *) epoch; /* the current one; none changes, all stay until source_dispose */
+};
+#define SOURCES_MAX 16
+
+/* incarnation 0: none yet, the first source_begin_epoch sets it (a store that hasn't been reached). */
+void source_init(struct source *source, const struct source_ops *ops, unsigned index, uint64_t incarnation);
+void source_dispose(struct source *source);
+
+/* The id of a number, and the number of an id: false if it is of no epoch of this process. Any thread. */
+struct event_id source_id(const struct source *source, uint64_t sequence);
+bool source_number(const struct source *source, struct event_id id, uint64_t *sequence);
+
+/* ---- what a source tells: any thread ---- */
+
+/* The subscription stands (or the broker is away and the wait is over): readers may start. Idempotent. */
+void channel_opened(struct channel *channel);
+/* The broker refuses the subject: readers are ended, new ones refused, until the channel is dropped. */
+void channel_denied(struct channel *channel);
+/* Numbers, encodes and appends one message, and wakes the hubs concerned. Subjects beginning with '$' or '_' are dropped. */
+void channel_append(struct channel *channel, const struct message *message);
+/*
+ * Events may be missing from here on: appends one mark with one common number
+ * to all of the channels given; each reader that passes it sends one
+ * freshet.gap "broker-lost".
+ */
+void channels_lost(struct source *source, struct channel *const *channels, size_t count);
+
+/* ---- what a source with a store tells instead of channel_opened, channel_append and channels_lost ---- */
+
+/*
+ * The first epoch, or the store was made anew: what comes next is numbered from
+ * the returned base on (its sequence 0; the first epoch's base is 0). Each of
+ * the channels gets one mark with the number of the base.
+ */
+uint64_t source_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count);
+/*
+ * The message goes, under one number greater than the horizon, into all of the
+ * channels (distinct, perhaps none), and the horizon moves there. One thread at a time.
+ */
+void source_append(struct source *source, uint64_t sequence, const struct message *message,
+                   struct channel *const *channels, size_t count);
+/*
+ * One that was missed, found later: its number may be below the horizon, but
+ * none of the channels has one that is greater. A reader of several channels
+ * that has been taken past it is told of a gap.
+ */
+void source_append_late(struct source *source, uint64_t sequence, const struct message *message,
+                        struct channel *const *channels, size_t count);
+/*
+ * Is that event there, or may it have been there and gone by now? False: the
+ * channel keeps older and newer ones, and not this one.
+ */
+bool channel_has(struct channel *channel, uint64_t sequence);
+/* Nothing up to here is missing: the horizon moves there, unless it is further already. */
+void source_advance(struct source *source, uint64_t sequence);
+/* As channel_opened, for a channel that will get everything that is numbered above `floor`. */
+void channel_opened_at(struct channel *channel, uint64_t floor);
+/*
+ * As channels_lost, with a number not below the horizon (it may be that of the
+ * message that comes next), which moves there.
+ */
+void channels_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t sequence);
+
+/*
+ * A fill: encoded older events of one channel, added in ascending order of
+ * sequences by one thread, of which the newest that the channel has room for
+ * are kept. channel_filled consumes it; all that the pattern matches above
+ * `after` and up to fill_end was added, and source->first is up to date.
+ * `encoding` is the caller's scratch.
+ */
+struct fill *fill_create(struct channel *channel);
+/* The number up to which (inclusive) the fill has to go. */
+uint64_t fill_end(const struct fill *fill);
+/* How many events the channel keeps at most: there is no need to add many more. */
+uint32_t fill_capacity(const struct fill *fill);
+void fill_add(struct fill *fill, struct encoding *encoding, uint64_t sequence, const struct message *message);
+void fill_destroy(struct fill *fill);
+void channel_filled(struct channel *channel, struct fill *fill, uint64_t after);
+
+/* ---- of core: the lock is held ---- */
+void source_push_epoch(struct source *source, uint64_t base, uint64_t incarnation);
+
+/* ---- any source ---- */
+
+/* The source has let go of the channel: nothing of the source refers to it any more. */
+void channel_closed(struct channel *channel);
+
+/* NUL-terminated pattern, immutable. */
+const char *channel_pattern(const struct channel *channel);
+/* One pointer that belongs to the source (its subscription). */
+void channel_set_source_data(struct channel *channel, void *data);
+void *channel_source_data(const struct channel *channel);
+
+#endif

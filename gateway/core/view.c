@@ -1,0 +1,252 @@
+/* view.c - one hub's copy of a channel's ring, and the readers that follow it there */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/registry.h"
+#include "gateway/core/segment.h"
+
+struct view *view_create(struct hub *hub, struct channel *channel, uint64_t horizon)
+{
+    struct view *view = check_calloc(1, sizeof(*view));
+    view->hub = hub;
+    view->channel = channel;
+    list_init(&view->waiting);
+    list_init(&view->pending);
+    list_init(&view->turn);
+    list_init(&view->idle);
+    /*
+     * The source's lock waits for who stands between an append and the horizon's move: it has not seen this view and
+     * would not wake its hub for what it has appended.
+     */
+    pthread_mutex_lock(&channel->profile.source->lock);
+    pthread_mutex_lock(&channel->lock);
+    CHECK(channel->views[hub->index] == NULL);
+    channel->views[hub->index] = view;
+    view->head = view->tail = channel->ring.tail;
+    view->floor = channel->floor;
+    view->state = channel->state;
+    pthread_mutex_unlock(&channel->lock);
+    pthread_mutex_unlock(&channel->profile.source->lock);
+    if (view_sync(view, horizon)) {
+        hub_mark_dirty(hub, view);
+        hub->is_behind = true;
+    }
+    return view;
+}
+
+struct run *run_create(struct hub *hub, struct segment *segment)
+{
+    struct run *run = hub->free_runs;
+    if (run != NULL)
+        hub->free_runs = run->next_free;
+    else
+        run = check_malloc(sizeof(*run));
+    segment_retain(segment);
+    *run = (struct run){.segment = segment, .refs = 1};
+    return run;
+}
+
+void run_release(struct hub *hub, struct run *run)
+{
+    CHECK(run->refs != 0);
+    if (--run->refs != 0)
+        return;
+    segment_release(run->segment);
+    run->next_free = hub->free_runs;
+    hub->free_runs = run;
+}
+
+static void close_run(struct view *view)
+{
+    if (view->run != NULL && view->run->end <= view->tail)
+        run_release(view->hub, view->run); /* the view's own reference: no entry needs it */
+    view->run = NULL;
+}
+
+static void drop_entry(struct view *view)
+{
+    const struct view_entry *entry = view_entry(view, view->tail++);
+    if (entry->run != NULL && entry->run->end == view->tail && entry->run != view->run)
+        run_release(view->hub, entry->run);
+}
+
+/* Begins anew at a position of the channel's. Readers keep theirs. */
+static void forget(struct view *view, uint64_t position)
+{
+    while (view->tail != view->head)
+        drop_entry(view);
+    close_run(view);
+    view->head = view->tail = position;
+    view->marked_head = position;
+}
+
+void view_destroy(struct view *view)
+{
+    struct channel *channel = view->channel;
+    CHECK(view->readers == 0);
+    pthread_mutex_lock(&channel->lock);
+    channel->views[view->hub->index] = NULL;
+    pthread_mutex_unlock(&channel->lock);
+    hub_unmark_dirty(view->hub, view);
+    while (view->tail != view->head)
+        drop_entry(view);
+    close_run(view);
+    list_remove(&view->turn);
+    list_remove(&view->idle);
+    registry_release(channel->registry, channel, view->idle_since_ns);
+    free(view->ring);
+    free(view);
+}
+
+/* The channel's lock is held. */
+static void fit_ring(struct view *view, uint32_t capacity)
+{
+    if (view->ring_capacity == capacity)
+        return;
+    struct view_entry *ring = check_malloc(capacity * sizeof(*ring));
+    for (uint64_t p = view->tail; p != view->head; ++p)
+        ring[p & (capacity - 1)] = *view_entry(view, p);
+    free(view->ring);
+    view->ring = ring;
+    view->ring_capacity = capacity;
+}
+
+static void take_entry(struct view *view, const struct entry *entry)
+{
+    struct view_entry *mine = &view->ring[view->head & (view->ring_capacity - 1)];
+    *mine = (struct view_entry){
+        .sequence = entry->sequence,
+        .received_ns = entry->received_ns,
+        .offset = entry->offset,
+        .size = entry->size,
+        .subject_offset = entry->subject_offset,
+        .subject_len = entry->subject_len,
+    };
+    ++view->head;
+    if (entry->segment == NULL) {
+        close_run(view); /* a reader must stop at the mark */
+        return;
+    }
+    if (view->run == NULL || view->run->segment != entry->segment || view->run->end_offset != entry->offset) {
+        close_run(view);
+        view->run = run_create(view->hub, entry->segment);
+    }
+    mine->run = view->run;
+    view->run->end = view->head;
+    view->run->end_offset = entry->offset + entry->size;
+}
+
+bool view_sync(struct view *view, uint64_t horizon)
+{
+    struct channel *channel = view->channel;
+    uint64_t head_before = view->head;
+    bool more = false;
+
+    pthread_mutex_lock(&channel->lock);
+    const struct ring *ring = &channel->ring;
+    if (ring->tail < view->tail)
+        forget(view, ring->tail); /* older events were put in front */
+    while (view->tail != view->head && view->tail < ring->tail)
+        drop_entry(view);
+    if (view->head < ring->tail)
+        forget(view, ring->tail); /* this hub was so slow that some were evicted unseen */
+    view->floor = channel->floor;
+    view->hole = channel->hole;
+    fit_ring(view, ring->capacity);
+    while (view->head != ring->head) {
+        const struct entry *entry = channel_entry(channel, view->head);
+        if (entry->sequence > horizon) {
+            more = true;
+            break;
+        }
+        take_entry(view, entry);
+    }
+    bool state_changed = view->state != channel->state || view->fills != channel->fills;
+    view->state = channel->state;
+    view->fills = channel->fills;
+    pthread_mutex_unlock(&channel->lock);
+
+    if (view->head != head_before || state_changed)
+        hub_schedule(view->hub, view);
+    return more;
+}
+
+uint64_t view_after(const struct view *view, uint64_t sequence)
+{
+    uint64_t low = view->tail, high = view->head;
+    while (low != high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (view_entry(view, middle)->sequence > sequence)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+uint64_t view_since(const struct view *view, int64_t ns)
+{
+    /* in order of arrival; a wall clock that was set back makes times fall, so no bisection */
+    uint64_t position = view->head;
+    while (position != view->tail) {
+        const struct view_entry *entry = view_entry(view, position - 1);
+        if (entry->run != NULL && entry->received_ns < ns)
+            break;
+        --position;
+    }
+    return position;
+}
+
+const char *view_subject(const struct view *view, const struct view_entry *entry, size_t *len)
+{
+    if (view->channel->literal || entry->run == NULL) {
+        *len = view->channel->pattern_len;
+        return view->channel->pattern;
+    }
+    *len = entry->subject_len;
+    return entry->run->segment->bytes + entry->subject_offset;
+}
+
+static uint64_t hash_bytes(const char *s, size_t len)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+    for (size_t i = 0; i != len; ++i)
+        hash = (hash ^ (unsigned char)s[i]) * 0x100000001b3u;
+    return hash;
+}
+
+static bool same_subject(const struct view *view, const struct view_entry *a, const struct view_entry *b)
+{
+    size_t a_len, b_len;
+    const char *a_subject = view_subject(view, a, &a_len);
+    const char *b_subject = view_subject(view, b, &b_len);
+    return a_len == b_len && memcmp(a_subject, b_subject, a_len) == 0;
+}
+
+void view_mark_superseded(struct view *view)
+{
+    if (view->marked_head == view->head)
+        return;
+    view->marked_head = view->head;
+    size_t slots = (size_t)view->ring_capacity * 2;
+    struct view_entry **newest = check_calloc(slots, sizeof(struct view_entry *));
+    for (uint64_t p = view->head; p != view->tail; --p) {
+        struct view_entry *entry = view_entry(view, p - 1);
+        if (entry->run == NULL)
+            continue; /* marks are never skipped */
+        size_t len;
+        const char *subject = view_subject(view, entry, &len);
+        size_t slot = hash_bytes(subject, len) & (slots - 1);
+        while (newest[slot] != NULL && !same_subject(view, newest[slot], entry))
+            slot = (slot + 1) & (slots - 1);
+        entry->superseded = newest[slot] != NULL;
+        if (newest[slot] == NULL)
+            newest[slot] = entry;
+    }
+    free(newest);
+}

@@ -1,0 +1,19 @@
+/* admin.h - what the admin listener answers */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_ADMIN_H
+#define GATEWAY_HTTP_ADMIN_H
+
+struct app;
+struct st_h2o_hostconf_t;
+
+/*
+ * GET /metrics (Prometheus text format 0.0.4), /livez (this worker's loop
+ * turns) and /readyz (200 or 503: connected to the broker, each JetStream
+ * stream reached, not shutting down).
+ * With admin.token set everything asks for it (Authorization: Bearer), but that
+ * /livez and /readyz answer their 200 or 503 to anybody, without the reasons.
+ * app outlives the host configuration.
+ */
+void admin_register(struct app *app, struct st_h2o_hostconf_t *host);
+
+#endif

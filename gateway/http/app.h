@@ -1,0 +1,31 @@
+/* app.h - what the request handlers of one worker work with */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_APP_H
+#define GATEWAY_HTTP_APP_H
+
+struct clients;
+struct config;
+struct hub;
+struct keys;
+struct revoked;
+struct service_auth;
+struct source;
+struct st_h2o_hostconf_t;
+
+/* One per worker, its thread only; outlives the worker's connections. */
+struct app {
+    const struct config *config;
+    struct hub *hub;
+    struct clients *clients;       /* NULL: addresses have no limits */
+    struct source *const *sources; /* by history.source of a route; 0 is core NATS */
+    /* --dev: its broker; adds the page at /, its assets, /dev/connection, POST /publish/{subject} */
+    const char *dev_nats_url;
+    struct keys *const *keys; /* by route->auth.keys */
+    struct revoked *revoked;
+    struct service_auth *service;
+};
+
+/* Registers the one handler that answers everything. app outlives the host configuration. */
+void app_register(struct app *app, struct st_h2o_hostconf_t *host);
+
+#endif

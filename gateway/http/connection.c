@@ -1,0 +1,158 @@
+/* connection.c - what is known of one client connection, from accept to close */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/connection.h"
+
+#include <arpa/inet.h>
+#include <h2o.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/clients.h"
+
+void connections_init(struct connections *connections, struct metrics *metrics)
+{
+    *connections = (struct connections){.metrics = metrics};
+    list_init(&connections->opening);
+    list_init(&connections->open);
+}
+
+void connections_dispose(struct connections *connections)
+{
+    CHECK(connections->count == 0);
+}
+
+static void on_socket_close(void *data)
+{
+    struct connection *connection = data;
+    struct connections *registry = connection->registry;
+
+    CHECK(list_is_empty(&connection->requests));
+    list_remove(&connection->link);
+    list_remove(&connection->deadline);
+    registry->count--;
+    metrics_sub(registry->metrics, METRIC_CONNECTIONS, 1);
+    if (connection->gate != NULL)
+        connection->gate_free(connection->gate);
+    client_give(connection->client, CLIENT_CONNECTION, connection->client_bytes, clock_mono_coarse_ns());
+    if (registry->on_close != NULL)
+        registry->on_close(registry->on_close_data, connection);
+    free(connection->proxy);
+    free(connection->certificate_name);
+    free(connection);
+}
+
+void connection_set_peer(struct connection *connection, const struct sockaddr *peer)
+{
+    memset(&connection->peer, 0, sizeof(connection->peer));
+    if (peer->sa_family == AF_INET)
+        memcpy(&connection->peer.v4, peer, sizeof(connection->peer.v4));
+    else if (peer->sa_family == AF_INET6)
+        memcpy(&connection->peer.v6, peer, sizeof(connection->peer.v6));
+}
+
+struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
+                                     const struct sockaddr *peer, int64_t now_ns)
+{
+    struct connection *connection = check_calloc(1, sizeof(*connection));
+
+    connection->sock = sock;
+    connection->registry = registry;
+    connection->accepted_ns = connection->last_progress_ns = connection->idle_since_ns = now_ns;
+    connection->tls = tls;
+    list_init(&connection->requests);
+    list_init(&connection->deadline);
+    connection_set_peer(connection, peer);
+
+    CHECK(sock->on_close.cb == NULL);
+    sock->on_close.cb = on_socket_close;
+    sock->on_close.data = connection;
+    list_append(&registry->opening, &connection->link);
+    registry->count++;
+    metrics_add(registry->metrics, METRIC_CONNECTIONS, 1);
+    return connection;
+}
+
+void connection_opened(struct connection *connection, enum connection_protocol protocol, int64_t now_ns)
+{
+    CHECK(connection->protocol == CONNECTION_OPENING);
+    connection->protocol = (uint8_t)protocol;
+    connection->last_progress_ns = connection->idle_since_ns = now_ns;
+    connection->opener = NULL;
+    list_remove(&connection->link);
+    list_append(&connection->registry->open, &connection->link);
+}
+
+struct connection *connection_find(struct st_h2o_socket_t *sock)
+{
+    return sock->on_close.cb == on_socket_close ? sock->on_close.data : NULL;
+}
+
+struct connection *connection_of_socket(struct st_h2o_socket_t *sock)
+{
+    CHECK(sock->on_close.cb == on_socket_close);
+    return sock->on_close.data;
+}
+
+struct connection *connection_of(struct st_h2o_req_t *req)
+{
+    return connection_of_socket(req->conn->callbacks->get_socket(req->conn));
+}
+
+void connection_kill(struct connection *connection)
+{
+    if (connection->killed)
+        return;
+    connection->killed = true;
+    /* ENOTCONN means that the peer was first: libh2o is about to notice just the same. */
+    shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR);
+}
+
+static void for_each_in(struct list *list, void (*fn)(void *arg, struct connection *connection), void *arg)
+{
+    for (struct list *node = list->next, *next; node != list; node = next) {
+        next = node->next;
+        fn(arg, LIST_ENTRY(node, struct connection, link));
+    }
+}
+
+void connections_for_each(struct connections *connections, void (*fn)(void *arg, struct connection *connection),
+                          void *arg)
+{
+    for_each_in(&connections->opening, fn, arg);
+    for_each_in(&connections->open, fn, arg);
+}
+
+static void kill_one(void *arg, struct connection *connection)
+{
+    (void)arg;
+    connection_kill(connection);
+}
+
+void connections_kill_all(struct connections *connections)
+{
+    connections_for_each(connections, kill_one, NULL);
+}
+
+const char *connection_peer(const struct connection *connection, char dst[static CONNECTION_PEER_MAX])
+{
+    char host[INET6_ADDRSTRLEN];
+    const struct sockaddr_in6 *v6 = &connection->peer.v6;
+
+    if (connection->peer.any.sa_family == AF_INET) {
+        inet_ntop(AF_INET, &connection->peer.v4.sin_addr, host, sizeof(host));
+        snprintf(dst, CONNECTION_PEER_MAX, "%s:%u", host, ntohs(connection->peer.v4.sin_port));
+    } else if (connection->peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
+        /* What an IPv4 client looks like to a dual-stack listener; operators search for the plain form. */
+        inet_ntop(AF_INET, v6->sin6_addr.s6_addr + 12, host, sizeof(host));
+        snprintf(dst, CONNECTION_PEER_MAX, "%s:%u", host, ntohs(v6->sin6_port));
+    } else if (connection->peer.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        snprintf(dst, CONNECTION_PEER_MAX, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        snprintf(dst, CONNECTION_PEER_MAX, "unknown");
+    }
+    return dst;
+}

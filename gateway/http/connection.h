@@ -1,0 +1,121 @@
+/* connection.h - what is known of one client connection, from accept to close */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_CONNECTION_H
+#define GATEWAY_HTTP_CONNECTION_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "gateway/base/list.h"
+
+struct client;
+struct config_listen;
+struct connection;
+struct gate;
+struct metrics;
+struct proxy_reader;
+struct st_h2o_req_t;
+struct st_h2o_socket_t;
+
+/*
+ * The connections of one worker. Only that worker's thread touches it.
+ * `opening` holds those in their TLS handshake or before their first bytes,
+ * oldest first; `open` those that speak HTTP.
+ */
+struct connections {
+    struct list opening, open;
+    size_t count;
+    struct metrics *metrics;
+    /* Called at the end of each connection's life, for whoever counts across workers; NULL: nobody does. */
+    void (*on_close)(void *data, const struct connection *connection);
+    void *on_close_data;
+};
+
+enum connection_protocol { CONNECTION_OPENING = 0, CONNECTION_HTTP1, CONNECTION_HTTP2 };
+
+/*
+ * Lives from connection_attach until libh2o closes the socket, whatever
+ * becomes of handshake and protocol in between; freed by nobody else.
+ */
+struct connection {
+    struct st_h2o_socket_t *sock;
+    struct connections *registry;
+    struct list link;
+    int64_t accepted_ns;      /* monotonic */
+    int64_t last_progress_ns; /* when its streams last made headway; starts as the time HTTP began */
+    const void *opener;       /* belongs to whoever accepted it, while it is opening */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } peer;
+    const struct config_listen *listen; /* where it came in; NULL: nowhere that is configured in a list */
+    unsigned streams;                   /* kept by the stream layer */
+    uint8_t protocol;                   /* enum connection_protocol */
+    bool tls;
+    bool admin; /* came in where the operator does */
+    bool killed;
+
+    /* Kept by http/limits.c, for the reaper. */
+    struct list requests;       /* of which libh2o has not disposed, the oldest first */
+    unsigned asking;            /* of them, those that are being handled: streams, and what has no answer yet */
+    unsigned admitted;          /* of these, streams, be it that they still wait for permission */
+    unsigned unsent;            /* those that have their whole answer, which has not left yet */
+    bool requested;             /* there has been one */
+    int64_t idle_since_ns;      /* when `asking` was last not 0, or HTTP began */
+    int64_t unsent_since_ns;    /* when `unsent` last was 0 or shrank */
+    int64_t bucket_ns;          /* of new streams */
+    int64_t body_since_ns;      /* kept by the gate: since when a request's body is under way; 0: none is */
+    struct list deadline;       /* kept by server/reaper.c */
+    struct proxy_reader *proxy; /* while a PROXY header is being read; freed with the connection */
+    uint64_t client_bytes;      /* what `client` was told that the connection holds */
+
+    struct gate *gate; /* of server/gate.c; freed with the connection by gate_free; NULL: none yet */
+    void (*gate_free)(struct gate *gate);
+    struct client *client;  /* its share of its address's limits, of core/clients.h; NULL: none */
+    char *certificate_name; /* malloc'd, freed with the connection: see certificate.h */
+};
+
+void connections_init(struct connections *connections, struct metrics *metrics);
+/* All connections must be gone. */
+void connections_dispose(struct connections *connections);
+
+/*
+ * Hangs a new connection at sock->on_close, which must be free. peer: as
+ * accept gave it; a family other than IPv4 and IPv6 is kept as unspecified.
+ */
+struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
+                                     const struct sockaddr *peer, int64_t now_ns);
+/* Somebody believed says who it really is. */
+void connection_set_peer(struct connection *connection, const struct sockaddr *peer);
+/* The protocol is known. Before h2o_http1_accept and h2o_http2_accept, which may already run handlers. */
+void connection_opened(struct connection *connection, enum connection_protocol protocol, int64_t now_ns);
+
+struct connection *connection_of_socket(struct st_h2o_socket_t *sock);
+/* NULL where the socket is no client connection's. */
+struct connection *connection_find(struct st_h2o_socket_t *sock);
+/* The connection a request came in on: valid in handlers, and in a generator's stop and dispose callbacks. */
+struct connection *connection_of(struct st_h2o_req_t *req);
+
+/*
+ * Shuts the socket down in both directions: the only safe way to end a
+ * connection from outside. libh2o notices in a later loop turn, then runs
+ * every generator's stop, and the connection is freed. HTTP/1.1 with a
+ * response under way is not being read: there only the next write fails, so
+ * its stream has to send something (its end, for instance). Idempotent.
+ */
+void connection_kill(struct connection *connection);
+void connections_kill_all(struct connections *connections);
+
+/* fn may kill the connection it is given. Those that are opening come first. */
+void connections_for_each(struct connections *connections, void (*fn)(void *arg, struct connection *connection),
+                          void *arg);
+
+/* "192.0.2.1:443", "[2001:db8::1]:443", "unknown"; an IPv4-mapped address as IPv4. Returns dst. */
+#define CONNECTION_PEER_MAX 64
+const char *connection_peer(const struct connection *connection, char dst[static CONNECTION_PEER_MAX]);
+
+#endif

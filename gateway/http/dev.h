@@ -1,0 +1,25 @@
+/* dev.h - what --dev serves beside the routes: the page, and publishing */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_DEV_H
+#define GATEWAY_HTTP_DEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct app;
+struct st_h2o_req_t;
+
+/* What may be published from the page. */
+#define DEV_SUBJECTS "demo.>"
+
+/*
+ * GET / and /assets/…: the page. GET /dev/connection: JSON about the connection
+ * the request came on. POST /publish/{subject}: publishes the body to a
+ * literal subject inside DEV_SUBJECTS, from loopback addresses and from the
+ * page's own origin only; 202 when the broker has it, 201 when the stream of a
+ * durable route does.
+ * False: none of these, nothing was answered.
+ */
+bool dev_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+
+#endif

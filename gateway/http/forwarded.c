@@ -1,0 +1,71 @@
+/* forwarded.c - the client behind proxies that are believed */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/forwarded.h"
+
+#include <h2o.h>
+
+#include "gateway/base/config.h"
+#include "gateway/base/ip.h"
+
+/* More proxies in a row than anybody has; each costs a look into the list of networks. */
+#define HOPS_MAX 16
+
+struct walk {
+    const struct config_listen *listen;
+    struct ip *ip;
+    unsigned hops;
+};
+
+static bool is_believed(const struct walk *walk)
+{
+    return ip_in_networks(walk->ip, walk->listen->forwarded, walk->listen->forwarded_count);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* True: what stands before it counts too. */
+static bool take(struct walk *walk, const char *entry, size_t len)
+{
+    struct ip next;
+
+    while (len != 0 && is_blank(entry[len - 1]))
+        --len;
+    for (; len != 0 && is_blank(*entry); --len)
+        ++entry;
+    if (len == 0)
+        return true;
+    if (++walk->hops > HOPS_MAX || !ip_parse(entry, len, &next))
+        return false;
+    *walk->ip = next;
+    return is_believed(walk);
+}
+
+static bool take_list(struct walk *walk, h2o_iovec_t value)
+{
+    for (size_t end = value.len;;) {
+        size_t start = end;
+        while (start != 0 && value.base[start - 1] != ',')
+            --start;
+        if (!take(walk, value.base + start, end - start))
+            return false;
+        if (start == 0)
+            return true;
+        end = start - 1;
+    }
+}
+
+void forwarded_resolve(const struct config_listen *listen, const struct st_h2o_req_t *req, struct ip *ip)
+{
+    struct walk walk = {.listen = listen, .ip = ip};
+
+    if (listen == NULL || !is_believed(&walk))
+        return;
+    for (size_t i = req->headers.size; i != 0; --i) {
+        const h2o_header_t *header = &req->headers.entries[i - 1];
+        if (header->name == &H2O_TOKEN_X_FORWARDED_FOR->buf && !take_list(&walk, header->value))
+            return;
+    }
+}

@@ -1,0 +1,55 @@
+/* limits.h - what one request, connection or client may ask for, and the answer when it is too much */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_LIMITS_H
+#define GATEWAY_HTTP_LIMITS_H
+
+#include <stdbool.h>
+
+#include "gateway/base/ip.h"
+
+struct app;
+struct connection;
+struct st_h2o_req_t;
+
+/*
+ * Every request is known to its connection from limits_begin until libh2o
+ * disposes of it. It is being handled until limits_answered, which each finite
+ * answer comes with; one that becomes a stream is until its end. By this the
+ * reaper tells a connection in use from one that only hangs about.
+ *
+ * Every request counts as a new stream, whatever it asks for. At a limit a
+ * request is answered with 429 and retry-after (431 for its headers); but the
+ * EventSource of a browser takes any status but 200 as the end for good, and
+ * so gets 200, a spread-out retry: and the end. It is known by asking for
+ * text/event-stream together with what scripts in a browser can't set or
+ * leave out: sec-fetch-mode or sec-fetch-dest, which they send to origins they
+ * trust, or else a user-agent that begins with Mozilla/.
+ */
+
+/* First thing with each request on a public listener. False: answered (its headers are too much). */
+bool limits_begin(struct app *app, struct st_h2o_req_t *req);
+/* The same without any limit. */
+void limits_track(struct st_h2o_req_t *req);
+
+/*
+ * Once it is clear what is asked for, and CORS headers are there, which the
+ * answer needs too. False: over a limit, answered. Without a limits_begin, true.
+ */
+enum limits_purpose {
+    LIMITS_STREAM = 0, /* it is going to be an event stream */
+    LIMITS_PUBLISH, /* a message: a publisher sends them as fast as they are taken, which the broker's answers pace */
+    LIMITS_OTHER,
+};
+bool limits_admit(struct app *app, struct st_h2o_req_t *req, enum limits_purpose purpose);
+
+/* The whole answer is in libh2o's hands. */
+void limits_answered(struct st_h2o_req_t *req);
+
+/*
+ * The address of the client that a request came from, without a port: the
+ * connection's peer, or whom x-forwarded-for names where that peer is
+ * believed. "unknown" if there is none. Returns dst.
+ */
+const char *client_address(struct st_h2o_req_t *req, char dst[static IP_TEXT_MAX]);
+
+#endif

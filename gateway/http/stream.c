@@ -1,0 +1,143 @@
+/* stream.c - carries one reader over one HTTP response */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/stream.h"
+
+#include <h2o.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/list.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/reader.h"
+#include "gateway/http/app.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/limits.h"
+#include "gateway/http/problem.h"
+
+/* What each event touches stands around the start of the reader. */
+struct stream {
+    struct app *app;
+    h2o_generator_t generator;
+    h2o_req_t *req;
+    struct connection *connection;
+    bool responding; /* h2o_start_response was called */
+    struct reader reader;
+};
+
+static struct stream *stream_of(const struct reader *reader)
+{
+    return LIST_ENTRY(reader, struct stream, reader);
+}
+
+static void add_stream_headers(h2o_req_t *req)
+{
+    req->res.status = 200;
+    req->res.reason = "OK";
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
+                   H2O_STRLIT("text/event-stream; charset=utf-8"));
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-cache, no-transform"));
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-accel-buffering"), 0, NULL, H2O_STRLIT("no"));
+}
+
+static void do_send(struct reader *reader, const struct piece *pieces, size_t count, bool final)
+{
+    struct stream *stream = stream_of(reader);
+    h2o_iovec_t vectors[BATCH_PIECES];
+
+    CHECK(count <= BATCH_PIECES && (count != 0 || final));
+    for (size_t i = 0; i != count; ++i)
+        vectors[i] = (h2o_iovec_t){(char *)(uintptr_t)pieces[i].base, pieces[i].len};
+    if (!stream->responding) {
+        stream->responding = true;
+        metrics_add(reader->hub->metrics, METRIC_REQUESTS_200, 1);
+        add_stream_headers(stream->req);
+        h2o_start_response(stream->req, &stream->generator);
+    }
+    h2o_send(stream->req, vectors, count, final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
+}
+
+static void do_refuse(struct reader *reader, enum reader_refusal refusal)
+{
+    struct stream *stream = stream_of(reader);
+    if (refusal != READER_REVOKED)
+        reply_header(stream->req, "retry-after", H2O_STRLIT("5"));
+    switch (refusal) {
+    case READER_DENIED:
+        problem_send(stream->app, stream->req, 503,
+                     "the message broker does not let the gateway read a subject of this route");
+        break;
+    case READER_STOPPING:
+        metrics_add(reader->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
+        problem_send(stream->app, stream->req, 503, "the gateway is shutting down");
+        break;
+    case READER_REVOKED:
+        problem_send(stream->app, stream->req, 403, "what allowed this stream has been revoked");
+        break;
+    }
+}
+
+static int64_t do_last_progress_ns(const struct reader *reader)
+{
+    return stream_of(reader)->connection->last_progress_ns;
+}
+
+static void do_kill(struct reader *reader)
+{
+    connection_kill(stream_of(reader)->connection);
+}
+
+/* What h2o_send touches: the request, and the HTTP/2 stream that it is the end of. */
+static void do_prefetch(const struct reader *reader)
+{
+    const char *req = (const char *)stream_of(reader)->req;
+    __builtin_prefetch(req - 256, 1);
+    __builtin_prefetch(req - 192, 1);
+    __builtin_prefetch(req - 128, 1);
+    __builtin_prefetch(req - 64, 1);
+    __builtin_prefetch(req, 1);
+    __builtin_prefetch(req + offsetof(h2o_req_t, _generator), 1);
+}
+
+static const struct reader_ops ops = {
+    .send = do_send,
+    .refuse = do_refuse,
+    .last_progress_ns = do_last_progress_ns,
+    .prefetch = do_prefetch,
+    .kill = do_kill,
+};
+
+static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
+{
+    struct stream *stream = LIST_ENTRY(generator, struct stream, generator);
+    (void)req;
+    stream->connection->last_progress_ns = stream->reader.hub->now_ns;
+    reader_sent(&stream->reader);
+}
+
+/* With the request's pool, always: libh2o calls stop only while a response is under way. */
+static void on_dispose(void *p)
+{
+    struct stream *stream = p;
+    --stream->connection->streams;
+    reader_close(&stream->reader);
+}
+
+void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *options)
+{
+    struct stream *stream = h2o_mem_alloc_shared(&req->pool, sizeof(*stream), on_dispose);
+    *stream = (struct stream){
+        .generator = {.proceed = on_proceed},
+        .app = app,
+        .req = req,
+        .connection = connection_of(req),
+    };
+    ++stream->connection->streams;
+    reader_open(&stream->reader, app->hub, &ops, options);
+}
+
+void stream_send_head(struct app *app, h2o_req_t *req)
+{
+    metrics_add(app->hub->metrics, METRIC_REQUESTS_200, 1);
+    add_stream_headers(req);
+    limits_answered(req);
+    h2o_send_inline(req, NULL, 0);
+}

@@ -1,0 +1,20 @@
+/* stream.h - carries one reader over one HTTP response */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_STREAM_H
+#define GATEWAY_HTTP_STREAM_H
+
+struct app;
+struct reader_options;
+struct st_h2o_req_t;
+
+/*
+ * Answers a checked request with its stream: 200 and the first bytes as soon
+ * as every channel flows, or 503 when one cannot. Lives in the request's pool
+ * and ends with it. The only caller of h2o_send.
+ */
+void stream_start(struct app *app, struct st_h2o_req_t *req, const struct reader_options *options);
+
+/* The head of the response alone, for HEAD. */
+void stream_send_head(struct app *app, struct st_h2o_req_t *req);
+
+#endif

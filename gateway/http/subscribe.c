@@ -1,0 +1,314 @@
+/* subscribe.c - from a request on a route to its stream */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/subscribe.h"
+
+#include <h2o.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/config.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/reader.h"
+#include "gateway/http/accept.h"
+#include "gateway/http/app.h"
+#include "gateway/http/authorize.h"
+#include "gateway/http/problem.h"
+#include "gateway/http/service_auth.h"
+#include "gateway/http/stream.h"
+#include "proto/text.h"
+#include "proto/units.h"
+
+/* What the request asks for; false results have been answered. On the stack of subscribe, but for those that wait. */
+struct ask {
+    struct app *app;
+    h2o_req_t *req;
+    const struct config_route *route;
+    struct permit permit;
+    const char *subjects[READER_SUBJECTS_MAX];
+    size_t subject_count;
+    h2o_iovec_t cursor;
+    struct reader_options options;
+};
+
+static bool accepts_event_stream(h2o_req_t *req)
+{
+    struct accept_verdict verdict = {.specificity = 0};
+    bool any = false;
+    for (ssize_t i = -1; (i = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, i)) != -1;) {
+        h2o_iovec_t value = req->headers.entries[i].value;
+        any |= value.len != 0;
+        accept_read(&verdict, value.base, value.len);
+    }
+    return !any || verdict.acceptable;
+}
+
+static bool is_covered(const char *subject, char *const *patterns, unsigned count)
+{
+    for (unsigned i = 0; i != count; ++i) {
+        if (subject_covers(patterns[i], strlen(patterns[i]), subject, strlen(subject)))
+            return true;
+    }
+    return false;
+}
+
+/* Adds a checked subject, unless one covers it already; takes out those it covers. */
+static void add_subject(struct ask *ask, const char *subject)
+{
+    size_t len = strlen(subject), kept = 0;
+    for (size_t i = 0; i != ask->subject_count; ++i) {
+        if (subject_covers(ask->subjects[i], strlen(ask->subjects[i]), subject, len))
+            return;
+    }
+    for (size_t i = 0; i != ask->subject_count; ++i) {
+        if (!subject_covers(subject, len, ask->subjects[i], strlen(ask->subjects[i])))
+            ask->subjects[kept++] = ask->subjects[i];
+    }
+    /* sorted, so that the same set is the same stream, in whatever order it is asked for */
+    size_t at = kept;
+    while (at != 0 && strcmp(ask->subjects[at - 1], subject) > 0) {
+        ask->subjects[at] = ask->subjects[at - 1];
+        --at;
+    }
+    ask->subjects[at] = subject;
+    ask->subject_count = kept + 1;
+}
+
+static bool expand_subjects(struct ask *ask, const struct route_params *params)
+{
+    for (unsigned i = 0; i != ask->route->subjects_count; ++i) {
+        char subject[SUBJECT_MAX + 1];
+        size_t len;
+        if (!authorize_template(ask->app, ask->req, &ask->permit, false, ask->route->subjects[i], params, subject,
+                                &len))
+            return false;
+        add_subject(ask, h2o_strdup(&ask->req->pool, subject, len).base);
+    }
+    return true;
+}
+
+static bool choose_subject(struct ask *ask, const char *value, size_t len, unsigned number)
+{
+    if (number > READER_SUBJECTS_MAX) {
+        metrics_add(ask->app->hub->metrics, METRIC_REJECTED_SUBJECTS, 1);
+        problem_send(ask->app, ask->req, 400, "more than %d subjects on one stream", READER_SUBJECTS_MAX);
+        return false;
+    }
+    enum subject_verdict verdict = subject_check_pattern(value, len);
+    if (verdict != SUBJECT_OK) {
+        problem_send(ask->app, ask->req, 400, "subject \"%.*s\" %s", (int)len, value, subject_verdict_text(verdict));
+        return false;
+    }
+    const char *subject = h2o_strdup(&ask->req->pool, value, len).base;
+    if (!is_covered(subject, ask->route->allow, ask->route->allow_count)) {
+        problem_send(ask->app, ask->req, 403, "subject \"%s\" is outside what this route allows", subject);
+        return false;
+    }
+    if (!authorize_subject(ask->app, ask->req, &ask->permit, false, subject, len))
+        return false;
+    add_subject(ask, subject);
+    return true;
+}
+
+static bool read_since(struct ask *ask, const char *value, size_t len)
+{
+    int64_t ms, ns;
+    if (h2o_memis(value, len, H2O_STRLIT("now"))) {
+        ask->options.start = READER_FROM_NOW;
+    } else if (h2o_memis(value, len, H2O_STRLIT("earliest"))) {
+        ask->options.start = READER_FROM_EARLIEST;
+    } else if (h2o_memis(value, len, H2O_STRLIT("last"))) {
+        if (ask->route->history.store != CONFIG_STORE_JETSTREAM) {
+            problem_send(ask->app, ask->req, 400, "since=last needs a route whose history is kept by JetStream");
+            return false;
+        }
+        ask->options.start = READER_FROM_LAST;
+    } else if (units_parse_duration(value, len, &ms)) {
+        ask->options.start = READER_FROM_TIME;
+        ask->options.start_ns = clock_wall_ns() - ms * 1000000;
+    } else if (units_parse_time(value, len, &ns)) {
+        ask->options.start = READER_FROM_TIME;
+        ask->options.start_ns = ns;
+    } else {
+        problem_send(ask->app, ask->req, 400,
+                     "since=\"%.*s\" is not now, earliest, last, a duration such as 5m, or an RFC 3339 time", (int)len,
+                     value);
+        return false;
+    }
+    return true;
+}
+
+static bool read_follow(struct ask *ask, const char *value, size_t len)
+{
+    ask->options.follow = !h2o_memis(value, len, H2O_STRLIT("false"));
+    if (!ask->options.follow || h2o_memis(value, len, H2O_STRLIT("true")))
+        return true;
+    problem_send(ask->app, ask->req, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
+    return false;
+}
+
+static bool is_cursor_name(const char *key, size_t len)
+{
+    return h2o_memis(key, len, H2O_STRLIT("lastEventId")) || h2o_memis(key, len, H2O_STRLIT("last_event_id")) ||
+           h2o_memis(key, len, H2O_STRLIT("lastEventID")) || h2o_memis(key, len, H2O_STRLIT("last-id"));
+}
+
+/* One decoded pair. What isn't ours (a cache buster, somebody's tracking) is nobody's business. */
+static bool read_pair(struct ask *ask, const char *key, size_t key_len, char *value, size_t len,
+                      unsigned *subject_number)
+{
+    if (h2o_memis(key, key_len, H2O_STRLIT("subject")) && ask->route->allow_count != 0)
+        return choose_subject(ask, value, len, ++*subject_number);
+    if (h2o_memis(key, key_len, H2O_STRLIT("since"))) {
+        /* a time has no blank, but its offset's + is easily left unencoded */
+        for (char *p = value; (p = memchr(p, ' ', len - (size_t)(p - value))) != NULL;)
+            *p = '+';
+        return read_since(ask, value, len);
+    }
+    if (h2o_memis(key, key_len, H2O_STRLIT("follow")))
+        return read_follow(ask, value, len);
+    if (is_cursor_name(key, key_len) && len != 0)
+        ask->cursor = h2o_strdup(&ask->req->pool, value, len);
+    return true;
+}
+
+/* A value that can't be read is not repeated: it may be a token. */
+static bool read_encoded_pair(struct ask *ask, const struct text_query_pair *pair, char *decoded,
+                              unsigned *subject_number)
+{
+    size_t key_len, value_len;
+    char *value = decoded + pair->key_len;
+    if (!text_percent_decode(decoded, &key_len, pair->key, pair->key_len, true)) {
+        problem_send(ask->app, ask->req, 400, "the query has a name with a bad percent-encoding");
+        return false;
+    }
+    if (!text_percent_decode(value, &value_len, pair->value, pair->value_len, true)) {
+        problem_send(ask->app, ask->req, 400, "the query has a bad percent-encoding in the value of \"%.*s\"",
+                     (int)pair->key_len, pair->key);
+        return false;
+    }
+    return read_pair(ask, decoded, key_len, value, value_len, subject_number);
+}
+
+static bool read_query(struct ask *ask)
+{
+    h2o_req_t *req = ask->req;
+    if (req->query_at == SIZE_MAX)
+        return true;
+    size_t len = req->path.len - req->query_at - 1;
+    char *decoded = check_malloc(len + 1); /* not of the pool, which is kept as long as the stream */
+    size_t position = 0;
+    unsigned subject_number = 0;
+    struct text_query_pair pair;
+    bool good = true;
+    while (good && text_query_next(req->path.base + req->query_at + 1, len, &position, &pair))
+        good = read_encoded_pair(ask, &pair, decoded, &subject_number);
+    free(decoded);
+    return good;
+}
+
+static void read_cursor(struct ask *ask)
+{
+    h2o_req_t *req = ask->req;
+    ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("last-event-id"), -1);
+    if (index != -1 && req->headers.entries[index].value.len != 0)
+        ask->cursor = req->headers.entries[index].value;
+    if (ask->cursor.len == 0)
+        return;
+    ask->options.start = READER_FROM_CURSOR;
+    ask->options.cursor_text = ask->cursor.base;
+    ask->options.cursor_len = ask->cursor.len;
+}
+
+static bool read_request(struct ask *ask, const struct route_params *params)
+{
+    if (!expand_subjects(ask, params) || !read_query(ask))
+        return false;
+    if (ask->subject_count == 0) {
+        problem_send(ask->app, ask->req, 400, "no subject: ask for some with ?subject=NAME, at most %d",
+                     READER_SUBJECTS_MAX);
+        return false;
+    }
+    read_cursor(ask);
+    return true;
+}
+
+static void start(struct ask *ask)
+{
+    if (h2o_memis(ask->req->method.base, ask->req->method.len, H2O_STRLIT("HEAD"))) {
+        stream_send_head(ask->app, ask->req);
+        return;
+    }
+    ask->options.subjects = ask->subjects;
+    ask->options.subject_count = ask->subject_count;
+    ask->options.expires_ns = ask->permit.expires_ns;
+    ask->options.identity = ask->permit.identity;
+    stream_start(ask->app, ask->req, &ask->options);
+}
+
+/* One that waits for a microservice, in the request's pool. */
+struct waiting {
+    struct ask ask;
+    struct route_params params;
+    struct service_question question;
+};
+
+static void on_waiting_dispose(void *p)
+{
+    permit_dispose(&((struct waiting *)p)->ask.permit);
+}
+
+static void on_answered(struct service_question *question)
+{
+    struct waiting *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting, question, question);
+    if (authorize_answer(question, &waiting->ask.permit))
+        start(&waiting->ask);
+    permit_dispose(&waiting->ask.permit);
+}
+
+static void ask_service(const struct ask *ask, const struct route_params *params)
+{
+    struct waiting *waiting = h2o_mem_alloc_shared(&ask->req->pool, sizeof(*waiting), on_waiting_dispose);
+    waiting->ask = *ask;
+    route_params_copy(&waiting->params, params);
+    waiting->question = (struct service_question){
+        .app = ask->app,
+        .req = ask->req,
+        .route = ask->route,
+        .params = &waiting->params,
+        .subjects = waiting->ask.subjects,
+        .subject_count = ask->subject_count,
+        .token = ask->permit.token,
+        .answered = on_answered,
+    };
+    service_auth_ask(&waiting->question);
+}
+
+void subscribe(struct app *app, h2o_req_t *req, const struct config_route *route, const struct route_params *params)
+{
+    struct ask ask = {
+        .app = app,
+        .req = req,
+        .route = route,
+        .options = {.route = route,
+                    .source = app->sources[route->history.source],
+                    .start = READER_FROM_NOW,
+                    .follow = true},
+    };
+    if (!accepts_event_stream(req)) {
+        problem_send(app, req, 406, "this is a text/event-stream, which the accept header excludes");
+        return;
+    }
+    if (!authorize(app, req, route, &ask.permit))
+        return;
+    if (read_request(&ask, params)) {
+        if (route->auth.request != NULL) {
+            ask_service(&ask, params);
+            return;
+        }
+        start(&ask);
+    }
+    permit_dispose(&ask.permit);
+}

@@ -1,0 +1,127 @@
+/* reaper.c - ends connections that nobody uses any more, or that hold on to what they don't take */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/reaper.h"
+
+#include "gateway/base/config.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/http/connection.h"
+
+#define MS INT64_C(1000000)
+/* For one that is too old, but in the middle of a request. */
+#define BUSY_NS INT64_C(30000000000)
+
+void reaper_init(struct reaper *reaper, const struct config_limits *limits, struct metrics *metrics, int64_t now_ns)
+{
+    *reaper = (struct reaper){.limits = limits, .metrics = metrics, .now_ns = now_ns};
+    wheel_init(&reaper->wheel, now_ns);
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/*
+ * Each of these answers when its reason to end the connection comes up, if
+ * nothing changes until then; INT64_MAX: not as things stand.
+ */
+
+static int64_t idle_end(const struct reaper *reaper, const struct connection *connection)
+{
+    if (connection->asking != 0 || reaper->limits->idle_ms == 0)
+        return INT64_MAX;
+    return later(connection->idle_since_ns, connection->body_since_ns) + reaper->limits->idle_ms * MS;
+}
+
+static int64_t head_end(const struct connection *connection)
+{
+    if (connection->protocol != CONNECTION_HTTP1 || connection->requested || connection->body_since_ns != 0)
+        return INT64_MAX;
+    return connection->idle_since_ns + REAPER_HEAD_NS;
+}
+
+static int64_t stuck_end(const struct reaper *reaper, const struct connection *connection)
+{
+    if (connection->unsent == 0 || reaper->limits->write_timeout_ms == 0)
+        return INT64_MAX;
+    return later(connection->unsent_since_ns, connection->last_progress_ns) + reaper->limits->write_timeout_ms * MS;
+}
+
+static int64_t age_end(const struct reaper *reaper, const struct connection *connection)
+{
+    int64_t age_ns = reaper->limits->connection_age_ms * MS, end_ns;
+
+    if (age_ns == 0)
+        return INT64_MAX;
+    end_ns = connection->accepted_ns + age_ns - age_ns / 10 / 1024 * (connection->accepted_ns / 1000 % 1024);
+    /* streams resume, but an answer that is being worked on would be lost */
+    if (connection->asking != connection->admitted || connection->body_since_ns != 0)
+        end_ns = earlier(later(end_ns, reaper->now_ns + WHEEL_TICK_NS), end_ns + BUSY_NS);
+    return end_ns;
+}
+
+/* When an unused one could be due at the earliest, should its last request end right now. */
+static int64_t next_look(const struct reaper *reaper)
+{
+    int64_t next_ms = reaper->limits->idle_ms != 0 ? reaper->limits->idle_ms : INT64_MAX / MS;
+
+    if (reaper->limits->write_timeout_ms != 0)
+        next_ms = earlier(next_ms, reaper->limits->write_timeout_ms);
+    return next_ms == INT64_MAX / MS ? INT64_MAX : reaper->now_ns + next_ms * MS;
+}
+
+static void end(struct reaper *reaper, struct connection *connection, enum metric metric, const char *reason)
+{
+    char peer[CONNECTION_PEER_MAX];
+
+    metrics_add(reaper->metrics, metric, 1);
+    log_write_limited(LOG_DEBUG, "connection-ended", log_str("reason", reason),
+                      log_str("peer", connection_peer(connection, peer)));
+    connection_kill(connection);
+}
+
+static void look(struct reaper *reaper, struct connection *connection)
+{
+    int64_t now_ns = reaper->now_ns, next_ns;
+    int64_t idle_ns = idle_end(reaper, connection), head_ns = head_end(connection);
+    int64_t stuck_ns = stuck_end(reaper, connection), age_ns = age_end(reaper, connection);
+
+    if (connection->killed)
+        return;
+    if (stuck_ns <= now_ns) {
+        end(reaper, connection, METRIC_REJECTED_IDLE, "answer not taken");
+    } else if (head_ns <= now_ns) {
+        end(reaper, connection, METRIC_REJECTED_IDLE, "no request");
+    } else if (idle_ns <= now_ns) {
+        end(reaper, connection, METRIC_REJECTED_IDLE, "idle");
+    } else if (age_ns <= now_ns) {
+        end(reaper, connection, METRIC_REJECTED_AGE, "age");
+    } else {
+        next_ns = earlier(earlier(idle_ns, head_ns), earlier(stuck_ns, age_ns));
+        next_ns = earlier(next_ns, next_look(reaper));
+        if (next_ns != INT64_MAX)
+            wheel_add(&reaper->wheel, &connection->deadline, next_ns);
+    }
+}
+
+void reaper_watch(struct reaper *reaper, struct connection *connection)
+{
+    look(reaper, connection);
+}
+
+static void on_due(void *arg, struct list *node)
+{
+    look(arg, LIST_ENTRY(node, struct connection, deadline));
+}
+
+void reaper_tick(struct reaper *reaper, int64_t now_ns)
+{
+    reaper->now_ns = now_ns;
+    wheel_run(&reaper->wheel, now_ns, on_due, reaper);
+}

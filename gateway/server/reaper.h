@@ -1,0 +1,42 @@
+/* reaper.h - ends connections that nobody uses any more, or that hold on to what they don't take */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_REAPER_H
+#define GATEWAY_SERVER_REAPER_H
+
+#include <stdint.h>
+
+#include "gateway/core/wheel.h"
+
+struct config_limits;
+struct connection;
+struct metrics;
+
+/*
+ * One per worker, its thread only. Its time is monotonic; libh2o's own timers
+ * follow the wall clock, and see neither a connection that PINGs nor an answer
+ * that isn't taken. A connection is looked at when the first of its deadlines
+ * may have come and not before, so that those that stand idle, or that are in
+ * use, cost nothing. It is killed
+ * - without a request that is being handled for limits.idle,
+ * - over HTTP/1.1, without a complete first request for REAPER_HEAD_NS,
+ * - when answers have been waiting for limits.write_timeout to leave and none
+ *   did, nor anything of its streams,
+ * - at limits.connection_age, less up to a tenth of it, differently for each
+ *   connection, or all that came together would come back together.
+ */
+#define REAPER_HEAD_NS INT64_C(10000000000)
+
+struct reaper {
+    const struct config_limits *limits;
+    struct metrics *metrics;
+    struct wheel wheel;
+    int64_t now_ns;
+};
+
+void reaper_init(struct reaper *reaper, const struct config_limits *limits, struct metrics *metrics, int64_t now_ns);
+/* From connection_opened on, to the end of the connection. */
+void reaper_watch(struct reaper *reaper, struct connection *connection);
+/* Some times a second. */
+void reaper_tick(struct reaper *reaper, int64_t now_ns);
+
+#endif

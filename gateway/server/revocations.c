@@ -1,0 +1,164 @@
+/* revocations.c - what is said on freshet.control.revoke, from NATS to every stream it means */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/revocations.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "gateway/auth/revoked.h"
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/list.h"
+#include "gateway/base/log.h"
+#include "gateway/core/evict.h"
+#include "gateway/core/hub.h"
+#include "gateway/http/app.h"
+#include "gateway/http/service_auth.h"
+
+#define SECOND_NS INT64_C(1000000000)
+
+struct revoking;
+
+/* One worker's part. */
+struct round {
+    struct hub_task task;
+    struct eviction_walk walk;
+    struct app *app;
+    struct revoking *revoking;
+};
+
+/* One message on its way through all workers. */
+struct revoking {
+    struct revocation *revocation;
+    struct eviction eviction; /* the same names */
+    struct revoking *next;
+    int64_t heard_ns;
+    atomic_uint rounds_left;
+    atomic_ullong ended;
+    struct round rounds[];
+};
+
+struct revocations {
+    struct revoked *revoked;
+    pthread_mutex_t lock;
+    struct app *const *apps; /* NULL: not open yet */
+    unsigned count;
+    struct revocation **early; /* heard before */
+    size_t early_count;
+};
+
+struct revocations *revocations_create(struct revoked *revoked)
+{
+    struct revocations *revocations = check_calloc(1, sizeof(*revocations));
+    revocations->revoked = revoked;
+    CHECK(pthread_mutex_init(&revocations->lock, NULL) == 0);
+    return revocations;
+}
+
+void revocations_destroy(struct revocations *revocations)
+{
+    for (size_t i = 0; i != revocations->early_count; ++i)
+        revocation_destroy(revocations->early[i]);
+    free(revocations->early);
+    pthread_mutex_destroy(&revocations->lock);
+    free(revocations);
+}
+
+static void log_revoked(const struct revoking *revoking)
+{
+    static struct log_limit limit = {.burst = 20};
+    const struct revocation *revocation = revoking->revocation;
+    struct log_field fields[8];
+    uint64_t suppressed;
+    size_t n = 0;
+    if (!log_enabled(LOG_INFO) || !log_limit_admit(&limit, &suppressed))
+        return;
+    if (revocation->sub != NULL)
+        fields[n++] = log_str("sub", revocation->sub);
+    if (revocation->jti != NULL)
+        fields[n++] = log_str("jti", revocation->jti);
+    if (revocation->subject != NULL)
+        fields[n++] = log_str("subject", revocation->subject);
+    if (revocation->route != NULL)
+        fields[n++] = log_str("route", revocation->route);
+    fields[n++] = log_u64("streams", atomic_load(&revoking->ended));
+    fields[n++] = log_i64("ms", (clock_mono_ns() - revoking->heard_ns) / 1000000);
+    if (suppressed != 0)
+        fields[n++] = log_u64("suppressed", suppressed);
+    fields[n] = (struct log_field){.key = NULL};
+    log_write_fields(LOG_INFO, "revoked", fields);
+}
+
+static void on_walk_over(struct eviction_walk *walk)
+{
+    struct revoking *revoking = LIST_ENTRY(walk, struct round, walk)->revoking;
+    atomic_fetch_add(&revoking->ended, walk->ended);
+    if (atomic_fetch_sub(&revoking->rounds_left, 1) != 1)
+        return;
+    log_revoked(revoking);
+    revocation_destroy(revoking->revocation);
+    free(revoking);
+}
+
+static void on_turn(struct hub_task *task)
+{
+    struct round *round = LIST_ENTRY(task, struct round, task);
+    service_auth_revoke(round->app->service, round->walk.eviction);
+    hub_evict(round->app->hub, &round->walk);
+}
+
+/* Takes the revocation over. */
+static void pass_on(struct revocations *revocations, struct revocation *revocation)
+{
+    unsigned count = revocations->count;
+    struct revoking *revoking = check_calloc(1, sizeof(*revoking) + count * sizeof(struct round));
+    revoking->revocation = revocation;
+    revoking->eviction = (struct eviction){revocation->sub, revocation->jti, revocation->subject, revocation->route};
+    revoking->heard_ns = clock_mono_ns();
+    atomic_init(&revoking->rounds_left, count);
+    for (unsigned i = 0; i != count; ++i) {
+        revoking->rounds[i] = (struct round){
+            .task.run = on_turn,
+            .walk = {.eviction = &revoking->eviction, .over = on_walk_over},
+            .app = revocations->apps[i],
+            .revoking = revoking,
+        };
+    }
+    /* with the last of them it may be gone */
+    for (unsigned i = 0; i != count; ++i)
+        hub_post(revocations->apps[i]->hub, &revoking->rounds[i].task);
+}
+
+void revocations_open(struct revocations *revocations, struct app *const *apps, unsigned count)
+{
+    pthread_mutex_lock(&revocations->lock);
+    CHECK(revocations->apps == NULL && count != 0);
+    revocations->apps = apps;
+    revocations->count = count;
+    for (size_t i = 0; i != revocations->early_count; ++i)
+        pass_on(revocations, revocations->early[i]);
+    revocations->early_count = 0;
+    pthread_mutex_unlock(&revocations->lock);
+}
+
+void revocations_hear(void *arg, const char *data, size_t len)
+{
+    struct revocations *revocations = arg;
+    char error[256];
+    struct revocation *revocation = revocation_parse(data, len, error, sizeof(error));
+    if (revocation == NULL) {
+        log_write_limited(LOG_WARN, "revocation-unusable", log_str("reason", error));
+        return;
+    }
+    revoked_add_named(revocations->revoked, revocation, clock_wall_ns() / SECOND_NS);
+    pthread_mutex_lock(&revocations->lock);
+    if (revocations->apps != NULL) {
+        pass_on(revocations, revocation);
+    } else {
+        size_t size = (revocations->early_count + 1) * sizeof(struct revocation *);
+        revocations->early = check_realloc(revocations->early, size);
+        revocations->early[revocations->early_count++] = revocation;
+    }
+    pthread_mutex_unlock(&revocations->lock);
+}

@@ -1,0 +1,32 @@
+/* revocations.h - what is said on freshet.control.revoke, from NATS to every stream it means */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_REVOCATIONS_H
+#define GATEWAY_SERVER_REVOCATIONS_H
+
+#include <stddef.h>
+
+#define REVOCATIONS_SUBJECT "freshet.control.revoke"
+
+struct app;
+struct revocations;
+struct revoked;
+
+/* revoked outlives it. Destroyed when the source is stopped and all workers are gone. */
+struct revocations *revocations_create(struct revoked *revoked);
+void revocations_destroy(struct revocations *revocations);
+
+/*
+ * All workers' loops turn: `apps`, one of each, which outlive it. What was
+ * heard before is passed on now. Once.
+ */
+void revocations_open(struct revocations *revocations, struct app *const *apps, unsigned count);
+
+/*
+ * One message: for nats_source_listen, on whatever thread. Its tokens are
+ * blocked when this returns; then each worker forgets what services have said,
+ * denies those who wait, and ends the streams that are meant. Who was let in
+ * before is thereby either denied or ended; who comes later is known.
+ */
+void revocations_hear(void *revocations, const char *data, size_t len);
+
+#endif

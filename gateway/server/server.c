@@ -1,0 +1,451 @@
+/* server.c - the gateway as a whole: from a configuration to a clean end */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/server.h"
+
+#include <h2o.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "gateway/auth/revoked.h"
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/config.h"
+#include "gateway/base/log.h"
+#include "gateway/core/clients.h"
+#include "gateway/core/message.h"
+#include "gateway/core/registry.h"
+#include "gateway/server/accept_pool.h"
+#include "gateway/server/dev_feed.h"
+#include "gateway/server/devcert.h"
+#include "gateway/server/key_files.h"
+#include "gateway/server/listen_socket.h"
+#include "gateway/server/listener.h"
+#include "gateway/server/revocations.h"
+#include "gateway/server/sources.h"
+#include "gateway/server/tls.h"
+#include "gateway/server/tls_clients.h"
+#include "gateway/server/watchdog.h"
+#include "gateway/server/worker.h"
+#include "gateway/source/nats_source.h"
+
+#define ERROR_MAX 512
+#define ENDPOINTS_MAX 64
+/* How long `ready` waits for the JetStream streams, and for how long it does so before it looks for a signal. */
+#define WARM_NS (5 * INT64_C(1000000000))
+#define WARM_STEP_MS 50
+/* How often the main thread sees whether the key files have changed. */
+#define TURN_NS INT64_C(1000000000)
+
+struct server {
+    const struct config *config;
+    const struct server_dev *dev;
+    struct sources sources;
+    struct key_files key_files;
+    struct registry registry;
+    struct accept_pool *pool;
+    struct clients *clients;
+    struct dev_feed *feed;
+    SSL_CTX *contexts[ENDPOINTS_MAX];
+    struct listener_endpoint endpoints[ENDPOINTS_MAX];
+    struct listen_socket sockets[ENDPOINTS_MAX];
+    size_t endpoint_count;
+    struct worker_shared shared;
+    struct worker **workers;
+    struct app **apps; /* of the workers */
+    struct revoked *revoked;
+    struct revocations *revocations;
+    struct watchdog_pulse **pulses; /* of the workers */
+    struct watchdog *watchdog;
+};
+
+static SSL_CTX *dev_context(char *error, size_t size)
+{
+    X509 *certificate;
+    EVP_PKEY *key;
+    if (!devcert_create(&certificate, &key)) {
+        snprintf(error, size, "OpenSSL cannot make a development certificate");
+        return NULL;
+    }
+    SSL_CTX *context = tls_context_create_from(certificate, key, error, size);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return context;
+}
+
+static SSL_CTX *listen_context(const struct config_listen *listen, char *error, size_t size)
+{
+    SSL_CTX *context = tls_context_create(listen->certificate, listen->key, error, size);
+    if (context == NULL || listen->client_ca == NULL || tls_clients_require(context, listen->client_ca, error, size))
+        return context;
+    tls_context_destroy(context);
+    return NULL;
+}
+
+/* listen: of the list that the address is of; NULL: it is the operator's. */
+static bool open_sockets(struct server *server, const char *address, SSL_CTX *context,
+                         const struct config_listen *listen)
+{
+    char error[ERROR_MAX] = "too many listeners";
+    struct listen_socket sockets[LISTEN_SOCKETS_MAX];
+    unsigned stall_ms = (unsigned)server->config->limits.write_timeout_ms;
+    size_t count = listen_sockets_open(address, stall_ms, sockets, error, sizeof(error));
+    if (count == 0 || server->endpoint_count + count > ENDPOINTS_MAX) {
+        log_write(LOG_ERROR, "listen-failed", log_str("address", address), log_str("reason", error));
+        for (size_t i = 0; i != count; ++i)
+            close(sockets[i].fd);
+        tls_context_destroy(context);
+        return false;
+    }
+    for (size_t i = 0; i != count; ++i) {
+        size_t n = server->endpoint_count++;
+        server->sockets[n] = sockets[i];
+        server->contexts[n] = i == 0 ? context : NULL; /* the owner of the reference */
+        server->endpoints[n] = (struct listener_endpoint){
+            .fd = sockets[i].fd,
+            .tls = context,
+            .host = listen != NULL ? WORKER_PUBLIC : WORKER_ADMIN,
+            .address = server->sockets[n].text,
+            .admin = listen == NULL,
+            .listen = listen,
+        };
+    }
+    return true;
+}
+
+static bool open_listener(struct server *server, const struct config_listen *listen)
+{
+    char error[ERROR_MAX] = "";
+    bool tls = listen->certificate != NULL || (server->dev != NULL && server->dev->certificate);
+    SSL_CTX *context = NULL;
+    if (listen->certificate != NULL)
+        context = listen_context(listen, error, sizeof(error));
+    else if (tls)
+        context = dev_context(error, sizeof(error));
+    if (tls && context == NULL) {
+        log_write(LOG_ERROR, "tls-failed", log_str("address", listen->address), log_str("reason", error));
+        return false;
+    }
+    return open_sockets(server, listen->address, context, listen);
+}
+
+static bool open_listeners(struct server *server)
+{
+    for (unsigned i = 0; i != server->config->listen_count; ++i) {
+        if (!open_listener(server, &server->config->listen[i]))
+            return false;
+    }
+    const char *admin = server->config->admin_address;
+    return admin == NULL || open_sockets(server, admin, NULL, NULL);
+}
+
+static void announce_listeners(const struct server *server)
+{
+    for (size_t i = 0; i != server->endpoint_count; ++i) {
+        const struct listener_endpoint *endpoint = &server->endpoints[i];
+        if (endpoint->host == WORKER_ADMIN)
+            log_write(LOG_INFO, "admin", log_str("address", endpoint->address));
+        else
+            log_write(LOG_INFO, "listening", log_str("address", endpoint->address),
+                      log_bool("tls", endpoint->tls != NULL));
+    }
+}
+
+static void announce_ready(const struct server *server)
+{
+    if (server->dev != NULL) {
+        char url[LISTEN_SOCKET_TEXT_MAX + 16];
+        bool named = strcmp(server->config->listen[0].address, DEV_ADDRESS) == 0;
+        snprintf(url, sizeof(url), "https://%s/", named ? DEV_ADDRESS : server->endpoints[0].address);
+        log_write(LOG_INFO, "console", log_str("open", url));
+    }
+    log_write(LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->config->workers),
+              log_u64("routes", server->config->routes_count));
+}
+
+static void close_listeners(struct server *server)
+{
+    for (size_t i = 0; i != server->endpoint_count; ++i) {
+        close(server->endpoints[i].fd);
+        tls_context_destroy(server->contexts[i]);
+    }
+}
+
+/* As many descriptors as the system lets us have: each connection is one. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static bool create_sources(struct server *server)
+{
+    char error[ERROR_MAX] = "";
+    struct config_nats nats = server->config->nats;
+    if (server->dev != NULL)
+        nats.url = (char *)(uintptr_t)server->dev->nats_url;
+    if (sources_create(&server->sources, server->config, &nats, error, sizeof(error)))
+        return true;
+    log_write(LOG_ERROR, "nats-failed", log_str("reason", error));
+    sources_destroy(&server->sources);
+    return false;
+}
+
+static void on_key_file_error(void *arg, const char *message)
+{
+    (void)arg;
+    log_write(LOG_ERROR, "keys-failed", log_str("reason", message));
+}
+
+static bool load_keys(struct server *server)
+{
+    return key_files_load(&server->key_files, server->config, on_key_file_error, NULL);
+}
+
+static void create_workers(struct server *server)
+{
+    unsigned count = server->config->workers;
+    server->pool = accept_pool_create(accept_pool_limit(server->config->limits.connections, count),
+                                      server->config->limits.handshakes);
+    server->clients = clients_create(&server->config->limits);
+    server->shared = (struct worker_shared){
+        .config = server->config,
+        .registry = &server->registry,
+        .sources = server->sources.bases,
+        .source_count = server->sources.count,
+        .pool = server->pool,
+        .clients = server->clients,
+        .endpoints = server->endpoints,
+        .endpoint_count = server->endpoint_count,
+        .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
+        .keys = server->key_files.keys,
+        .revoked = server->revoked,
+    };
+    server->workers = check_calloc(count, sizeof(struct worker *));
+    server->apps = check_calloc(count, sizeof(struct app *));
+    server->pulses = check_calloc(count, sizeof(struct watchdog_pulse *));
+    for (unsigned i = 0; i != count; ++i) {
+        server->workers[i] = worker_create(&server->shared, i);
+        server->pulses[i] = worker_pulse(server->workers[i]);
+        server->apps[i] = worker_app(server->workers[i]);
+    }
+}
+
+static bool start_watchdog(struct server *server)
+{
+    int64_t period_ms = server->config->watchdog_ms;
+    if (period_ms == 0)
+        return true;
+    server->watchdog = watchdog_start(server->pulses, server->config->workers, period_ms);
+    return server->watchdog != NULL;
+}
+
+/* Who asks nobody for anything needs no permission at the broker to hear of what is taken back. */
+static void listen_for_revocations(struct server *server)
+{
+    bool wanted = false;
+    for (unsigned i = 0; i != server->config->routes_count; ++i)
+        wanted |= server->config->routes[i].auth.required;
+    if (wanted)
+        nats_source_listen(server->sources.nats, REVOCATIONS_SUBJECT, revocations_hear, server->revocations);
+}
+
+/* False: said why. */
+static bool hide_questions(struct server *server)
+{
+    for (unsigned i = 0; i != server->config->routes_count; ++i) {
+        const char *subject = server->config->routes[i].auth.request;
+        if (subject != NULL && !message_hide(subject)) {
+            log_write(LOG_ERROR, "start-failed", log_str("reason", "more than 32 different subjects in auth.request"));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool start(struct server *server)
+{
+    if (!hide_questions(server))
+        return false;
+    listen_for_revocations(server);
+    if (!sources_start(&server->sources)) {
+        log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for NATS"));
+        return false;
+    }
+    for (unsigned i = 0; i != server->config->workers; ++i) {
+        if (!worker_start(server->workers[i])) {
+            log_write(LOG_ERROR, "start-failed", log_u64("worker", i),
+                      log_str("reason", "no thread or no descriptors for it"));
+            return false;
+        }
+    }
+    revocations_open(server->revocations, server->apps, server->config->workers);
+    if (!start_watchdog(server)) {
+        log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for the watchdog"));
+        return false;
+    }
+    if (server->dev != NULL)
+        server->feed = dev_feed_start(server->sources.bases[0]);
+    return true;
+}
+
+static void end_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+}
+
+/* The first signal that ends the gateway, or 0 when none came in that time. */
+static int take_signal(int64_t timeout_ns)
+{
+    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    sigset_t signals;
+    end_signals(&signals);
+    int number = sigtimedwait(&signals, NULL, &timeout);
+    return number > 0 ? number : 0;
+}
+
+/* Whoever asks twice means it: from here on a signal kills. */
+static void release_signals(void)
+{
+    sigset_t signals;
+    end_signals(&signals);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+}
+
+/* Until the streams are warm, but not for long: who comes meanwhile is let in, and waits. The signal that came, or 0. */
+static int wait_for_streams(struct server *server, struct sources_report *report)
+{
+    int64_t deadline_ns = clock_mono_ns() + WARM_NS;
+    int number = 0;
+    do {
+        sources_wait(&server->sources, WARM_STEP_MS, report);
+        if (report->state == SOURCES_COLD)
+            number = take_signal(0);
+    } while (report->state == SOURCES_COLD && number == 0 && clock_mono_ns() < deadline_ns);
+    return number;
+}
+
+/* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
+static enum server_exit serve(struct server *server)
+{
+    struct sources_report report;
+    announce_listeners(server);
+    int number = wait_for_streams(server, &report);
+    if (number == 0 && report.state == SOURCES_COLD)
+        log_write(LOG_WARN, "stream-not-ready", log_str("stream", report.stream), log_str("reason", report.reason));
+    if (number == 0 && report.state != SOURCES_FAULT)
+        announce_ready(server);
+    while (number == 0 && report.state != SOURCES_FAULT) {
+        number = take_signal(TURN_NS);
+        key_files_refresh(&server->key_files);
+    }
+    if (number != 0)
+        log_write(LOG_INFO, "stopping", log_str("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    else
+        log_write(LOG_ERROR, "stream-unusable", log_str("stream", report.stream), log_str("reason", report.reason));
+    release_signals();
+    return number != 0 ? SERVER_CLEAN : SERVER_FAILED;
+}
+
+/* Streams, then channels, then their sources, then what they all stood on. False: some of it would not end. */
+static bool stop(struct server *server)
+{
+    bool clean = true;
+    if (server->feed != NULL)
+        dev_feed_stop(server->feed);
+    for (unsigned i = 0; i != server->config->workers; ++i)
+        worker_shutdown(server->workers[i]);
+    for (unsigned i = 0; i != server->config->workers; ++i)
+        worker_wait(server->workers[i]);
+    watchdog_stop(server->watchdog);
+    for (unsigned i = 0; i != server->config->workers; ++i)
+        clean &= worker_release(server->workers[i]);
+    if (clean)
+        registry_close_all(&server->registry);
+    clean &= sources_stop(&server->sources);
+    if (!clean)
+        return false;
+    for (unsigned i = 0; i != server->config->workers; ++i)
+        worker_destroy(server->workers[i]);
+    free(server->workers);
+    free(server->apps);
+    free(server->pulses);
+    registry_dispose(&server->registry);
+    accept_pool_destroy(server->pool);
+    clients_destroy(server->clients);
+    sources_destroy(&server->sources);
+    key_files_dispose(&server->key_files);
+    return true;
+}
+
+enum server_exit server_run(const struct config *config, const struct server_dev *dev)
+{
+    struct server *server = check_calloc(1, sizeof(*server));
+    enum server_exit result = SERVER_FAILED;
+    bool is_clean = true; /* nobody uses what is left */
+
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
+    server->config = config;
+    server->dev = dev;
+    registry_init(&server->registry);
+    server->revoked = revoked_create();
+    server->revocations = revocations_create(server->revoked);
+    if (load_keys(server) && open_listeners(server) && create_sources(server)) {
+        create_workers(server);
+        if (start(server))
+            result = serve(server);
+        is_clean = stop(server);
+    } else {
+        key_files_dispose(&server->key_files);
+    }
+    close_listeners(server);
+    if (is_clean) {
+        revocations_destroy(server->revocations);
+        revoked_destroy(server->revoked);
+    }
+    free(server);
+    if (result == SERVER_CLEAN)
+        log_write(LOG_INFO, "stopped");
+    return result;
+}
+
+bool server_check(const struct config *config, void (*on_error)(void *arg, const char *message), void *arg)
+{
+    char error[ERROR_MAX];
+    bool ok = true;
+    for (unsigned i = 0; i != config->listen_count; ++i) {
+        const struct config_listen *listen = &config->listen[i];
+        if (listen->certificate == NULL)
+            continue;
+        SSL_CTX *context = listen_context(listen, error, sizeof(error));
+        if (context == NULL) {
+            on_error(arg, error);
+            ok = false;
+        }
+        tls_context_destroy(context);
+    }
+    struct key_files key_files;
+    ok &= key_files_load(&key_files, config, on_error, arg);
+    key_files_dispose(&key_files);
+    struct sources sources;
+    if (!sources_create(&sources, config, &config->nats, error, sizeof(error))) {
+        on_error(arg, error);
+        ok = false;
+    }
+    sources_destroy(&sources);
+    return ok;
+}

@@ -1,0 +1,35 @@
+/* server.h - the gateway as a whole: from a configuration to a clean end */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_SERVER_H
+#define GATEWAY_SERVER_SERVER_H
+
+#include <stdbool.h>
+
+struct config;
+
+/* Exit codes of the program. */
+enum server_exit { SERVER_CLEAN = 0, SERVER_BAD_CONFIG = 1, SERVER_FAILED = 2 };
+
+/*
+ * Loads what the configuration names (certificates, keys, credentials) without
+ * listening or connecting. Each problem goes to on_error. True: all is well.
+ */
+bool server_check(const struct config *config, void (*on_error)(void *arg, const char *message), void *arg);
+
+/* Where --dev listens unless it is told otherwise. */
+#define DEV_ADDRESS "localhost:8443"
+
+/* What --dev adds to a configuration. */
+struct server_dev {
+    const char *nats_url; /* of the private broker */
+    bool certificate;     /* listeners without one get a throw-away certificate */
+};
+
+/*
+ * Runs until SIGTERM or SIGINT (blocked by the caller in all threads, which
+ * must be one), then ends cleanly. A second signal ends it at once. dev: NULL
+ * or what --dev adds. Says in the log what is wrong when it fails.
+ */
+enum server_exit server_run(const struct config *config, const struct server_dev *dev);
+
+#endif

@@ -1,0 +1,323 @@
+/* worker.c - one event loop: its thread, its hub, its connections */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/worker.h"
+
+#include <errno.h>
+#include <h2o.h>
+#include <limits.h>
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/timerfd.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/config.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/clients.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/registry.h"
+#include "gateway/http/admin.h"
+#include "gateway/http/app.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/publish.h"
+#include "gateway/http/service_auth.h"
+#include "gateway/server/gate.h"
+#include "gateway/server/listener.h"
+#include "gateway/server/watchdog.h"
+
+/* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
+#define STACK_BYTES (4u << 20)
+/* A GET needs no body; where nothing is published, nobody gets to send one of size. */
+#define BODY_MAX 4096
+/* How long connections get to close after they were shut down. */
+#define CLOSE_NS 2000000000LL
+#define SWEEP_NS 1000000000LL
+/* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
+#define LIBRARY_TIMEOUT_MS UINT64_C(86400000)
+
+enum phase { RUNNING = 0, ENDING_STREAMS, CLOSING, DONE };
+
+struct worker {
+    const struct worker_shared *shared;
+    unsigned number;
+    pthread_t thread;
+    bool started;
+    struct watchdog_pulse pulse;
+    struct metrics metrics;
+    struct hub hub;
+    struct app app;
+    struct connections connections;
+    h2o_globalconf_t config;
+    h2o_context_t context;
+    h2o_accept_ctx_t accept_ctx[WORKER_HOSTS];
+    h2o_hostconf_t *hosts[WORKER_HOSTS][2]; /* each list has one host and its end */
+    h2o_multithread_receiver_t waker;
+    h2o_socket_t *timer;
+    struct listeners *listeners;
+    enum phase phase;
+    int64_t deadline_ns; /* of the phase */
+    int64_t swept_ns;
+    _Atomic bool shutdown;
+    sem_t running, finished, dismissed; /* the thread's loop begins; has ended; what it made may go */
+};
+
+static void wait_for(sem_t *semaphore)
+{
+    while (sem_wait(semaphore) != 0)
+        CHECK(errno == EINTR);
+}
+
+static void wake(void *arg)
+{
+    struct worker *worker = arg;
+    h2o_multithread_send_message(&worker->waker, NULL);
+}
+
+/* Never called with a message: waking is all the queue is for. */
+static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *messages)
+{
+    (void)receiver;
+    CHECK(h2o_linklist_is_empty(messages));
+}
+
+/* It only has to make the loop turn: libh2o's own timers follow the wall clock and freeze when that is set back. */
+static void on_timer(h2o_socket_t *sock, const char *err)
+{
+    CHECK(err == NULL);
+    h2o_buffer_consume(&sock->input, sock->input->size);
+}
+
+static void start_timer(struct worker *worker)
+{
+    struct timespec interval = {.tv_nsec = WHEEL_TICK_NS};
+    struct itimerspec spec = {.it_interval = interval, .it_value = interval};
+    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    CHECK(fd != -1 && timerfd_settime(fd, 0, &spec, NULL) == 0);
+    worker->timer = h2o_evloop_socket_create(worker->context.loop, fd, 0);
+    h2o_socket_read_start(worker->timer, on_timer);
+}
+
+struct worker *worker_create(const struct worker_shared *shared, unsigned number)
+{
+    struct worker *worker = check_calloc(1, sizeof(*worker));
+    worker->shared = shared;
+    worker->number = number;
+    metrics_register(&worker->metrics);
+    hub_init(&worker->hub, shared->registry, &worker->metrics, wake, worker);
+    for (unsigned i = 0; i != shared->source_count; ++i)
+        hub_add_source(&worker->hub, shared->sources[i]);
+    worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * 1000000;
+    connections_init(&worker->connections, &worker->metrics);
+    worker->app = (struct app){
+        .config = shared->config,
+        .hub = &worker->hub,
+        .clients = shared->clients,
+        .sources = shared->sources,
+        .dev_nats_url = shared->dev_nats_url,
+        .keys = shared->keys,
+        .revoked = shared->revoked,
+    };
+    worker->app.service = service_auth_create(&worker->app);
+    CHECK(sem_init(&worker->running, 0, 0) == 0 && sem_init(&worker->finished, 0, 0) == 0 &&
+          sem_init(&worker->dismissed, 0, 0) == 0);
+    return worker;
+}
+
+static bool publishes(const struct worker_shared *shared)
+{
+    bool any = shared->dev_nats_url != NULL;
+    for (unsigned i = 0; i != shared->config->routes_count; ++i)
+        any |= shared->config->routes[i].publish;
+    return any;
+}
+
+/*
+ * On the worker's own thread, like its end: each buffer of libh2o goes back to
+ * a free list of the thread that made it, and one made elsewhere would have
+ * two threads work on one list.
+ */
+static void set_up(struct worker *worker)
+{
+    h2o_config_init(&worker->config);
+    worker->config.server_name = h2o_iovec_init(H2O_STRLIT("freshet"));
+    worker->config.max_request_entity_size = publishes(worker->shared) ? PUBLISH_BODY_BUFFER : BODY_MAX;
+    worker->config.http1.upgrade_to_http2 = 0;
+    worker->config.http1.req_timeout = worker->config.http2.idle_timeout = LIBRARY_TIMEOUT_MS;
+    h2o_hostconf_t *public = h2o_config_register_host(&worker->config, h2o_iovec_init(H2O_STRLIT("public")), 65535);
+    h2o_hostconf_t *admin = h2o_config_register_host(&worker->config, h2o_iovec_init(H2O_STRLIT("admin")), 65535);
+    app_register(&worker->app, public);
+    admin_register(&worker->app, admin);
+
+    h2o_context_init(&worker->context, h2o_evloop_create(), &worker->config);
+    h2o_multithread_register_receiver(worker->context.queue, &worker->waker, on_message);
+    worker->hosts[WORKER_PUBLIC][0] = public;
+    worker->hosts[WORKER_ADMIN][0] = admin;
+    for (unsigned i = 0; i != WORKER_HOSTS; ++i)
+        worker->accept_ctx[i] = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->hosts[i]};
+    hub_start(&worker->hub, clock_mono_ns());
+    start_timer(worker);
+    worker->listeners =
+        listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->shared->endpoints,
+                         worker->shared->endpoint_count, worker->shared->pool, worker->shared->clients,
+                         &(struct gate_rules){&worker->shared->config->limits, publishes(worker->shared)});
+}
+
+static void tear_down(struct worker *worker)
+{
+    if (worker->listeners != NULL)
+        listeners_destroy(worker->listeners);
+    connections_dispose(&worker->connections);
+    hub_dispose(&worker->hub);
+    h2o_multithread_unregister_receiver(worker->context.queue, &worker->waker);
+    h2o_socket_close(worker->timer);
+    h2o_loop_t *loop = worker->context.loop;
+    h2o_context_dispose(&worker->context);
+    h2o_evloop_destroy(loop);
+    h2o_config_dispose(&worker->config);
+}
+
+static void begin_shutdown(struct worker *worker, int64_t now_ns)
+{
+    worker->phase = ENDING_STREAMS;
+    worker->deadline_ns = now_ns + worker->shared->config->limits.shutdown_ms * 1000000;
+    listeners_stop(worker->listeners);
+    service_auth_stop(worker->app.service);
+    hub_shutdown(&worker->hub);
+}
+
+static void look_for_unsent(void *arg, struct connection *connection)
+{
+    bool *any = arg;
+    *any |= connection->unsent != 0;
+}
+
+/* Every stream has had its end, and every answer has left, also of those who were told just now that it is over. */
+static bool has_said_all(struct worker *worker)
+{
+    bool unsent = false;
+    if (worker->hub.reader_count != 0)
+        return false;
+    connections_for_each(&worker->connections, look_for_unsent, &unsent);
+    return !unsent;
+}
+
+static void step_shutdown(struct worker *worker, int64_t now_ns)
+{
+    if (worker->phase == ENDING_STREAMS && (has_said_all(worker) || now_ns >= worker->deadline_ns)) {
+        if (worker->hub.reader_count != 0)
+            log_write(LOG_WARN, "streams-cut", log_u64("worker", worker->number),
+                      log_u64("streams", worker->hub.reader_count));
+        connections_kill_all(&worker->connections);
+        worker->phase = CLOSING;
+        worker->deadline_ns = now_ns + CLOSE_NS;
+    } else if (worker->phase == CLOSING && (worker->connections.count == 0 || now_ns >= worker->deadline_ns)) {
+        worker->phase = DONE;
+    }
+}
+
+/* One thread's task is enough. */
+static void sweep(struct worker *worker, int64_t now_ns)
+{
+    if (worker->number != 0 || now_ns - worker->swept_ns < SWEEP_NS)
+        return;
+    worker->swept_ns = now_ns;
+    registry_sweep(worker->shared->registry, now_ns);
+    clients_sweep(worker->shared->clients, now_ns);
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    bool more = false;
+
+    set_up(worker);
+    watchdog_pulse_begin(&worker->pulse);
+    sem_post(&worker->running);
+    while (worker->listeners != NULL && worker->phase != DONE) {
+        /* a process that was stopped and goes on (by a debugger, by SIGCONT) is interrupted in its wait */
+        CHECK(h2o_evloop_run(worker->context.loop, more ? 0 : INT32_MAX) == 0 || errno == EINTR);
+        watchdog_pulse_turn(&worker->pulse);
+        int64_t now_ns = clock_mono_ns();
+        more = hub_turn(&worker->hub, now_ns);
+        listeners_tick(worker->listeners, now_ns);
+        sweep(worker, now_ns);
+        if (worker->phase == RUNNING && atomic_load_explicit(&worker->shutdown, memory_order_acquire))
+            begin_shutdown(worker, now_ns);
+        step_shutdown(worker, now_ns);
+    }
+    watchdog_pulse_end(&worker->pulse);
+    sem_post(&worker->finished);
+    wait_for(&worker->dismissed);
+    tear_down(worker);
+    return NULL;
+}
+
+bool worker_start(struct worker *worker)
+{
+    pthread_attr_t attributes;
+    char name[16];
+    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
+    bool started = pthread_create(&worker->thread, &attributes, run, worker) == 0;
+    pthread_attr_destroy(&attributes);
+    if (!started)
+        return false;
+    snprintf(name, sizeof(name), "worker-%u", worker->number);
+    pthread_setname_np(worker->thread, name);
+    wait_for(&worker->running);
+    worker->started = true;
+    return worker->listeners != NULL;
+}
+
+struct app *worker_app(struct worker *worker)
+{
+    return &worker->app;
+}
+
+struct watchdog_pulse *worker_pulse(struct worker *worker)
+{
+    return &worker->pulse;
+}
+
+void worker_shutdown(struct worker *worker)
+{
+    atomic_store_explicit(&worker->shutdown, true, memory_order_release);
+    if (worker->started)
+        wake(worker);
+}
+
+void worker_wait(struct worker *worker)
+{
+    if (worker->started)
+        wait_for(&worker->finished);
+}
+
+bool worker_release(struct worker *worker)
+{
+    if (worker->connections.count != 0) {
+        log_write(LOG_WARN, "connections-left", log_u64("worker", worker->number),
+                  log_u64("connections", worker->connections.count));
+        return false;
+    }
+    hub_release_views(&worker->hub);
+    return true;
+}
+
+void worker_destroy(struct worker *worker)
+{
+    if (worker->started) {
+        sem_post(&worker->dismissed);
+        CHECK(pthread_join(worker->thread, NULL) == 0);
+    } else {
+        connections_dispose(&worker->connections);
+        hub_dispose(&worker->hub);
+    }
+    service_auth_destroy(worker->app.service);
+    sem_destroy(&worker->running);
+    sem_destroy(&worker->finished);
+    sem_destroy(&worker->dismissed);
+    metrics_unregister(&worker->metrics);
+    free(worker);
+}
