@@ -1,0 +1,46 @@
+/* honest.h - the clients who must not notice: their streams, what they miss and how late they hear */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_ATTACK_HONEST_H
+#define TESTS_ATTACK_HONEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * Two processes beside the attacker's: one publishes HONEST_RATE messages a
+ * second, numbered and stamped with their time, one holds HONEST_STREAMS
+ * streams that each get all of them. Figures come back through shared memory.
+ */
+#define HONEST_CONNECTIONS 10
+#define HONEST_STREAMS 500
+#define HONEST_RATE 500
+#define HONEST_SUBJECT "h"
+#define HONEST_PATH "/h"
+/* Messages that stay in the gateway's history, for attacks that want much at once: all together some 4 MB. */
+#define BULK_SUBJECT "bulk"
+#define BULK_PATH "/bulk?since=earliest"
+#define BULK_MESSAGES 60
+
+struct honest;
+
+/* Returns once all streams are there and messages flow. NULL (with a note on stderr): they don't. */
+struct honest *honest_start(const char *nats_url, uint16_t tls_port);
+void honest_stop(struct honest *honest);
+
+/* From now on latencies are kept. */
+void honest_measure(struct honest *honest);
+struct honest_latency {
+    uint64_t events;
+    double p50_ms, p99_ms, max_ms;
+};
+struct honest_latency honest_measured(struct honest *honest);
+
+/*
+ * Waits until every stream has all that is published by now. What is missing
+ * then, or came twice or out of order, and every gap event, counts as lost;
+ * so does each stream of a connection that broke. Counts from the call before.
+ */
+uint64_t honest_lost(struct honest *honest);
+
+#endif

@@ -1,0 +1,117 @@
+/* publish_broker.c - what a POST is told when the broker is small, strict, away or silent */
+/* SPDX-License-Identifier: MIT */
+#include "tests/integration/publish_rig.h"
+
+static void start_with_broker(const char *config, const char *login)
+{
+    rig.nats = nats_fixture_start(config);
+    REQUIRE(rig.nats != NULL);
+    rig.gateway =
+        gateway_start(&(struct gateway_options){.nats_url = nats_fixture_url(rig.nats), .nats = login, .yaml = yaml});
+}
+
+TestSuite(publish_broker, .fini = teardown, .timeout = 120);
+
+Test(publish_broker, its_own_limit_counts)
+{
+    struct http_client *client;
+    char *most = letters(1000), *more = letters(1001);
+
+    start_with_broker("max_payload: 1000\n", NULL);
+    listen_to_all(nats_fixture_url(rig.nats));
+    client = http_client_create(rig.gateway, HTTP_H2);
+    REQUIRE(is_problem(http_request(client, "POST", "/orders/1", more, NULL), 413, "1001"));
+    require_accepted(http_request(client, "POST", "/orders/1", most, NULL));
+    require_heard("orders.1.note", most, 1000);
+    http_client_destroy(client);
+    free(most);
+    free(more);
+}
+
+Test(publish_broker, what_it_denies_is_403)
+{
+    struct http_client *client;
+
+    start_with_broker("authorization {users = [\n"
+                      "  {user: gateway, password: secret, permissions: {publish: [\"chat.>\", \"_INBOX.>\"]}}\n"
+                      "  {user: backend, password: secret}]}\n",
+                      "  user: gateway\n  password: secret\n");
+    client = http_client_create(rig.gateway, HTTP_H2);
+    for (int i = 0; i < 3; i++) {
+        REQUIRE(is_problem(http_request(client, "POST", "/orders/1", "x", NULL), 403, "broker"));
+        require_accepted(http_request(client, "POST", "/say?subject=chat.a", "x", NULL));
+    }
+    http_client_destroy(client);
+}
+
+Test(publish_broker, while_it_is_away_503_says_when_to_come_back)
+{
+    struct http_client *client;
+    struct http_stream *response;
+    int64_t deadline;
+
+    start_with_broker(NULL, NULL);
+    client = http_client_create(rig.gateway, HTTP_H2);
+    require_accepted(http_request(client, "POST", "/orders/1", "before", NULL));
+    nats_fixture_kill(rig.nats);
+    for (int i = 0; i < 3; i++) {
+        response = http_request(client, "POST", "/orders/1", "lost", NULL);
+        REQUIRE(is_problem(response, 503, "broker"));
+        REQUIRE_STR(http_header(response, "retry-after"), "1");
+    }
+    nats_fixture_restart(rig.nats);
+    listen_to_all(nats_fixture_url(rig.nats));
+    deadline = deadline_in(15000);
+    do {
+        http_close(response);
+        http_pump_for(client, 20);
+        response = http_request(client, "POST", "/orders/1", "after", NULL);
+    } while (response->status == 503 && now_ms() < deadline);
+    require_accepted(response);
+    /* what was refused does not come later */
+    require_heard("orders.1.note", "after", 5);
+    http_client_destroy(client);
+}
+
+/* The new broker answers the round trip that was to show that the old one had the message. */
+Test(publish_broker, what_a_restart_swallows_was_not_accepted)
+{
+    struct raw_http *raw;
+
+    start_with_broker(NULL, NULL);
+    nats_fixture_pause(rig.nats);
+    raw = raw_http_connect(rig.gateway->clear_port);
+    raw_http_send(raw, "POST /orders/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx");
+    sleep_ms(100);
+    nats_fixture_restart(rig.nats);
+    REQUIRE(raw_http_wait(raw, "HTTP/1.1 503 "), "%s", raw->text);
+    raw_http_destroy(raw);
+}
+
+/* It takes the bytes and says nothing: an answer comes all the same, and nobody has to wait for it. */
+Test(publish_broker, one_that_does_not_answer_is_503)
+{
+    struct http_client *client;
+    struct http_stream *response;
+    int64_t deadline = deadline_in(30000);
+
+    start_with_broker(NULL, NULL);
+    client = http_client_create(rig.gateway, HTTP_H2);
+    nats_fixture_pause(rig.nats);
+    for (int i = 0; i < 3; i++) {
+        struct raw_http *raw = raw_http_connect(rig.gateway->clear_port);
+        raw_http_send(raw, "POST /orders/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\nx");
+        raw_http_destroy(raw);
+    }
+    response = http_request(client, "POST", "/orders/1", "x", NULL);
+    REQUIRE(is_problem(response, 503, "broker"));
+    REQUIRE_STR(http_header(response, "retry-after"), "1");
+    nats_fixture_resume(rig.nats);
+    do {
+        http_close(response);
+        http_pump_for(client, 20);
+        response = http_request(client, "POST", "/orders/1", "x", NULL);
+    } while (response->status == 503 && now_ms() < deadline);
+    require_accepted(response);
+    http_client_destroy(client);
+}

@@ -1,0 +1,82 @@
+/* publish_rig.h - a gateway that publishes, and somebody at its broker who hears everything */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_INTEGRATION_PUBLISH_RIG_H
+#define TESTS_INTEGRATION_PUBLISH_RIG_H
+
+#include <criterion/criterion.h>
+#include <nats/nats.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/http_client.h"
+#include "tests/support/json_text.h"
+#include "tests/support/raw_http.h"
+#include "tests/support/rig.h"
+#include "tests/support/sandbox.h"
+
+static const char yaml[] = "routes:\n"
+                           "  - {path: \"/orders/{id}\", subjects: [\"orders.{id}.note\"], publish: true}\n"
+                           "  - {path: \"/first/{token}\", subjects: [\"{token}.x\"], publish: true}\n"
+                           "  - {path: /say, allow: [\"chat.>\", \"news.*\"], publish: true}\n"
+                           "  - {path: /shared, subjects: [chat.shared], publish: true,\n"
+                           "     cors: {origins: [\"https://app.example\"]}}\n"
+                           "  - {path: /events, allow: [\">\"], history: {events: 4096}}\n";
+
+static struct rig rig;
+static natsConnection *listener;
+static natsSubscription *heard;
+
+static void listen_to_all(const char *url)
+{
+    natsOptions *options = NULL;
+
+    REQUIRE(natsOptions_Create(&options) == NATS_OK && natsOptions_SetURL(options, url) == NATS_OK);
+    natsOptions_SetMaxReconnect(options, -1);
+    natsOptions_SetReconnectWait(options, 50);
+    REQUIRE(natsConnection_Connect(&listener, options) == NATS_OK);
+    natsOptions_Destroy(options);
+    REQUIRE(natsConnection_SubscribeSync(&heard, listener, ">") == NATS_OK);
+    REQUIRE(natsConnection_FlushTimeout(listener, scaled_ms(10000)) == NATS_OK);
+}
+
+/* Everything it undoes may be missing. */
+static void teardown(void)
+{
+    natsSubscription_Destroy(heard);
+    natsConnection_Destroy(listener);
+    rig_stop(&rig);
+}
+
+static void require_heard(const char *subject, const char *data, size_t len)
+{
+    natsMsg *message = NULL;
+    natsStatus status = natsSubscription_NextMsg(&message, heard, scaled_ms(10000));
+
+    REQUIRE(status == NATS_OK, "nothing arrives on %s: %s", subject, natsStatus_GetText(status));
+    REQUIRE_STR(natsMsg_GetSubject(message), subject);
+    REQUIRE((size_t)natsMsg_GetDataLength(message) == len, "%s: %d bytes, not %zu", subject,
+            natsMsg_GetDataLength(message), len);
+    REQUIRE(memcmp(natsMsg_GetData(message), data, len) == 0, "%s: the payload has changed", subject);
+    natsMsg_Destroy(message);
+}
+
+static void require_accepted(const struct http_stream *response)
+{
+    REQUIRE(response->ended && response->result == CURLE_OK && response->status == 202, "%d, %s: %s", response->status,
+            curl_easy_strerror(response->result), response->body);
+    REQUIRE_STR(http_header(response, "content-type"), "application/json");
+    REQUIRE_STR(response->body, "{}");
+}
+
+static char *letters(size_t len)
+{
+    char *text = malloc(len + 1);
+
+    REQUIRE(text != NULL);
+    for (size_t i = 0; i != len; ++i)
+        text[i] = (char)('a' + i % 26);
+    text[len] = '\0';
+    return text;
+}
+
+#endif

@@ -1,0 +1,371 @@
+/* source_js_recorder.h - stands where the core is and writes down what a JetStream source tells it */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
+#define TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
+
+/*
+ * Included by exactly one file of a program: it defines the functions of
+ * gateway/core/source.h by which a source tells of live events, so that a test
+ * sees each call in its order. Broker, client library and source are the real
+ * ones. Reading stored events has tests of its own; here nobody asks for any.
+ */
+
+#include <criterion/criterion.h>
+#include <nats/nats.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/config.h"
+#include "gateway/core/message.h"
+#include "gateway/core/source.h"
+#include "gateway/source/js_source.h"
+#include "tests/support/jetstream.h"
+#include "tests/support/nats_fixture.h"
+#include "tests/support/sandbox.h"
+
+enum record_kind { OPENED = 0, EVENT, LOST, EPOCH, CLOSED, KINDS };
+
+struct channel {
+    char pattern[256];
+    void *source_data;
+    uint64_t floor;
+    unsigned counts[KINDS];
+};
+
+struct record {
+    enum record_kind kind;
+    struct channel *channel; /* NULL: of nobody in particular */
+    uint64_t number;
+    int64_t received_ns;
+    char subject[64];
+    char data[64];
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct record *records;
+    size_t count, capacity;
+    uint64_t horizon, base, incarnation;
+    unsigned epochs;
+    bool is_out_of_order;
+    atomic_bool is_held; /* events wait in source_append, as for a core that is too slow */
+} recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void record_locked(enum record_kind kind, struct channel *channel, uint64_t number,
+                          const struct message *message)
+{
+    if (recorder.count == recorder.capacity) {
+        recorder.capacity = recorder.capacity * 2 + 1024;
+        recorder.records = realloc(recorder.records, recorder.capacity * sizeof(*recorder.records));
+    }
+    struct record *record = &recorder.records[recorder.count++];
+    *record = (struct record){.kind = kind, .channel = channel, .number = number};
+    if (channel != NULL)
+        ++channel->counts[kind];
+    if (message != NULL) {
+        record->received_ns = message->received_ns;
+        snprintf(record->subject, sizeof(record->subject), "%.*s", (int)message->subject_len, message->subject);
+        snprintf(record->data, sizeof(record->data), "%.*s", (int)message->data_len, message->data);
+    }
+}
+
+/* ---- what a source tells ---- */
+
+static void move_horizon(struct source *source, uint64_t number)
+{
+    recorder.horizon = number;
+    atomic_store(&source->published, number);
+}
+
+void channel_opened_at(struct channel *channel, uint64_t floor)
+{
+    pthread_mutex_lock(&recorder.lock);
+    channel->floor = floor;
+    record_locked(OPENED, channel, floor, NULL);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+void source_append(struct source *source, uint64_t number, const struct message *message,
+                   struct channel *const *channels, size_t count)
+{
+    while (atomic_load(&recorder.is_held))
+        sleep_ms(1);
+    pthread_mutex_lock(&recorder.lock);
+    recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
+    for (size_t i = 0; i < count; ++i)
+        record_locked(EVENT, channels[i], number, message);
+    move_horizon(source, number);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+/* Only what republishing has lost comes late, and the consumer's tests have none of that. */
+void source_append_late(struct source *source, uint64_t number, const struct message *message,
+                        struct channel *const *channels, size_t count)
+{
+    (void)source;
+    (void)number;
+    (void)message;
+    (void)channels;
+    pthread_mutex_lock(&recorder.lock);
+    recorder.is_out_of_order = recorder.is_out_of_order || count != 0;
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+bool channel_has(struct channel *channel, uint64_t number)
+{
+    (void)channel;
+    (void)number;
+    return true;
+}
+
+void source_advance(struct source *source, uint64_t number)
+{
+    pthread_mutex_lock(&recorder.lock);
+    if (number > recorder.horizon)
+        move_horizon(source, number);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+void channels_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t number)
+{
+    pthread_mutex_lock(&recorder.lock);
+    recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
+    for (size_t i = 0; i < count; ++i)
+        record_locked(LOST, channels[i], number, NULL);
+    move_horizon(source, number);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+uint64_t source_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count)
+{
+    pthread_mutex_lock(&recorder.lock);
+    recorder.base = recorder.epochs++ == 0 ? 0 : recorder.horizon + 1;
+    recorder.incarnation = incarnation;
+    source_push_epoch(source, recorder.base, incarnation);
+    record_locked(EPOCH, NULL, recorder.base, NULL);
+    for (size_t i = 0; i < count; ++i)
+        record_locked(EPOCH, channels[i], recorder.base, NULL);
+    move_horizon(source, recorder.base);
+    pthread_mutex_unlock(&recorder.lock);
+    return recorder.base;
+}
+
+void channel_closed(struct channel *channel)
+{
+    pthread_mutex_lock(&recorder.lock);
+    record_locked(CLOSED, channel, 0, NULL);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
+const char *channel_pattern(const struct channel *channel)
+{
+    return channel->pattern;
+}
+
+void channel_set_source_data(struct channel *channel, void *data)
+{
+    channel->source_data = data;
+}
+
+void *channel_source_data(const struct channel *channel)
+{
+    return channel->source_data;
+}
+
+/* ---- what it doesn't tell in these tests ---- */
+
+void channel_opened(struct channel *channel)
+{
+    (void)channel;
+    abort();
+}
+
+void channel_denied(struct channel *channel)
+{
+    (void)channel;
+    abort();
+}
+
+void channel_append(struct channel *channel, const struct message *message)
+{
+    (void)channel, (void)message;
+    abort();
+}
+
+void channels_lost(struct source *source, struct channel *const *channels, size_t count)
+{
+    (void)source, (void)channels, (void)count;
+    abort();
+}
+
+struct fill *fill_create(struct channel *channel)
+{
+    (void)channel;
+    abort();
+}
+
+uint64_t fill_end(const struct fill *fill)
+{
+    (void)fill;
+    abort();
+}
+
+uint32_t fill_capacity(const struct fill *fill)
+{
+    (void)fill;
+    abort();
+}
+
+void fill_add(struct fill *fill, struct encoding *encoding, uint64_t sequence, const struct message *message)
+{
+    (void)fill, (void)encoding, (void)sequence, (void)message;
+    abort();
+}
+
+void fill_destroy(struct fill *fill)
+{
+    (void)fill;
+    abort();
+}
+
+void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
+{
+    (void)channel, (void)fill, (void)after;
+    abort();
+}
+
+/* ---- what tests use ---- */
+
+#define AWAIT_MS(condition, ms)                                                                                        \
+    do {                                                                                                               \
+        int64_t give_up_ = deadline_in(ms);                                                                            \
+        while (!(condition)) {                                                                                         \
+            cr_assert(now_ms() < give_up_, "waited in vain for %s", #condition);                                       \
+            sleep_ms(2);                                                                                               \
+        }                                                                                                              \
+    } while (0)
+#define AWAIT(condition) AWAIT_MS(condition, 20000)
+
+static inline unsigned count_of(struct channel *channel, enum record_kind kind)
+{
+    pthread_mutex_lock(&recorder.lock);
+    unsigned count = channel->counts[kind];
+    pthread_mutex_unlock(&recorder.lock);
+    return count;
+}
+
+static inline uint64_t horizon(void)
+{
+    pthread_mutex_lock(&recorder.lock);
+    uint64_t number = recorder.horizon;
+    pthread_mutex_unlock(&recorder.lock);
+    return number;
+}
+
+static inline unsigned epochs(void)
+{
+    pthread_mutex_lock(&recorder.lock);
+    unsigned count = recorder.epochs;
+    pthread_mutex_unlock(&recorder.lock);
+    return count;
+}
+
+/* The n-th record of a kind that a channel got. */
+static inline struct record record_of(struct channel *channel, enum record_kind kind, unsigned n)
+{
+    struct record found = {.kind = KINDS};
+    pthread_mutex_lock(&recorder.lock);
+    for (size_t i = 0; i < recorder.count && found.kind == KINDS; ++i) {
+        if (recorder.records[i].channel == channel && recorder.records[i].kind == kind && n-- == 0)
+            found = recorder.records[i];
+    }
+    pthread_mutex_unlock(&recorder.lock);
+    cr_assert_neq(found.kind, KINDS, "no such record of %s", channel->pattern);
+    return found;
+}
+
+static inline struct channel *open_channel(struct js_source *source, const char *pattern)
+{
+    struct channel *channel = calloc(1, sizeof(*channel));
+    struct source *base = js_source_base(source);
+    snprintf(channel->pattern, sizeof(channel->pattern), "%s", pattern);
+    base->ops->open(base, channel);
+    return channel;
+}
+
+/* Closes, waits for the last word and frees. */
+static inline void close_channel(struct js_source *source, struct channel *channel)
+{
+    struct source *base = js_source_base(source);
+    base->ops->close(base, channel);
+    AWAIT(count_of(channel, CLOSED) == 1);
+    free(channel);
+}
+
+/* Of one route subject. */
+static inline struct js_source *create_with(const struct config_nats *nats, const char *stream, const char *subject,
+                                            uint32_t events)
+{
+    struct config_stream config = {.name = stream, .events = events, .subjects = &subject, .subjects_count = 1};
+    char error[256] = "";
+    struct js_source *source = js_source_create(nats, &config, 2, 1, error, sizeof(error));
+    cr_assert_not_null(source, "%s", error);
+    return source;
+}
+
+static inline struct js_source *create_source(const char *url, const char *stream, const char *subject, uint32_t events)
+{
+    struct config_nats nats = {.url = (char *)(uintptr_t)url};
+    return create_with(&nats, stream, subject, events);
+}
+
+static inline struct js_source *start_source(const char *url, const char *stream, const char *subject, uint32_t events)
+{
+    struct js_source *source = create_source(url, stream, subject, events);
+    cr_assert_eq(js_source_start(source), JS_START_OK);
+    return source;
+}
+
+static inline void await_warm(struct js_source *source)
+{
+    char fault[256] = "";
+    cr_assert_eq(js_source_wait_warm(source, scaled_ms(20000), fault, sizeof(fault)), JS_WARM, "%s", fault);
+    AWAIT(js_source_is_connected(source));
+}
+
+static inline void end_source(struct js_source *source)
+{
+    int64_t before = now_ms();
+    cr_assert(js_source_stop(source));
+    cr_assert_lt(now_ms() - before, scaled_ms(4000), "took %d ms to stop", (int)(now_ms() - before));
+    js_source_destroy(source);
+    cr_assert_not(recorder.is_out_of_order);
+}
+
+/* Call after everything else of NATS in the test has ended. */
+static inline void forget_records(void)
+{
+    /* a thread of the client library may still hold the last acknowledgement, which then looks like a leak */
+    nats_CloseAndWait(scaled_ms(5000));
+    free(recorder.records);
+    recorder.records = NULL;
+    recorder.count = recorder.capacity = 0;
+}
+
+/* A channel's events: `count` of them, numbered in sequence from `first`, with the texts "0", "1", … */
+static inline void check_events(struct channel *channel, unsigned count, uint64_t first, unsigned first_text)
+{
+    for (unsigned i = 0; i < count; ++i) {
+        struct record record = record_of(channel, EVENT, i);
+        char text[16];
+        snprintf(text, sizeof(text), "%u", first_text + i);
+        cr_assert_eq(record.number, first + i, "event %u is %d", i, (int)record.number);
+        cr_assert_str_eq(record.data, text);
+    }
+}
+
+#endif

@@ -1,0 +1,356 @@
+/* source_js_session.c - a JetStream source through outages, moves, and streams that come, go and are made anew */
+/* SPDX-License-Identifier: MIT */
+#include "tests/integration/source_js_recorder.h"
+
+#include <nats/nats.h>
+
+#include "tests/support/nats_cluster.h"
+
+TestSuite(source_js_session, .fini = forget_records);
+
+static const struct jetstream_stream stream_s = {.name = "S", .subjects = {"a"}};
+
+static void publish_numbers(struct jetstream *js, unsigned from, unsigned count)
+{
+    for (unsigned i = 0; i < count; ++i)
+        jetstream_publish_format(js, "a", "%u", from + i);
+}
+
+Test(source_js_session, nothing_is_missing_and_nothing_twice_when_the_broker_is_killed)
+{
+    enum { ROUNDS = 4, EACH = 40 };
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    struct channel *channel = open_channel(source, "a");
+    for (unsigned round = 0; round < ROUNDS; ++round) {
+        publish_numbers(js, round * 2 * EACH, EACH);
+        if (round % 2 == 0)
+            AWAIT(count_of(channel, EVENT) == round * 2 * EACH + EACH);
+        nats_fixture_kill(nats);
+        nats_fixture_restart(nats);
+        publish_numbers(js, round * 2 * EACH + EACH, EACH);
+    }
+    AWAIT(count_of(channel, EVENT) == ROUNDS * 2 * EACH);
+    check_events(channel, ROUNDS * 2 * EACH, 1, 0);
+    cr_assert_eq(count_of(channel, LOST) + count_of(channel, EPOCH), 0);
+    cr_assert_eq(epochs(), 1);
+    cr_assert(js_source_is_connected(source));
+    AWAIT(jetstream_state(js, "S").consumers == 1);
+    close_channel(source, channel);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+Test(source_js_session, a_stream_that_appears_later_is_followed)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    struct channel *channel = open_channel(source, "a");
+    char fault[256];
+    cr_assert_eq(js_source_wait_warm(source, 300, fault, sizeof(fault)), JS_WARM_NOT_YET);
+    cr_assert_not(js_source_is_connected(source));
+    cr_assert_eq(count_of(channel, OPENED), 0);
+    jetstream_create(js, &stream_s);
+    publish_numbers(js, 0, 5);
+    await_warm(source);
+    AWAIT(count_of(channel, EVENT) == 5);
+    cr_assert_eq(count_of(channel, OPENED), 1);
+    check_events(channel, 5, 1, 0);
+    close_channel(source, channel);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+Test(source_js_session, a_broker_that_appears_later_is_found)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    nats_fixture_kill(nats);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    char fault[256];
+    cr_assert_eq(js_source_wait_warm(source, 200, fault, sizeof(fault)), JS_WARM_NOT_YET);
+    nats_fixture_restart(nats);
+    await_warm(source);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+Test(source_js_session, a_stream_made_anew_begins_an_epoch)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    struct channel *channel = open_channel(source, "a");
+    publish_numbers(js, 0, 30);
+    AWAIT(count_of(channel, EVENT) == 30);
+    uint64_t incarnation = recorder.incarnation;
+    jetstream_delete(js, "S");
+    jetstream_create(js, &stream_s);
+    publish_numbers(js, 0, 7);
+    AWAIT(count_of(channel, EVENT) == 37);
+    cr_assert_eq(epochs(), 2);
+    cr_assert_eq(count_of(channel, EPOCH), 1);
+    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_neq(recorder.incarnation, incarnation);
+    cr_assert_eq(recorder.base, 31);
+    for (unsigned i = 0; i < 7; ++i)
+        cr_assert_eq(record_of(channel, EVENT, 30 + i).number, recorder.base + 1 + i);
+    struct event_id id = source_id(js_source_base(source), recorder.base + 7);
+    cr_assert(id.incarnation == recorder.incarnation && id.sequence == 7);
+    close_channel(source, channel);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+/* Two gateways, or one before and after its restart. */
+Test(source_js_session, incarnations_agree_everywhere_and_outlive_the_broker)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    uint64_t incarnation = recorder.incarnation;
+    end_source(source);
+    nats_fixture_restart(nats);
+    source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    cr_assert_eq(recorder.incarnation, incarnation);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+/* A client of its own, to do what an operator might. */
+static natsConnection *connect_operator(const char *url, jsCtx **js)
+{
+    natsConnection *connection = NULL;
+    cr_assert_eq(natsConnection_ConnectTo(&connection, url), NATS_OK);
+    cr_assert_eq(natsConnection_JetStream(js, connection, NULL), NATS_OK);
+    return connection;
+}
+
+static void delete_consumers(jsCtx *js)
+{
+    jsConsumerNamesList *names = NULL;
+    cr_assert_eq(js_ConsumerNames(&names, js, "S", NULL, NULL), NATS_OK);
+    for (int i = 0; i < names->Count; ++i)
+        js_DeleteConsumer(js, "S", names->List[i], NULL, NULL);
+    jsConsumerNamesList_Destroy(names);
+}
+
+Test(source_js_session, a_consumer_that_was_deleted_is_made_anew)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    struct channel *channel = open_channel(source, "a");
+    jsCtx *operator_js = NULL;
+    natsConnection *operator_connection = connect_operator(nats_fixture_url(nats), &operator_js);
+    publish_numbers(js, 0, 10);
+    AWAIT(count_of(channel, EVENT) == 10);
+    delete_consumers(operator_js);
+    publish_numbers(js, 10, 10);
+    AWAIT(count_of(channel, EVENT) == 20);
+    check_events(channel, 20, 1, 0);
+    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(jetstream_state(js, "S").consumers, 1);
+    cr_assert(js_source_is_connected(source));
+    jsCtx_Destroy(operator_js);
+    natsConnection_Destroy(operator_connection);
+    close_channel(source, channel);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+/* The consumer is gone and so is what it hadn't delivered, before another is there. */
+Test(source_js_session, a_purge_that_overtakes_the_consumer_is_a_loss)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(source);
+    struct channel *channel = open_channel(source, "a"), *other = open_channel(source, "b");
+    jsCtx *operator_js = NULL;
+    natsConnection *operator_connection = connect_operator(nats_fixture_url(nats), &operator_js);
+    publish_numbers(js, 0, 10);
+    AWAIT(count_of(channel, EVENT) == 10);
+    delete_consumers(operator_js);
+    publish_numbers(js, 10, 10);
+    jetstream_purge(js, "S", NULL);
+    publish_numbers(js, 20, 5);
+    AWAIT(count_of(channel, EVENT) == 15);
+    cr_assert_eq(count_of(channel, LOST), 1);
+    cr_assert_eq(count_of(other, LOST), 1, "nobody knows whose they were");
+    cr_assert_eq(record_of(channel, LOST, 0).number, 20);
+    cr_assert_eq(record_of(channel, EVENT, 10).number, 21);
+    cr_assert_eq(atomic_load(&js_source_base(source)->first), 21);
+    jsCtx_Destroy(operator_js);
+    natsConnection_Destroy(operator_connection);
+    close_channel(source, channel);
+    close_channel(source, other);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+Test(source_js_session, a_stream_that_lacks_a_routes_subjects_is_a_fault)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &(struct jetstream_stream){.name = "S", .subjects = {"a.b", "a.c.*"}});
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.*", 100);
+    char fault[256] = "";
+    cr_assert_eq(js_source_wait_warm(source, scaled_ms(20000), fault, sizeof(fault)), JS_WARM_FAULT);
+    cr_assert_str_eq(fault, "the subject \"a.*\" of a route lies outside the stream S, which stores: a.b, a.c.*");
+    end_source(source);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+/* The members tell clients of each other, which the fixture keeps them from otherwise. */
+static void let_advertise(struct nats_cluster *cluster)
+{
+    for (unsigned i = 0; i < NATS_CLUSTER_SIZE; ++i) {
+        struct nats_fixture *member = nats_cluster_member(cluster, i);
+        char *path = text_format("%s/server.conf", nats_fixture_directory(member));
+        char *config = sandbox_read(path), *off = strstr(config, "no_advertise: true");
+        cr_assert_not_null(off);
+        off += strlen("no_advertise: ");
+        memcpy(off, "no  ", 4);
+        nats_fixture_restart_with(member, config);
+        free(config);
+        free(path);
+    }
+    cr_assert(nats_cluster_wait_leader(cluster));
+}
+
+Test(source_js_session, it_moves_off_a_server_in_lame_duck_mode)
+{
+    struct nats_cluster *cluster = nats_cluster_start();
+    let_advertise(cluster);
+    struct nats_fixture *first = nats_cluster_member(cluster, 0);
+    struct jetstream *js = jetstream_connect(nats_cluster_urls(cluster));
+    jetstream_create(js, &(struct jetstream_stream){.name = "S", .subjects = {"a"}, .replicas = 3});
+    /* Only this one is configured: the others are known from it. */
+    struct js_source *source = start_source(nats_fixture_url(first), "S", "a", 100);
+    await_warm(source);
+    struct channel *channel = open_channel(source, "a");
+    publish_numbers(js, 0, 10);
+    AWAIT(count_of(channel, EVENT) == 10);
+    nats_fixture_signal(first, SIGUSR2);
+    publish_numbers(js, 10, 200);
+    AWAIT(count_of(channel, EVENT) == 210);
+    nats_fixture_kill(first);
+    publish_numbers(js, 210, 10);
+    AWAIT_MS(count_of(channel, EVENT) == 220, 60000);
+    check_events(channel, 220, 1, 0);
+    cr_assert_eq(count_of(channel, LOST) + count_of(channel, EPOCH), 0);
+    close_channel(source, channel);
+    end_source(source);
+    jetstream_destroy(js);
+    nats_cluster_stop(cluster);
+}
+
+struct asked {
+    struct look look;
+    atomic_bool done;
+};
+
+static void on_looked(struct look *look)
+{
+    atomic_store(&((struct asked *)(void *)look)->done, true);
+}
+
+Test(source_js_session, looks_outlast_an_outage)
+{
+    static struct asked during, at_stop;
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    struct source *base = js_source_base(source);
+    await_warm(source);
+    publish_numbers(js, 0, 3);
+    AWAIT(horizon() == 3);
+    nats_fixture_kill(nats);
+    during.look.looked = at_stop.look.looked = on_looked;
+    base->ops->look(base, &during.look);
+    sleep_ms(100);
+    cr_assert_not(atomic_load(&during.done));
+    nats_fixture_restart(nats);
+    AWAIT(atomic_load(&during.done));
+    cr_assert_eq(during.look.last, 3);
+    nats_fixture_kill(nats);
+    base->ops->look(base, &at_stop.look);
+    end_source(source);
+    cr_assert(atomic_load(&at_stop.done), "with what is known");
+    cr_assert_eq(at_stop.look.last, 3);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+Test(source_js_session, it_stops_whatever_the_broker_does)
+{
+    struct nats_fixture *nats = nats_fixture_start(NULL);
+    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+    struct js_source *never_started = create_source(nats_fixture_url(nats), "S", "a", 100);
+    end_source(never_started);
+    struct js_source *frozen = start_source(nats_fixture_url(nats), "S", "a", 100);
+    await_warm(frozen);
+    nats_fixture_pause(nats);
+    end_source(frozen);
+    nats_fixture_resume(nats);
+    struct js_source *killed = start_source(nats_fixture_url(nats), "S", "a", 100);
+    AWAIT(js_source_is_connected(killed));
+    struct channel *channel = open_channel(killed, "a");
+    nats_fixture_kill(nats);
+    cr_assert(js_source_stop(killed));
+    close_channel(killed, channel);
+    end_source(killed);
+    struct js_source *unreachable = start_source(nats_fixture_url(nats), "S", "a", 100);
+    sleep_ms(100);
+    end_source(unreachable);
+    jetstream_destroy(js);
+    nats_fixture_stop(nats);
+}
+
+/* The server's log says so, and the source goes on trying. */
+Test(source_js_session, what_is_not_permitted_is_tried_again)
+{
+    struct nats_fixture *nats = nats_fixture_start("authorization { users = [ { user: u, password: p, permissions: { "
+                                                   "publish: { deny: [\"$JS.API.CONSUMER.>\"] } } },"
+                                                   " { user: all, password: p } ] }");
+    char *url = text_format("nats://all:p@127.0.0.1:%d", nats_fixture_port(nats));
+    struct jetstream *js = jetstream_connect(url);
+    jetstream_create(js, &stream_s);
+    char *denied_url = text_format("nats://u:p@127.0.0.1:%d", nats_fixture_port(nats));
+    struct js_source *source = start_source(denied_url, "S", "a", 100);
+    char fault[256];
+    cr_assert_eq(js_source_wait_warm(source, 1000, fault, sizeof(fault)), JS_WARM_NOT_YET);
+    cr_assert_not(js_source_is_connected(source));
+    nats_fixture_restart_with(nats, "authorization { users = [ { user: u, password: p },"
+                                    " { user: all, password: p } ] }");
+    await_warm(source);
+    end_source(source);
+    jetstream_destroy(js);
+    free(url);
+    free(denied_url);
+    nats_fixture_stop(nats);
+}

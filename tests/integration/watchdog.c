@@ -1,0 +1,92 @@
+/* watchdog.c - a gateway with a worker that is held ends itself; one that was stopped as a whole goes on */
+/* SPDX-License-Identifier: MIT */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+
+#include "tests/support/http_client.h"
+#include "tests/support/rig.h"
+#include "tests/support/sandbox.h"
+
+static struct rig rig;
+static struct http_client *client;
+
+static void setup(void)
+{
+    rig_start_workers(&rig, "watchdog: 1s\nroutes:\n  - {path: /s, subjects: [\"s\"]}\n", 2);
+    client = http_client_create(rig.gateway, HTTP_H2);
+}
+
+static void teardown(void)
+{
+    http_client_destroy(client);
+    rig_stop(&rig);
+}
+
+TestSuite(watchdog, .init = setup, .fini = teardown, .timeout = 120);
+
+/* The kernel's id of the thread of that name; 0: there is none. */
+static pid_t thread_named(pid_t pid, const char *name)
+{
+    char *folder = text_format("/proc/%d/task", pid);
+    DIR *tasks = opendir(folder);
+    struct dirent *entry;
+    pid_t found = 0;
+
+    while (tasks != NULL && found == 0 && (entry = readdir(tasks)) != NULL) {
+        char *path = text_format("%s/%s/comm", folder, entry->d_name), *comm = sandbox_read(path);
+        if (strncmp(comm, name, strlen(name)) == 0 && comm[strlen(name)] == '\n')
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
+        free(comm);
+        free(path);
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    free(folder);
+    return found;
+}
+
+/* As a debugger holds it: this one thread, and nothing else of the process. */
+static bool hold(pid_t thread)
+{
+    int status;
+
+    return ptrace(PTRACE_SEIZE, thread, NULL, NULL) == 0 && ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 &&
+           waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status);
+}
+
+Test(watchdog, a_worker_that_is_held_ends_the_process)
+{
+    pid_t thread = thread_named(rig.gateway->pid, "worker-1");
+    int status;
+
+    REQUIRE(thread != 0);
+    REQUIRE(hold(thread), "%s", strerror(errno));
+    REQUIRE(gateway_wait_log(rig.gateway, " worker-stuck worker=1 ", 20000));
+    REQUIRE(gateway_wait_log(rig.gateway, "unavailable, thread state t", 1000));
+    /* A process ends when its last thread is taken note of, and this one belongs to whoever holds it. */
+    REQUIRE(waitpid(thread, &status, __WALL) == thread);
+    REQUIRE(gateway_wait_exit(rig.gateway) == 128 + SIGABRT);
+}
+
+/* Stopped for longer than its period, then idle for longer than that: loops turn by their timer alone. */
+Test(watchdog, a_process_that_was_stopped_or_is_idle_goes_on)
+{
+    struct http_stream *stream = http_open_ready(client, "/s", NULL);
+
+    REQUIRE(stream != NULL);
+    kill(rig.gateway->pid, SIGSTOP);
+    REQUIRE(waitpid(rig.gateway->pid, NULL, WUNTRACED) == rig.gateway->pid);
+    sleep_ms(1500);
+    kill(rig.gateway->pid, SIGCONT);
+    http_pump_for(client, 1500);
+    publish(rig.publisher, "s", "still here");
+    REQUIRE(http_wait_events(stream, 1));
+    REQUIRE(gateway_stop(rig.gateway) == 0);
+}

@@ -1,0 +1,23 @@
+/* broker_monitor.h - what a nats-server tells about itself over HTTP */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_SUPPORT_BROKER_MONITOR_H
+#define TESTS_SUPPORT_BROKER_MONITOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * port: nats_fixture_monitor_port. Unlike the JetStream API it answers when
+ * the cluster has no leader, and asking it costs the stream nothing.
+ */
+
+/* The body of GET path, NUL terminated; NULL when the server does not answer with 200. The caller frees. */
+char *broker_monitor_get(int port, const char *path);
+/* How many consumers the stream has, of all clients; -1 when the server does not say. */
+long broker_monitor_consumers(int port, const char *stream);
+/* Asked of the stream's leader: it knows that every replica has all of the stream. */
+bool broker_monitor_replicas_current(int port, const char *stream);
+/* The name of the cluster's JetStream leader as this server knows it, "" if it knows none. */
+void broker_monitor_meta_leader(int port, char *name, size_t size);
+
+#endif

@@ -1,0 +1,59 @@
+/* jetstream.h - a client that makes JetStream streams and publishes to them through whatever happens */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_SUPPORT_JETSTREAM_H
+#define TESTS_SUPPORT_JETSTREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * One thread at a time. Each call is repeated until the broker has done it
+ * (an outage only makes it wait, for a minute at most), so that what is missing
+ * or doubled in a test is the gateway's doing; what cannot be done ends the
+ * process by fixture_fail.
+ */
+struct jetstream;
+
+/* What is 0 or NULL is the broker's default: one replica, no limit. */
+struct jetstream_stream {
+    const char *name;
+    const char *subjects[4];
+    unsigned replicas;
+    bool in_memory, work_queue;
+    int64_t max_messages, max_messages_per_subject, max_age_ms;
+    const char *republish_from, *republish_to;
+};
+
+struct jetstream_state {
+    uint64_t first, last, count; /* sequences, and how many are stored between */
+    unsigned consumers;
+    char leader[64]; /* the server's name; "" outside a cluster */
+};
+
+struct jetstream *jetstream_connect(const char *url);
+void jetstream_destroy(struct jetstream *js);
+
+void jetstream_create(struct jetstream *js, const struct jetstream_stream *stream);
+void jetstream_update(struct jetstream *js, const struct jetstream_stream *stream);
+void jetstream_delete(struct jetstream *js, const char *stream);
+/* subject: only that one's messages, or NULL */
+void jetstream_purge(struct jetstream *js, const char *stream, const char *subject);
+void jetstream_delete_message(struct jetstream *js, const char *stream, uint64_t sequence);
+struct jetstream_state jetstream_state(struct jetstream *js, const char *stream);
+/* Without repetition: false when there is no answer (no leader, no such stream). */
+bool jetstream_ask_state(struct jetstream *js, const char *stream, struct jetstream_state *state);
+
+/* Returns the message's sequence once it is stored, exactly once. */
+uint64_t jetstream_publish(struct jetstream *js, const char *subject, const char *text);
+uint64_t jetstream_publish_format(struct jetstream *js, const char *subject, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Fast and without an acknowledgement: jetstream_flush waits for those of all and fails if one is not stored. */
+void jetstream_publish_later(struct jetstream *js, const char *subject, const char *text);
+void jetstream_flush(struct jetstream *js);
+
+/* All that is stored, in order: on_message is called with each. */
+typedef void jetstream_on_message(void *arg, uint64_t sequence, const char *subject, const char *data, size_t len);
+void jetstream_read(struct jetstream *js, const char *stream, jetstream_on_message *on_message, void *arg);
+
+#endif

@@ -1,0 +1,39 @@
+/* rig.h - what nearly every integration test stands on: a broker, a publisher and a gateway */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_SUPPORT_RIG_H
+#define TESTS_SUPPORT_RIG_H
+
+#include "tests/support/gateway_fixture.h"
+#include "tests/support/nats_fixture.h"
+#include "tests/support/publisher.h"
+
+struct rig {
+    struct nats_fixture *nats;
+    struct publisher *publisher;
+    struct gateway *gateway;
+};
+
+/* yaml: the configuration but for workers, listen and nats. */
+void rig_start(struct rig *rig, const char *yaml);
+void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers);
+void rig_stop(struct rig *rig);
+
+/* printf into a buffer that the next call reuses, for the macro below. */
+const char *rig_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* An assertion that shows the gateways' logs when it fails. Needs Criterion's headers where it is used. */
+#define REQUIRE(condition, ...)                                                                                        \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            gateway_show_logs();                                                                                       \
+            cr_assert_fail("(%s)%s", #condition, rig_note(" " __VA_ARGS__));                                           \
+        }                                                                                                              \
+    } while (0)
+#define REQUIRE_STR(actual, expected)                                                                                  \
+    do {                                                                                                               \
+        const char *actual_ = (actual), *expected_ = (expected);                                                       \
+        REQUIRE(actual_ != NULL && strcmp(actual_, expected_) == 0, "got \"%s\", not \"%s\"",                          \
+                actual_ != NULL ? actual_ : "(nothing)", expected_);                                                   \
+    } while (0)
+
+#endif

@@ -1,0 +1,273 @@
+/* core_history.c - readers of a store: whatever the order of things, each event once, and gaps told */
+/* SPDX-License-Identifier: MIT */
+#include "tests/unit/core_store.h"
+
+#define READERS 12
+
+TestSuite(core_history, .init = store_start, .fini = store_stop);
+
+/* ---- one reader, and what it should get ---- */
+
+struct follower {
+    struct rig_reader *r;
+    enum reader_start start;
+    bool follow, was_cut;
+    const char *patterns[3];
+    uint64_t after;     /* CURSOR, EARLIEST: wants all above; others: what is above `opened_at` */
+    uint64_t opened_at; /* the store's last when it was opened */
+    char cursor[40];
+};
+
+static void settle(struct follower *followers, size_t count)
+{
+    bool flying = true;
+    while (is_asked() || flying || store.seen != store.last) {
+        flying = false;
+        answer();
+        deliver(1 + roll(5));
+        rig_turn();
+        for (size_t i = 0; i != count; ++i) {
+            if (followers[i].r != NULL && followers[i].r->flying) {
+                rig_flush(followers[i].r);
+                flying = true;
+            }
+        }
+    }
+    rig_turn();
+}
+
+static bool wants(const struct follower *f, uint64_t sequence)
+{
+    for (size_t i = 0; f->patterns[i] != NULL; ++i) {
+        if (matches(f->patterns[i], sequence))
+            return true;
+    }
+    return false;
+}
+
+/* Reads the log of what came: sequences that ascend, and gaps. */
+static void check_follower(const struct follower *f)
+{
+    static bool got[STORE_MAX + 1];
+    uint64_t before = 0, gap_next = 0;
+    unsigned gaps = 0, snapshot[SUBJECTS] = {0};
+    memset(got, 0, sizeof(got));
+    for (const char *line = f->r->log; *line != '\0'; line = strchr(line, '\n') + 1) {
+        if (strncmp(line, "freshet.gap", 11) == 0) {
+            const char *next = strstr(line, "\"next\":");
+            gap_next = strncmp(next + 7, "null", 4) == 0 ? 0 : strtoull(next + 7 + 5, NULL, 10);
+            ++gaps;
+            continue;
+        }
+        uint64_t sequence = strtoull(strchr(line, '-') + 1, NULL, 10);
+        cr_assert_eq(sequence, strtoull(strrchr(strndupa(line, strcspn(line, "\n")), '|') + 1, NULL, 10), "%s", line);
+        cr_assert_gt(sequence, before, "in order, once: %.20s after %lu", line, (unsigned long)before);
+        cr_assert(gap_next == 0 || sequence == gap_next, "the gap said %lu", (unsigned long)gap_next);
+        cr_assert(wants(f, sequence));
+        gap_next = 0;
+        before = sequence;
+        got[sequence] = true;
+        snapshot[store.messages[sequence - 1].subject] = (unsigned)sequence;
+    }
+    uint64_t from = f->start == READER_FROM_CURSOR || f->start == READER_FROM_EARLIEST ? f->after : f->opened_at;
+    uint64_t to = f->follow ? store.last : f->opened_at;
+    if (f->start == READER_FROM_LAST)
+        from = to; /* what was superseded before the snapshot is left out; see below for what it ends with */
+    if (f->start == READER_FROM_NOW && !f->follow)
+        from = to;
+    for (uint64_t s = from + 1; s <= to; ++s) {
+        cr_assert(got[s] || !wants(f, s) || store.messages[s - 1].gone,
+                  "%lu is missing: start %d %s, after %lu, opened at %lu, of %s %s; seed %u; follow %d log\n%s",
+                  (unsigned long)s, f->start, f->cursor, (unsigned long)f->after, (unsigned long)f->opened_at,
+                  f->patterns[0], f->patterns[1] != NULL ? f->patterns[1] : "", store.seed, f->follow, f->r->log);
+    }
+    for (uint64_t s = from + 1; f->start == READER_FROM_CURSOR && s <= to; ++s)
+        cr_assert(got[s] || !wants(f, s) || !store.messages[s - 1].purged || gaps != 0,
+                  "%lu was purged and nothing said: after %lu, seed %u, of %s\n%s", (unsigned long)s,
+                  (unsigned long)f->after, store.seed, f->patterns[0], f->r->log);
+    for (unsigned i = 0; f->start == READER_FROM_LAST && f->follow && i != SUBJECTS; ++i) {
+        uint64_t last = 0;
+        for (uint64_t s = 1; s <= store.last; ++s) {
+            if (store.messages[s - 1].subject == i && !store.messages[s - 1].gone && wants(f, s))
+                last = s;
+        }
+        cr_assert(last == 0 || snapshot[i] == last, "subject %u ends with %u, not %lu", i, snapshot[i],
+                  (unsigned long)last);
+    }
+}
+
+static void open_follower(struct follower *f)
+{
+    static const char *const sets[][3] = {{"a.0"}, {"a.*"}, {">"}, {"a.0", "b.1"}, {"a.*", "*.1"}, {"b.0"}};
+    memset(f, 0, sizeof(*f));
+    memcpy(f->patterns, sets[roll(6)], sizeof(f->patterns));
+    f->start = (enum reader_start)roll(5);
+    f->follow = roll(4) != 0;
+    f->opened_at = store.last;
+    if (f->start == READER_FROM_CURSOR) {
+        f->after = roll((unsigned)store.last + 1);
+        if (roll(4) == 0) /* what another gateway gave out */
+            f->after = store.last - roll((unsigned)(store.last - store.seen) + 1);
+        snprintf(f->cursor, sizeof(f->cursor), "abc-%lu", (unsigned long)f->after);
+    }
+    if (f->start == READER_FROM_NOW && f->opened_at < store.last)
+        f->opened_at = store.last;
+    struct reader_options options = {
+        .route = &rig.route,
+        .source = &rig.source,
+        .subjects = f->patterns,
+        .subject_count = f->patterns[1] != NULL ? 2 : 1,
+        .start = f->start,
+        .start_ns = (int64_t)roll((unsigned)store.last + 1) * 1000,
+        .cursor_text = f->cursor,
+        .cursor_len = strlen(f->cursor),
+        .follow = f->follow,
+    };
+    f->r = rig_open_with(&options);
+}
+
+static void one_run(unsigned seed, unsigned steps)
+{
+    struct follower followers[READERS];
+    memset(followers, 0, sizeof(followers));
+    store.seed = seed;
+    rig.route.slow = seed % 2 == 0 ? CONFIG_SLOW_SKIP : CONFIG_SLOW_DISCONNECT;
+    for (unsigned i = 0; i != steps; ++i) {
+        unsigned what = roll(12), who = roll(READERS);
+        if (what < 4 && store.last < STORE_MAX - 10) {
+            for (unsigned n = 1 + roll(6); n != 0; --n)
+                store_message(roll(SUBJECTS));
+        } else if (what < 6) {
+            deliver(1 + roll(8));
+        } else if (what < 8) {
+            answer();
+        } else if (what == 8 && store.last != 0) {
+            uint64_t victim = 1 + roll((unsigned)store.last);
+            if (victim >= store.first)
+                store.messages[victim - 1].gone = true;
+        } else if (what == 9 && roll(10) == 0) {
+            uint64_t first = store.first + roll(30);
+            purge(first <= store.seen ? first : store.first); /* what came in live is not this test's concern */
+        } else if (followers[who].r == NULL) {
+            open_follower(&followers[who]);
+        } else if (roll(12) == 0) {
+            rig_close(followers[who].r);
+            followers[who].r = NULL;
+        } else if (roll(3) != 0) {
+            rig_flush(followers[who].r);
+        }
+        rig_turn();
+    }
+    settle(followers, READERS);
+    for (unsigned i = 0; i != READERS; ++i) {
+        struct follower *f = &followers[i];
+        if (f->r == NULL)
+            continue;
+        cr_assert(f->follow || f->r->final, "seed %u: it ends", seed);
+        cr_assert(strstr(f->r->log, "freshet.bye") == NULL, "seed %u: the store has what a ring has not", seed);
+        /* a reader that was slow in the rings and may skip was told, and is another test's */
+        if (strstr(f->r->log, "\"slow\"") == NULL)
+            check_follower(f);
+        rig_close(f->r);
+    }
+    settle(followers, 0);
+}
+
+Test(core_history, each_event_comes_once_whatever_the_order_of_things)
+{
+    unsigned seed = 1, fills = 0, pieces = 0;
+    const char *text = getenv("CORE_HISTORY_SEED");
+    if (text != NULL)
+        seed = (unsigned)strtoul(text, NULL, 10);
+    for (unsigned i = 0; i != (text != NULL ? 1 : 200); ++i, ++seed) {
+        if (text != NULL || seed % 50 == 0)
+            fprintf(stderr, "seed %u\n", seed);
+        one_run(seed, 600);
+        fills += store.fills_done;
+        pieces += store.pieces_done;
+        store_stop();
+        store_start();
+    }
+    cr_assert(text != NULL || (fills > 100 && pieces > 1000), "%u fills, %u pieces", fills, pieces);
+}
+
+/* ---- a store that is made anew ---- */
+
+static void deliver_all(void)
+{
+    deliver(STORE_MAX);
+    rig_turn();
+}
+
+static void make_anew(uint64_t incarnation)
+{
+    uint64_t base = source_begin_epoch(&rig.source, incarnation, rig.channels, rig.channel_count);
+    char text[] = "fresh";
+    struct message message = {.subject = "a.0", .subject_len = 3, .data = text, .data_len = 5};
+    source_append(&rig.source, base + 1, &message, rig.channels, rig.channel_count);
+}
+
+Test(core_history, a_store_made_anew_is_a_gap_and_new_ids)
+{
+    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a.0");
+    store_message(0);
+    store_message(0);
+    deliver_all();
+    rig_flush(r);
+    make_anew(0xdef);
+    rig_flush(r);
+    cr_assert_str_eq(r->log, "|abc-1|1\n|abc-2|2\n"
+                             "freshet.gap|def-0|{\"reason\":\"broker-lost\",\"last\":\"abc-2\",\"next\":\"def-1\"}\n"
+                             "|def-1|fresh\n");
+    struct rig_reader *back = rig_open_one(READER_FROM_CURSOR, "def-0", "a.0");
+    rig_flush(back);
+    cr_assert_str_eq(back->log, "|def-1|fresh\n", "its sequences begin anew");
+    struct rig_reader *old = rig_open_one(READER_FROM_CURSOR, "abc-2", "a.0");
+    rig_flush(old);
+    cr_assert_str_eq(old->log,
+                     "freshet.gap|def-0|{\"reason\":\"broker-lost\",\"last\":\"abc-2\",\"next\":\"def-1\"}\n"
+                     "|def-1|fresh\n",
+                     "its end is still in the ring");
+    struct rig_reader *foreign = rig_open_one(READER_FROM_CURSOR, "99-2", "a.0");
+    rig_flush(foreign);
+    cr_assert_str_eq(
+        foreign->log,
+        "freshet.gap|def-0|{\"reason\":\"unknown-id\",\"last\":\"99-2\",\"next\":\"def-1\"}\n|def-1|fresh\n",
+        "what was before is not repeated");
+    rig_close(foreign);
+    rig_close(r);
+    rig_close(back);
+    rig_close(old);
+}
+
+Test(core_history, a_cursor_from_beyond_the_end_is_nobodys)
+{
+    store_message(0);
+    deliver_all();
+    struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-99999999", "a.0");
+    struct follower none = {.r = NULL};
+    settle(&none, 1);
+    rig_flush(r);
+    cr_assert_str_eq(r->log, "freshet.gap|abc-1|{\"reason\":\"unknown-id\",\"last\":\"abc-99999999\",\"next\":null}\n");
+    store_message(0);
+    deliver_all();
+    rig_flush(r);
+    cr_assert(strstr(r->log, "|abc-2|2\n") != NULL);
+    rig_close(r);
+}
+
+Test(core_history, a_cursor_that_another_gateway_gave_out_waits_for_its_events)
+{
+    for (unsigned i = 0; i != 5; ++i)
+        store_message(0);
+    struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-4", "a.0");
+    cr_assert_eq(store.look_count, 1, "nothing has come in yet here");
+    while (store.look_count != 0)
+        answer();
+    rig_flush(r);
+    cr_assert_str_eq(r->log, "");
+    deliver_all();
+    rig_flush(r);
+    cr_assert_str_eq(r->log, "|abc-5|5\n");
+    rig_close(r);
+}
