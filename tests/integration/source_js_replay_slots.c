@@ -73,7 +73,7 @@ Test(source_js_replay_slots, a_stopped_reader_gives_its_slot_up)
     slow->stopped = true;
     js_replay_fetch(rig.replay, &slow->fetch);
     AWAIT(reader_is_idle(slow));
-    cr_assert_eq(rig_consumers(), 1); /* for a moment it could go on */
+    cr_assert_leq(rig_consumers(), 1); /* for a moment it could go on */
     struct test_reader *other = reader_start("s.>", FETCH_AFTER, 0, 20000);
     AWAIT(reader_is_done(other));
     reader_check(other, 1, 20000, 1);
@@ -126,9 +126,7 @@ Test(source_js_replay_slots, closed_in_every_state)
     held->stopped = true;
     js_replay_fetch(rig.replay, &held->fetch);
     AWAIT(reader_is_idle(held));
-    js_replay_fetch_close(rig.replay, &held->fetch);
-    cr_assert(reader_is_closed(held));
-    reader_free(held);
+    reader_end(held); /* at once, or by the thread that has just told of the piece */
     AWAIT(rig_consumers() == 0);
     /* left to itself */
     struct test_reader *idle = reader_create("s.>", FETCH_AFTER, 0, 30000);

@@ -17,6 +17,17 @@
 static char dir[64];
 static char certificate[96], key[96];
 
+/*
+ * nats.c (3.4) ends its garbage collector as soon as nats_CloseAndWait is called, and only then waits for its other
+ * threads: what one of them lets go of after that is freed by nobody. That is a race at the end of test programs only;
+ * the gateway never closes the library, and its leak check has no such exception.
+ */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:natsMsg_create\n";
+}
+
 void fixture_fail(const char *format, ...)
 {
     va_list ap;
