@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/core/walk.h"
+
 struct hub;
 struct identity;
 
@@ -25,20 +27,14 @@ struct eviction_walk {
     const struct eviction *eviction;
     uint64_t ended; /* readers */
     void (*over)(struct eviction_walk *walk);
-    struct eviction_walk *next; /* the hub's */
+    struct hub_walk base;
 };
 
 /*
- * Ends every matching reader of the hub with CLOSE_REVOKED, some thousand in a
- * turn, so that others wait for their events no longer than a turn takes.
+ * Ends every matching reader of the hub with CLOSE_REVOKED, by a hub_walk.
  * Readers that are opened after the call are not looked at: whoever opens
  * them has to know already. Hub thread.
  */
 void hub_evict(struct hub *hub, struct eviction_walk *walk);
-
-/* ---- of the hub ---- */
-
-/* A slice of the walks. True: there is more. */
-bool evict_step(struct hub *hub);
 
 #endif

@@ -7,10 +7,11 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/core/channel.h"
-#include "gateway/core/evict.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/survey.h"
 #include "gateway/core/view.h"
+#include "gateway/core/walk.h"
 
 /* Readers looked at for one channel before the next channel has its turn, and in all before the loop has. */
 #define SLICE_READERS 256
@@ -31,6 +32,7 @@ void hub_init(struct hub *hub, struct registry *registry, struct metrics *metric
     list_init(&hub->idle_views);
     list_init(&hub->readers);
     list_init(&hub->unlooked);
+    list_init(&hub->surveys);
     hub->walks_waiting_end = &hub->walks_waiting;
     list_init(&hub->later);
     list_init(&hub->later_due);
@@ -76,9 +78,10 @@ void hub_release_views(struct hub *hub)
 void hub_dispose(struct hub *hub)
 {
     CHECK(hub->views == NULL);
-    run_tasks(hub);         /* what came back from the source after the last turn */
-    while (evict_step(hub)) /* through nobody: whoever evicts waits for the end of it */
+    run_tasks(hub);        /* what came back from the source after the last turn */
+    while (walk_step(hub)) /* through nobody: whoever walks waits for the end of it */
         ;
+    survey_end_all(hub);
     while (hub->free_batches != NULL) {
         struct batch *batch = hub->free_batches;
         hub->free_batches = batch->next_free;
@@ -269,7 +272,8 @@ bool hub_turn(struct hub *hub, int64_t now_ns)
     }
     wheel_run(&hub->wheel, now_ns, on_deadline, NULL);
     bool more = run_later(hub);
-    more |= evict_step(hub); /* before they are sent more */
+    more |= walk_step(hub); /* before they are sent more */
+    more |= survey_step(hub);
     more |= pump_slices(hub);
     drop_idle_views(hub);
     return more;

@@ -14,7 +14,7 @@
 #include "gateway/core/wheel.h"
 
 struct channel_profile;
-struct eviction_walk;
+struct hub_walk;
 struct registry;
 struct run;
 struct view;
@@ -81,7 +81,9 @@ struct hub {
     struct list readers;
     struct list unlooked; /* those of them that the walks under way have still to look at */
     size_t reader_count;
-    struct eviction_walk *walks, *walks_waiting, **walks_waiting_end;
+    struct hub_walk *walks, *walks_waiting, **walks_waiting_end;
+    struct list surveys; /* asked for here */
+    unsigned survey_count;
     struct wheel wheel;
     struct list later, later_due;
     struct batch *free_batches;

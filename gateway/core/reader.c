@@ -121,6 +121,7 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
         .expires_ns = options->expires_ns,
         .identity = options->identity,
         .last_sent_ns = hub->now_ns,
+        .opened_ns = hub->now_ns,
         .reason = CLOSE_CLIENT,
     };
     list_init(&reader->deadline);

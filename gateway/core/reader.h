@@ -21,6 +21,7 @@ struct piece;
 struct reader;
 
 #define READER_SUBJECTS_MAX 32
+#define READER_PEER_MAX 64
 
 /*
  * Hub thread only. A reader is embedded in the stream that carries it. It is
@@ -51,6 +52,8 @@ struct reader_ops {
     void (*prefetch)(const struct reader *reader);
     /* Shut the connection down; reader_close follows, later. */
     void (*kill)(struct reader *reader);
+    /* Who it is, for whoever looks at the gateway: an address, NUL terminated. May be NULL. */
+    void (*peer)(const struct reader *reader, char dst[static READER_PEER_MAX]);
 };
 
 /* LAST: the last event of each subject, then on; of a source with a store only. */
@@ -102,6 +105,7 @@ struct reader {
     size_t cursor_len;
     int64_t expires_ns;
     const struct identity *identity;
+    int64_t opened_ns;
     uint32_t gaps;
     enum close_reason reason; /* once closed or ended */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 
@@ -13,7 +14,7 @@
 
 void registry_init(struct registry *registry)
 {
-    *registry = (struct registry){.channels = NULL};
+    *registry = (struct registry){.channels = NULL, .started_ns = clock_mono_ns()};
     CHECK(pthread_mutex_init(&registry->lock, NULL) == 0);
 }
 
@@ -98,6 +99,16 @@ static bool is_over(struct channel *channel, int64_t now_ns)
     return refused || now_ns - channel->idle_since_ns >= linger_ns;
 }
 
+/* The lock is held: whoever is on the way through all channels goes past this one. */
+static void take_out(struct registry *registry, struct channel *channel)
+{
+    for (struct registry_walk *walk = registry->walks; walk != NULL; walk = walk->other_walk) {
+        if (walk->next == channel)
+            walk->next = channel->hh.next;
+    }
+    HASH_DEL(registry->channels, channel);
+}
+
 /* The source has the last word: channel_closed frees it. It is told outside the lock, so that it may say so at once. */
 static void close_channels(struct registry *registry, bool all, int64_t now_ns)
 {
@@ -107,7 +118,7 @@ static void close_channels(struct registry *registry, bool all, int64_t now_ns)
         CHECK(!all || channel->users == 0);
         if (!all && !is_over(channel, now_ns))
             continue;
-        HASH_DEL(registry->channels, channel);
+        take_out(registry, channel);
         ++registry->closing_count;
         metrics_add_shared(METRIC_CHANNELS, -1);
         channel->next_closing = closing;
@@ -154,4 +165,38 @@ size_t registry_channel_count(struct registry *registry)
     size_t count = HASH_COUNT(registry->channels);
     pthread_mutex_unlock(&registry->lock);
     return count;
+}
+
+void registry_walk_begin(struct registry *registry, struct registry_walk *walk)
+{
+    pthread_mutex_lock(&registry->lock);
+    *walk = (struct registry_walk){registry->channels, registry->walks};
+    registry->walks = walk;
+    pthread_mutex_unlock(&registry->lock);
+}
+
+bool registry_walk_step(struct registry *registry, struct registry_walk *walk, unsigned count,
+                        void (*look)(void *arg, struct channel *channel), void *arg)
+{
+    pthread_mutex_lock(&registry->lock);
+    for (; walk->next != NULL && count != 0; --count) {
+        struct channel *channel = walk->next;
+        walk->next = channel->hh.next;
+        __builtin_prefetch(walk->next);
+        look(arg, channel);
+    }
+    bool more = walk->next != NULL;
+    pthread_mutex_unlock(&registry->lock);
+    return more;
+}
+
+void registry_walk_end(struct registry *registry, struct registry_walk *walk)
+{
+    struct registry_walk **link = &registry->walks;
+    pthread_mutex_lock(&registry->lock);
+    while (*link != NULL && *link != walk)
+        link = &(*link)->other_walk;
+    CHECK(*link == walk);
+    *link = walk->other_walk;
+    pthread_mutex_unlock(&registry->lock);
 }

@@ -4,6 +4,7 @@
 #define GATEWAY_CORE_REGISTRY_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,13 +12,21 @@
 
 #define REGISTRY_HUBS_MAX 64
 
+/* A way through all channels. Its owner keeps it from begin to end; one thread at a time. */
+struct registry_walk {
+    struct channel *next;             /* NULL: over */
+    struct registry_walk *other_walk; /* the registry's */
+};
+
 /* Any thread. Hubs are added before the first channel is made and stay until registry_dispose. */
 struct registry {
     pthread_mutex_t lock;
     struct channel *channels; /* uthash, by key */
-    size_t closing_count;     /* left the table, but the source still has them */
+    struct registry_walk *walks;
+    size_t closing_count; /* left the table, but the source still has them */
     struct hub *hubs[REGISTRY_HUBS_MAX];
     unsigned hub_count;
+    int64_t started_ns; /* monotonic */
 };
 
 void registry_init(struct registry *registry);
@@ -41,5 +50,14 @@ void registry_close_all(struct registry *registry);
 /* Wakes the hubs whose bits are set. */
 void registry_wake(struct registry *registry, uint64_t hubs);
 size_t registry_channel_count(struct registry *registry);
+
+void registry_walk_begin(struct registry *registry, struct registry_walk *walk);
+/*
+ * The next channels, at most `count`, under the registry's lock: channels
+ * that come meanwhile are seen too, those that go perhaps not. True: there are more.
+ */
+bool registry_walk_step(struct registry *registry, struct registry_walk *walk, unsigned count,
+                        void (*look)(void *arg, struct channel *channel), void *arg);
+void registry_walk_end(struct registry *registry, struct registry_walk *walk);
 
 #endif

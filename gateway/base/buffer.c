@@ -1,0 +1,84 @@
+/* buffer.c - text that grows, for what is written now and then: never on the way of an event */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/base/buffer.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "proto/text.h"
+
+#define CAPACITY_MIN 256u
+
+static char *reserve(struct buffer *buffer, size_t len)
+{
+    size_t wanted = buffer->len + len;
+    if (wanted > buffer->capacity) {
+        size_t capacity = buffer->capacity < CAPACITY_MIN ? CAPACITY_MIN : buffer->capacity * 2;
+        buffer->capacity = capacity < wanted ? wanted : capacity;
+        buffer->bytes = check_realloc(buffer->bytes, buffer->capacity);
+    }
+    return buffer->bytes + buffer->len;
+}
+
+void buffer_add(struct buffer *buffer, const char *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    memcpy(reserve(buffer, len), bytes, len);
+    buffer->len += len;
+}
+
+void buffer_add_text(struct buffer *buffer, const char *text)
+{
+    buffer_add(buffer, text, strlen(text));
+}
+
+void buffer_format(struct buffer *buffer, const char *format, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (len > 0)
+        buffer_add(buffer, text, (size_t)len < sizeof(text) ? (size_t)len : sizeof(text) - 1);
+}
+
+void buffer_add_json(struct buffer *buffer, const char *s, size_t len)
+{
+    char *copy = NULL;
+    if (!text_is_utf8(s, len)) {
+        copy = check_malloc(len);
+        for (size_t i = 0; i != len; ++i)
+            copy[i] = (s[i] & 0x80) != 0 ? '?' : s[i];
+        s = copy;
+    }
+    buffer_add(buffer, "\"", 1);
+    char *at = reserve(buffer, text_json_size(s, len));
+    buffer->len += text_json_write(at, s, len);
+    buffer_add(buffer, "\"", 1);
+    free(copy);
+}
+
+void buffer_add_seconds(struct buffer *buffer, int64_t ns)
+{
+    int64_t ms = ns > 0 ? ns / 1000000 : 0;
+    buffer_format(buffer, "%lld.%03lld", (long long)(ms / 1000), (long long)(ms % 1000));
+}
+
+char *buffer_take(struct buffer *buffer)
+{
+    buffer_add(buffer, "", 1);
+    char *bytes = buffer->bytes;
+    *buffer = (struct buffer){.bytes = NULL};
+    return bytes;
+}
+
+void buffer_dispose(struct buffer *buffer)
+{
+    free(buffer->bytes);
+    *buffer = (struct buffer){.bytes = NULL};
+}

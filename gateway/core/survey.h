@@ -1,0 +1,56 @@
+/* survey.h - what the gateway holds right now, gathered from all workers without stopping any */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_SURVEY_H
+#define GATEWAY_CORE_SURVEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct hub;
+struct survey;
+
+/* More at a time than this for one hub are refused. */
+#define SURVEYS_MAX 16
+#define SURVEY_LIMIT_DEFAULT 100
+#define SURVEY_LIMIT_MAX 10000
+/* How many slow readers are named. */
+#define SURVEY_SLOW_MAX 20
+
+struct survey_options {
+    const char *gateway; /* its name, for "gateway"; NULL: left out */
+    unsigned limit;      /* channels named: those with the most streams, then with the most events */
+    const char *filter;  /* read in survey_start only; NULL: all. With a wildcard: a checked pattern, … */
+    size_t filter_len;   /* … and what it covers. Without: what has it in its pattern */
+};
+
+/*
+ * Goes through all channels and through the readers of all hubs, a slice in
+ * each turn, and calls done (once, in a later turn of this hub) with one JSON
+ * object:
+ *
+ * {"version":"0.1.0","gateway":"NAME","uptime_seconds":1.000,"connections":2,
+ *  "streams":3,"channels_total":1,
+ *  "channels":[{"pattern":"a.>","store":"memory","streams":3,"head":"ID"|null,"events":4,"bytes":567}],
+ *  "slow":[{"route":"/a","peer":"192.0.2.1","subjects":["a.>"],"behind_events":9,
+ *           "stuck_seconds":1.000,"age_seconds":2.000}],
+ *  "complete":true}
+ *
+ * complete is false when 2 s were over before all had been seen. A reader is
+ * slow when its connection has not taken what it was sent and there is more
+ * for it, or has not for a second; behind_events is what waits for it in its
+ * channels, or (while it reads a store) an upper bound of it.
+ * The hub's thread. NULL: there are SURVEYS_MAX already.
+ */
+struct survey *survey_start(struct hub *hub, const struct survey_options *options,
+                            void (*done)(void *arg, const char *json, size_t len), void *arg);
+/* Before done: it will not be called. */
+void survey_cancel(struct survey *survey);
+
+/* ---- of the hub ---- */
+
+/* A slice of the surveys. True: there is more. */
+bool survey_step(struct hub *hub);
+/* The hub ends: all surveys are done with what they have. */
+void survey_end_all(struct hub *hub);
+
+#endif

@@ -1,0 +1,65 @@
+/* walk.c - a way through all readers of a hub, a slice of it in each turn */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/walk.h"
+
+#include "gateway/core/hub.h"
+#include "gateway/core/reader.h"
+
+/* Readers looked at in one turn; most of them, and what they point to, are in no cache. */
+#define TURN_LOOKS 2000
+/* Walks that go together: a reader is worth looking at once for all of them. */
+#define WALKS_TOGETHER 16
+
+void hub_walk(struct hub *hub, struct hub_walk *walk)
+{
+    walk->next = NULL;
+    *hub->walks_waiting_end = walk;
+    hub->walks_waiting_end = &walk->next;
+}
+
+static void begin(struct hub *hub)
+{
+    struct hub_walk **last = &hub->walks;
+    hub->walks = hub->walks_waiting;
+    for (unsigned i = 0; i != WALKS_TOGETHER && *last != NULL; ++i)
+        last = &(*last)->next;
+    hub->walks_waiting = *last;
+    *last = NULL;
+    if (hub->walks_waiting == NULL)
+        hub->walks_waiting_end = &hub->walks_waiting;
+    list_concat(&hub->unlooked, &hub->readers);
+}
+
+static void finish(struct hub *hub)
+{
+    struct hub_walk *walk = hub->walks;
+    hub->walks = NULL;
+    while (walk != NULL) {
+        struct hub_walk *next = walk->next;
+        walk->over(walk);
+        walk = next;
+    }
+}
+
+static void look_at(struct hub *hub, struct reader *reader)
+{
+    for (struct hub_walk *walk = hub->walks; walk != NULL && walk->look(walk, reader); walk = walk->next)
+        ;
+}
+
+bool walk_step(struct hub *hub)
+{
+    if (hub->walks == NULL && hub->walks_waiting != NULL)
+        begin(hub);
+    if (hub->walks == NULL)
+        return false;
+    for (unsigned i = 0; i != TURN_LOOKS && !list_is_empty(&hub->unlooked); ++i) {
+        struct reader *reader = LIST_ENTRY(hub->unlooked.next, struct reader, all);
+        list_remove(&reader->all);
+        list_append(&hub->readers, &reader->all);
+        look_at(hub, reader);
+    }
+    if (list_is_empty(&hub->unlooked))
+        finish(hub);
+    return hub->walks != NULL || hub->walks_waiting != NULL;
+}
