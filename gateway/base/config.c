@@ -13,6 +13,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/config_check.h"
+#include "gateway/base/config_effective.h"
 #include "gateway/base/config_report.h"
 #include "gateway/base/config_schema.h"
 #include "gateway/base/config_walk.h"
@@ -105,6 +106,7 @@ static struct config *load_and_check(struct config_report *report, const char *f
         return NULL;
     }
     config = config_check(report, folder, raw);
+    config->effective = config_effective(raw);
     cyaml_free(&cyaml, &config_schema, raw, 0);
     return config;
 }
@@ -246,5 +248,6 @@ void config_destroy(struct config *config)
     for (unsigned i = 0; i != config->streams_count; ++i)
         dispose_stream(&config->streams[i]);
     free(config->streams);
+    free(config->effective);
     free(config);
 }

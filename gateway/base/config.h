@@ -150,6 +150,7 @@ struct config {
     unsigned streams_count;
     char **key_files; /* JWKS files of the routes, distinct */
     unsigned key_files_count;
+    char *effective; /* all of it as JSON, secrets masked: see config_effective.h */
 };
 
 /*
