@@ -4,7 +4,6 @@
 
 #include <h2o.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -12,85 +11,18 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
-#include "gateway/core/source.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
+#include "gateway/http/health.h"
 #include "gateway/http/limits.h"
+#include "gateway/http/metrics_page.h"
+#include "gateway/http/overview.h"
 #include "gateway/http/problem.h"
-
-/* A row with its HELP and TYPE lines. */
-#define ROW_MAX 512
-#define REASON_MAX 256
-
-static const struct row {
-    const char *name, *type, *label, *value, *help;
-} rows[METRIC_COUNT] = {
-#define COUNTER(symbol, name, help) [METRIC_##symbol] = {name, "counter", NULL, NULL, help},
-#define GAUGE(symbol, name, help) [METRIC_##symbol] = {name, "gauge", NULL, NULL, help},
-#define LABELLED(symbol, name, label, value, help) [METRIC_##symbol] = {name, "counter", label, value, help},
-#include "gateway/base/metrics.def"
-#undef COUNTER
-#undef GAUGE
-#undef LABELLED
-};
 
 struct admin_handler {
     h2o_handler_t super;
     struct app *app;
 };
-
-/* snprintf at the end of what is there; the buffer is large enough for every row. */
-__attribute__((format(printf, 4, 5))) static void append(char *text, size_t size, size_t *used, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    int len = vsnprintf(text + *used, size - *used, format, args);
-    va_end(args);
-    if (len > 0)
-        *used += (size_t)len < size - *used ? (size_t)len : size - *used - 1;
-}
-
-static void send_metrics(struct app *app, h2o_req_t *req)
-{
-    size_t size = (METRIC_COUNT + 1) * ROW_MAX, used = 0;
-    char *text = h2o_mem_alloc_pool(&req->pool, size);
-    append(text, size, &used,
-           "# HELP freshet_build_info The version that runs.\n# TYPE freshet_build_info gauge\n"
-           "freshet_build_info{version=\"" FRESHET_VERSION "\"} 1\n");
-    for (unsigned i = 0; i != METRIC_COUNT; ++i) {
-        const struct row *row = &rows[i];
-        unsigned long long value = metrics_sum((enum metric)i);
-        if (i == 0 || strcmp(row->name, rows[i - 1].name) != 0)
-            append(text, size, &used, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name, row->type);
-        if (row->label != NULL)
-            append(text, size, &used, "%s{%s=\"%s\"} %llu\n", row->name, row->label, row->value, value);
-        else
-            append(text, size, &used, "%s %llu\n", row->name, value);
-    }
-    reply_send(app, req, 200, "text/plain; version=0.0.4; charset=utf-8", text, used);
-}
-
-/* A stream whose routes could not serve a new reader now; NULL: all can. */
-static const struct config_stream *find_unreached(const struct app *app)
-{
-    for (unsigned i = 0; i != app->config->streams_count; ++i) {
-        struct source *source = app->sources[i + 1];
-        if (!source->ops->is_connected(source))
-            return &app->config->streams[i];
-    }
-    return NULL;
-}
-
-/* A durable route has its own connection, and streams on it only wait while that is away; microservices don't. */
-static bool needs_core(const struct app *app)
-{
-    for (unsigned i = 0; i != app->config->routes_count; ++i) {
-        const struct config_route *route = &app->config->routes[i];
-        if (route->history.source == 0 || route->auth.request != NULL)
-            return true;
-    }
-    return false;
-}
 
 /* The time it takes tells nothing of where they differ. */
 static bool is_same(const char *given, size_t given_len, const char *token, size_t token_len)
@@ -129,40 +61,42 @@ static void send_unauthorized(struct app *app, h2o_req_t *req)
     problem_send(app, req, 401, "this asks for authorization: Bearer, and the token that admin.token is set to");
 }
 
-/* Whether a new reader could be served now; reason says why not. */
-static bool is_ready(const struct app *app, char reason[static REASON_MAX])
-{
-    const struct config_stream *stream;
-    if (app->hub->stopping)
-        snprintf(reason, REASON_MAX, "the gateway is shutting down");
-    else if (needs_core(app) && !app->sources[0]->ops->is_connected(app->sources[0]))
-        snprintf(reason, REASON_MAX, "there is no connection to NATS");
-    else if ((stream = find_unreached(app)) != NULL)
-        snprintf(reason, REASON_MAX, "stream %s: not reached", stream->name);
-    else
-        return true;
-    return false;
-}
-
-static void send_ready(struct app *app, h2o_req_t *req)
-{
-    char reason[REASON_MAX];
-    if (is_ready(app, reason))
-        reply_send(app, req, 200, "text/plain; charset=utf-8", "ready\n", 6);
-    else
-        problem_send(app, req, 503, "%s", shows_token(app, req) ? reason : "not ready; the admin token shows why");
-}
-
 /* What is asked before anybody says who they are: probes of an orchestrator can't always send a header. */
 static bool answer_probe(struct app *app, h2o_req_t *req, const char *path, size_t len)
 {
     if (h2o_memis(path, len, H2O_STRLIT("/livez")))
-        reply_send(app, req, 200, "text/plain; charset=utf-8", "alive\n", 6);
+        health_answer_live(app, req, shows_token(app, req));
     else if (h2o_memis(path, len, H2O_STRLIT("/readyz")))
-        send_ready(app, req);
+        health_answer_ready(app, req, shows_token(app, req));
     else
         return false;
     return true;
+}
+
+static void send_config(struct app *app, h2o_req_t *req)
+{
+    const char *json = app->config->effective;
+    reply_header(req, "cache-control", H2O_STRLIT("no-store"));
+    reply_send(app, req, 200, "application/json", json, strlen(json));
+}
+
+static bool answer_page(struct app *app, h2o_req_t *req, const char *path, size_t len)
+{
+    static const struct {
+        const char *path;
+        void (*answer)(struct app *app, h2o_req_t *req);
+    } pages[] = {
+        {"/metrics", metrics_page_answer},
+        {"/streams", overview_answer},
+        {"/config", send_config},
+    };
+    for (size_t i = 0; i != sizeof(pages) / sizeof(pages[0]); ++i) {
+        if (h2o_memis(path, len, pages[i].path, strlen(pages[i].path))) {
+            pages[i].answer(app, req);
+            return true;
+        }
+    }
+    return false;
 }
 
 static int on_req(h2o_handler_t *self, h2o_req_t *req)
@@ -180,10 +114,9 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     } else if (!is_read) {
         reply_header(req, "allow", H2O_STRLIT("GET, HEAD"));
         problem_send(app, req, 405, "%.*s is neither GET nor HEAD", (int)req->method.len, req->method.base);
-    } else if (h2o_memis(path, len, H2O_STRLIT("/metrics"))) {
-        send_metrics(app, req);
-    } else {
-        problem_send(app, req, 404, "there are /metrics, /livez and /readyz, not %.*s", (int)len, path);
+    } else if (!answer_page(app, req, path, len)) {
+        problem_send(app, req, 404, "there are /metrics, /streams, /config, /livez and /readyz, not %.*s", (int)len,
+                     path);
     }
     return 0;
 }

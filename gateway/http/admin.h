@@ -7,9 +7,10 @@ struct app;
 struct st_h2o_hostconf_t;
 
 /*
- * GET /metrics (Prometheus text format 0.0.4), /livez (this worker's loop
- * turns) and /readyz (200 or 503: connected to the broker, each JetStream
- * stream reached, not shutting down).
+ * GET /metrics (Prometheus text format 0.0.4), /streams (what is held right
+ * now, as JSON), /config (the effective configuration as JSON, secrets masked),
+ * /livez (200 or 503: all loops turn) and /readyz (200 or 503: connected to the
+ * broker, each JetStream stream reached, not shutting down).
  * With admin.token set everything asks for it (Authorization: Bearer), but that
  * /livez and /readyz answer their 200 or 503 to anybody, without the reasons.
  * app outlives the host configuration.

@@ -7,6 +7,7 @@ struct clients;
 struct config;
 struct hub;
 struct keys;
+struct liveness;
 struct revoked;
 struct service_auth;
 struct source;
@@ -23,6 +24,7 @@ struct app {
     struct keys *const *keys; /* by route->auth.keys */
     struct revoked *revoked;
     struct service_auth *service;
+    const struct liveness *liveness; /* NULL: nobody knows */
 };
 
 /* Registers the one handler that answers everything. app outlives the host configuration. */

@@ -11,6 +11,8 @@
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/cors.h"
+#include "gateway/http/metrics_page.h"
+#include "gateway/http/overview.h"
 #include "gateway/http/page_assets.h"
 #include "gateway/http/problem.h"
 #include "gateway/http/publish.h"
@@ -61,6 +63,15 @@ static bool is_loopback(const struct connection *connection)
     if (connection->peer.any.sa_family == AF_INET)
         return (ntohl(connection->peer.v4.sin_addr.s_addr) >> 24) == 127;
     return connection->peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&connection->peer.v6.sin6_addr);
+}
+
+/* What the admin listener has, for the page. */
+static void answer_here(struct app *app, h2o_req_t *req, void (*answer)(struct app *app, h2o_req_t *req))
+{
+    if (is_loopback(connection_of(req)))
+        answer(app, req);
+    else
+        problem_send(app, req, 403, "this is for this machine only");
 }
 
 /* What a durable route carries is stored, so that the answer is its id. NULL: there is none for the subject. */
@@ -118,6 +129,14 @@ bool dev_answer(struct app *app, h2o_req_t *req, size_t path_len)
         return false;
     if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/connection"))) {
         send_connection(app, req);
+        return true;
+    }
+    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/metrics"))) {
+        answer_here(app, req, metrics_page_answer);
+        return true;
+    }
+    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/streams"))) {
+        answer_here(app, req, overview_answer);
         return true;
     }
     return send_asset(app, req, path_len);

@@ -14,7 +14,8 @@ struct st_h2o_req_t;
 
 /*
  * GET / and /assets/…: the page. GET /dev/connection: JSON about the connection
- * the request came on. POST /publish/{subject}: publishes the body to a
+ * the request came on. GET /dev/metrics, /dev/streams: what the admin listener
+ * has as /metrics and /streams, to loopback addresses. POST /publish/{subject}: publishes the body to a
  * literal subject inside DEV_SUBJECTS, from loopback addresses and from the
  * page's own origin only; 202 when the broker has it, 201 when the stream of a
  * durable route does.

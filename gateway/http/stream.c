@@ -85,6 +85,11 @@ static void do_kill(struct reader *reader)
     connection_kill(stream_of(reader)->connection);
 }
 
+static void do_peer(const struct reader *reader, char dst[static READER_PEER_MAX])
+{
+    client_address(stream_of(reader)->req, dst);
+}
+
 /* What h2o_send touches: the request, and the HTTP/2 stream that it is the end of. */
 static void do_prefetch(const struct reader *reader)
 {
@@ -103,6 +108,7 @@ static const struct reader_ops ops = {
     .last_progress_ns = do_last_progress_ns,
     .prefetch = do_prefetch,
     .kill = do_kill,
+    .peer = do_peer,
 };
 
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)

@@ -20,6 +20,7 @@
 #include "gateway/core/clients.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
+#include "gateway/http/liveness.h"
 #include "gateway/server/accept_pool.h"
 #include "gateway/server/dev_feed.h"
 #include "gateway/server/devcert.h"
@@ -62,6 +63,7 @@ struct server {
     struct revocations *revocations;
     struct watchdog_pulse **pulses; /* of the workers */
     struct watchdog *watchdog;
+    struct liveness liveness;
 };
 
 static SSL_CTX *dev_context(char *error, size_t size)
@@ -210,6 +212,12 @@ static bool load_keys(struct server *server)
     return key_files_load(&server->key_files, server->config, on_key_file_error, NULL);
 }
 
+static int64_t longest_ns(void *arg, unsigned *worker)
+{
+    const struct server *server = arg;
+    return watchdog_pulses_longest_ns(server->pulses, server->config->workers, worker);
+}
+
 static void create_workers(struct server *server)
 {
     unsigned count = server->config->workers;
@@ -228,7 +236,9 @@ static void create_workers(struct server *server)
         .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
         .keys = server->key_files.keys,
         .revoked = server->revoked,
+        .liveness = &server->liveness,
     };
+    server->liveness = (struct liveness){longest_ns, server};
     server->workers = check_calloc(count, sizeof(struct worker *));
     server->apps = check_calloc(count, sizeof(struct app *));
     server->pulses = check_calloc(count, sizeof(struct watchdog_pulse *));

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/server/watchdog_stack.h"
 
@@ -44,6 +43,21 @@ void watchdog_pulse_begin(struct watchdog_pulse *pulse)
 void watchdog_pulse_end(struct watchdog_pulse *pulse)
 {
     atomic_store_explicit(&pulse->thread, 0, memory_order_release);
+}
+
+int64_t watchdog_pulses_longest_ns(struct watchdog_pulse *const *pulses, size_t count, unsigned *number)
+{
+    int64_t now_ns = clock_mono_coarse_ns(), longest_ns = 0;
+
+    for (size_t i = 0; i != count; ++i) {
+        int64_t turned_ns = atomic_load_explicit(&pulses[i]->turned_ns, memory_order_relaxed);
+
+        if (atomic_load_explicit(&pulses[i]->thread, memory_order_acquire) == 0 || now_ns - turned_ns <= longest_ns)
+            continue;
+        longest_ns = now_ns - turned_ns;
+        *number = (unsigned)i;
+    }
+    return longest_ns;
 }
 
 static _Noreturn void end_process(size_t number, pid_t thread, int64_t stuck_ns)

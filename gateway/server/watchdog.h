@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "gateway/base/clock.h"
+
 /*
  * A loop that is stuck serves nobody, and nothing inside it can tell. So each
  * counts its turns, and a thread outside looks several times per period. A
@@ -22,7 +24,8 @@
  */
 struct watchdog_pulse {
     _Atomic uint64_t turns;
-    _Atomic pid_t thread; /* kernel's id of the thread that turns; 0: it rests, and nobody waits for it */
+    _Atomic int64_t turned_ns; /* when it last did, monotonic and coarse */
+    _Atomic pid_t thread;      /* kernel's id of the thread that turns; 0: it rests, and nobody waits for it */
 };
 
 /* By the loop's own thread: it begins, has turned, has ended. */
@@ -32,8 +35,11 @@ static inline void watchdog_pulse_turn(struct watchdog_pulse *pulse)
     /* One thread writes: without the bus lock that an atomic increment takes. */
     uint64_t turns = atomic_load_explicit(&pulse->turns, memory_order_relaxed);
     atomic_store_explicit(&pulse->turns, turns + 1, memory_order_relaxed);
+    atomic_store_explicit(&pulse->turned_ns, clock_mono_coarse_ns(), memory_order_relaxed);
 }
 void watchdog_pulse_end(struct watchdog_pulse *pulse);
+/* For how long the one that has stood still the longest has, and which it is; those that rest don't count. Any thread. */
+int64_t watchdog_pulses_longest_ns(struct watchdog_pulse *const *pulses, size_t count, unsigned *number);
 
 /*
  * One per process: it takes SIGUSR2, which its own signals tell a thread to

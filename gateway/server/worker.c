@@ -119,6 +119,7 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
         .dev_nats_url = shared->dev_nats_url,
         .keys = shared->keys,
         .revoked = shared->revoked,
+        .liveness = shared->liveness,
     };
     worker->app.service = service_auth_create(&worker->app);
     CHECK(sem_init(&worker->running, 0, 0) == 0 && sem_init(&worker->finished, 0, 0) == 0 &&

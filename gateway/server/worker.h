@@ -12,6 +12,7 @@ struct clients;
 struct config;
 struct keys;
 struct listener_endpoint;
+struct liveness;
 struct registry;
 struct revoked;
 struct source;
@@ -34,6 +35,7 @@ struct worker_shared {
     const char *dev_nats_url; /* NULL unless --dev */
     struct keys *const *keys; /* by the routes' auth.keys */
     struct revoked *revoked;
+    const struct liveness *liveness;
 };
 
 /*

@@ -388,11 +388,16 @@ static void require_alive(void)
 
 Test(admin, ready_while_the_broker_is_there)
 {
+    struct http_stream *response;
+
     for (int round = 0; round < 2; round++) {
-        REQUIRE_STR(wait_ready(200)->body, "ready\n");
+        REQUIRE_STR(wait_ready(200)->body, "ready\ndraining: no\nlisteners: ok\nnats: ok\n");
         require_alive();
         nats_fixture_kill(rig.nats);
-        REQUIRE(is_problem(wait_ready(503), 503, "NATS"));
+        response = wait_ready(503);
+        REQUIRE(is_problem(response, 503, "NATS"));
+        REQUIRE_STR(json_field(response->body, "checks"),
+                    "{\"draining\":\"no\",\"listeners\":\"ok\",\"nats\":\"not connected\"}");
         require_alive();
         require_value("freshet_nats_connected", 0);
         nats_fixture_restart(rig.nats);
@@ -443,7 +448,7 @@ Test(admin, it_answers_nothing_else)
 
 Test(admin, the_public_listeners_know_nothing_of_it)
 {
-    static const char *const paths[] = {"/metrics", "/livez", "/readyz"};
+    static const char *const paths[] = {"/metrics", "/livez", "/readyz", "/streams", "/config"};
 
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode++) {
         struct http_client *public = http_client_create(rig.gateway, mode);

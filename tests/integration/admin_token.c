@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/support/http_client.h"
+#include "tests/support/json_text.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
@@ -45,6 +46,11 @@ Test(admin_token, opens_everything)
 
     REQUIRE(response->status == 200 && strstr(response->body, "freshet_build_info") != NULL);
     REQUIRE(get("/metrics", "authorization: bearer  " TOKEN)->status == 200);
+    REQUIRE(get("/streams", "authorization: Bearer " TOKEN)->status == 200);
+    response = get("/config", "authorization: Bearer " TOKEN);
+    REQUIRE(response->status == 200 && strstr(response->body, "s3cret") == NULL);
+    REQUIRE_STR(json_field(json_field(response->body, "admin"), "token"), "***");
+    REQUIRE(strstr(get("/readyz", "authorization: Bearer " TOKEN)->body, "nats: ok\n") != NULL);
     REQUIRE(get("/nowhere", "authorization: Bearer " TOKEN)->status == 404);
 }
 
@@ -63,7 +69,7 @@ Test(admin_token, without_it_there_is_nothing_to_see)
         "cookie: freshet_token=" TOKEN,
     };
     static const char with_query[] = "/metrics?access_token=" TOKEN;
-    static const char *const paths[] = {"/metrics", "/", "/nowhere", with_query};
+    static const char *const paths[] = {"/metrics", "/streams", "/config", "/", "/nowhere", with_query};
 
     for (size_t i = 0; i != sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct http_stream *response = get("/metrics", wrong[i]);

@@ -1,16 +1,13 @@
 /* watchdog.c - a gateway with a worker that is held ends itself; one that was stopped as a whole goes on */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 
 #include "tests/support/http_client.h"
+#include "tests/support/held_thread.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
@@ -31,43 +28,13 @@ static void teardown(void)
 
 TestSuite(watchdog, .init = setup, .fini = teardown, .timeout = 120);
 
-/* The kernel's id of the thread of that name; 0: there is none. */
-static pid_t thread_named(pid_t pid, const char *name)
-{
-    char *folder = text_format("/proc/%d/task", pid);
-    DIR *tasks = opendir(folder);
-    struct dirent *entry;
-    pid_t found = 0;
-
-    while (tasks != NULL && found == 0 && (entry = readdir(tasks)) != NULL) {
-        char *path = text_format("%s/%s/comm", folder, entry->d_name), *comm = sandbox_read(path);
-        if (strncmp(comm, name, strlen(name)) == 0 && comm[strlen(name)] == '\n')
-            found = (pid_t)strtol(entry->d_name, NULL, 10);
-        free(comm);
-        free(path);
-    }
-    if (tasks != NULL)
-        closedir(tasks);
-    free(folder);
-    return found;
-}
-
-/* As a debugger holds it: this one thread, and nothing else of the process. */
-static bool hold(pid_t thread)
-{
-    int status;
-
-    return ptrace(PTRACE_SEIZE, thread, NULL, NULL) == 0 && ptrace(PTRACE_INTERRUPT, thread, NULL, NULL) == 0 &&
-           waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status);
-}
-
 Test(watchdog, a_worker_that_is_held_ends_the_process)
 {
     pid_t thread = thread_named(rig.gateway->pid, "worker-1");
     int status;
 
     REQUIRE(thread != 0);
-    REQUIRE(hold(thread), "%s", strerror(errno));
+    REQUIRE(thread_hold(thread), "%s", strerror(errno));
     REQUIRE(gateway_wait_log(rig.gateway, " worker-stuck worker=1 ", 20000));
     REQUIRE(gateway_wait_log(rig.gateway, "unavailable, thread state t", 1000));
     /* A process ends when its last thread is taken note of, and this one belongs to whoever holds it. */

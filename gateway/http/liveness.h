@@ -1,0 +1,18 @@
+/* liveness.h - do the workers' loops turn? */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_LIVENESS_H
+#define GATEWAY_HTTP_LIVENESS_H
+
+#include <stdint.h>
+
+/* Given by the server, which knows its workers; any thread may ask. */
+struct liveness {
+    /* For how long the loop that has stood still the longest has not turned, and its worker's number. */
+    int64_t (*longest_ns)(void *arg, unsigned *worker);
+    void *arg;
+};
+
+/* A loop turns eight times a second when there is nothing to do; one that has not for so long is stuck. */
+#define LIVENESS_STUCK_NS INT64_C(3000000000)
+
+#endif
