@@ -120,7 +120,14 @@ struct config_limits {
     /* Of one client: an IPv4 address, or the /64 of an IPv6 address. 0: no limit. */
     unsigned connections_per_address;
     unsigned new_streams_per_address; /* per second */
+    unsigned streams_per_address;     /* open at a time */
     uint64_t memory_per_address;      /* bytes, as estimated from what its connections and streams hold */
+
+    /* Of all clients together, and of whoever shows a token. 0: no limit. */
+    uint64_t streams_total;     /* open at a time */
+    unsigned new_streams_total; /* per second */
+    unsigned streams_per_token; /* open at a time */
+    uint64_t history_bytes;     /* of all rings together */
 
     unsigned handshakes;       /* connections that are being opened, in all */
     unsigned streams;          /* on one connection: 1 … 100 */

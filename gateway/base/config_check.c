@@ -224,6 +224,8 @@ static void read_client_limits(const struct config_scope *scope, const struct ra
 
     read_count(scope, "connections_per_address", raw->connections_per_address, &any, &limits->connections_per_address);
     read_count(scope, "new_streams_per_address", raw->new_streams_per_address, &any, &limits->new_streams_per_address);
+    read_count(scope, "streams_per_address", raw->streams_per_address, &any, &limits->streams_per_address);
+    read_count(scope, "streams_per_token", raw->streams_per_token, &any, &limits->streams_per_token);
     config_read_size(scope, "memory_per_address", or_builtin(raw->memory_per_address, "limits.memory_per_address"),
                      &memory, &limits->memory_per_address);
     read_count(scope, "handshakes", raw->handshakes, &some, &limits->handshakes);
@@ -236,6 +238,21 @@ static void read_client_limits(const struct config_scope *scope, const struct ra
     config_read_duration(scope, "idle", or_builtin(raw->idle, "limits.idle"), &idle, &limits->idle_ms);
     config_read_duration(scope, "connection_age", or_builtin(raw->connection_age, "limits.connection_age"), &age,
                          &limits->connection_age_ms);
+}
+
+/* What all clients together may have and do. */
+static void read_total_limits(const struct config_scope *scope, const struct raw_limits *raw,
+                              struct config_limits *limits)
+{
+    static const struct config_range streams = {1, 100000000, true, "1 to 100000000, or 0 for no limit"};
+    static const struct config_range rate = {1, 10000000, true, "1 to 10000000, or 0 for no limit"};
+    static const struct config_range memory = {1 << 20, UINT64_C(1) << 40, true, "1MiB to 1024GiB, or 0 for no limit"};
+
+    config_read_number(scope, "streams_total", or_builtin(raw->streams_total, "limits.streams_total"), &streams,
+                       &limits->streams_total);
+    read_count(scope, "new_streams_total", raw->new_streams_total, &rate, &limits->new_streams_total);
+    config_read_size(scope, "history_bytes", or_builtin(raw->history_bytes, "limits.history_bytes"), &memory,
+                     &limits->history_bytes);
 }
 
 static void read_limits(const struct config_scope *top, const struct raw_limits *raw, struct config_limits *limits)
@@ -257,6 +274,7 @@ static void read_limits(const struct config_scope *top, const struct raw_limits 
     config_read_number(&scope, "replays", or_builtin(raw->replays, "limits.replays"), &replays, &count);
     limits->replays = (unsigned)count;
     read_client_limits(&scope, raw, limits);
+    read_total_limits(&scope, raw, limits);
 }
 
 static int64_t read_watchdog(const struct config_scope *top, const char *value)

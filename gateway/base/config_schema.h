@@ -29,7 +29,8 @@ struct raw_nats {
 
 struct raw_limits {
     const char *connections, *write_timeout, *shutdown, *replays;
-    const char *connections_per_address, *new_streams_per_address, *memory_per_address;
+    const char *connections_per_address, *new_streams_per_address, *streams_per_address, *memory_per_address;
+    const char *streams_total, *new_streams_total, *streams_per_token, *history_bytes;
     const char *handshakes, *streams, *new_streams, *header_bytes, *header_fields, *idle, *connection_age;
 };
 

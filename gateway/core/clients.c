@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -31,7 +30,8 @@ struct client {
     uint64_t bytes;     /* held */
     int64_t streams_ns; /* bucket of new streams */
     uint32_t connections;
-    uint32_t uses; /* connections and requests */
+    uint32_t uses;    /* connections and requests */
+    uint32_t streams; /* of the requests */
 };
 
 struct shard {
@@ -56,8 +56,8 @@ struct clients *clients_create(const struct config_limits *limits)
 
     memset(clients, 0, sizeof(*clients));
     clients->limits = *limits;
-    clients->off =
-        limits->connections_per_address == 0 && limits->new_streams_per_address == 0 && limits->memory_per_address == 0;
+    clients->off = limits->connections_per_address == 0 && limits->new_streams_per_address == 0 &&
+                   limits->streams_per_address == 0 && limits->memory_per_address == 0;
     while (getrandom(clients->secret, sizeof(clients->secret), 0) != (ssize_t)sizeof(clients->secret))
         CHECK(errno == EINTR);
     for (unsigned i = 0; i != SHARDS; ++i) {
@@ -206,6 +206,29 @@ void client_give(struct client *client, enum client_use use, uint64_t bytes, int
     client->connections -= use == CLIENT_CONNECTION;
     if (--client->uses == 0)
         put_aside(client, now_ns);
+    pthread_mutex_unlock(lock);
+}
+
+bool client_begin_stream(struct client *client)
+{
+    if (client == NULL)
+        return true;
+    struct shard *shard = client->shard;
+    pthread_mutex_lock(&shard->lock);
+    bool fits = !is_over(client->streams, 1, shard->clients->limits.streams_per_address);
+    client->streams += fits;
+    pthread_mutex_unlock(&shard->lock);
+    return fits;
+}
+
+void client_end_stream(struct client *client)
+{
+    if (client == NULL)
+        return;
+    pthread_mutex_t *lock = &client->shard->lock;
+    pthread_mutex_lock(lock);
+    CHECK(client->streams != 0);
+    --client->streams;
     pthread_mutex_unlock(lock);
 }
 

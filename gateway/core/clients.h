@@ -3,6 +3,7 @@
 #ifndef GATEWAY_CORE_CLIENTS_H
 #define GATEWAY_CORE_CLIENTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct client;
@@ -43,5 +44,13 @@ enum client_verdict { CLIENT_OK = 0, CLIENT_OVER_CONNECTIONS, CLIENT_OVER_STREAM
 enum client_verdict clients_take(struct clients *clients, const struct ip *ip, enum client_use use, uint64_t bytes,
                                  int64_t now_ns, struct client **client);
 void client_give(struct client *client, enum client_use use, uint64_t bytes, int64_t now_ns);
+
+/*
+ * Of a request that is held: it is to be a stream, and stays one until
+ * client_end_stream, which comes before client_give. False: the address has as
+ * many as it may. client NULL: always true.
+ */
+bool client_begin_stream(struct client *client);
+void client_end_stream(struct client *client);
 
 #endif

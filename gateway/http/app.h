@@ -3,6 +3,7 @@
 #ifndef GATEWAY_HTTP_APP_H
 #define GATEWAY_HTTP_APP_H
 
+struct admission;
 struct clients;
 struct config;
 struct hub;
@@ -17,7 +18,8 @@ struct st_h2o_hostconf_t;
 struct app {
     const struct config *config;
     struct hub *hub;
-    struct clients *clients;       /* NULL: addresses have no limits */
+    struct clients *clients; /* NULL: addresses have no limits */
+    struct admission *admission;
     struct source *const *sources; /* by history.source of a route; 0 is core NATS */
     /* --dev: its broker; adds the page at /, its assets, /dev/connection, POST /publish/{subject} */
     const char *dev_nats_url;

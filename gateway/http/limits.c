@@ -4,14 +4,18 @@
 
 #include <h2o.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/admission.h"
 #include "gateway/core/clients.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/identity.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/forwarded.h"
@@ -22,7 +26,20 @@
 #define RETRY_AFTER "5"
 #define RETRY_MS 5000
 
-enum limit { WITHIN = 0, HEADER_BYTES, HEADER_FIELDS, STREAMS, NEW_STREAMS, ADDRESS_STREAMS, ADDRESS_MEMORY, LIMITS };
+enum limit {
+    WITHIN = 0,
+    HEADER_BYTES,
+    HEADER_FIELDS,
+    STREAMS,
+    NEW_STREAMS,
+    ADDRESS_STREAMS,
+    ADDRESS_OPEN_STREAMS,
+    ADDRESS_MEMORY,
+    TOKEN_STREAMS,
+    TOTAL_STREAMS,
+    TOTAL_NEW_STREAMS,
+    LIMITS
+};
 
 static const struct limit_row {
     enum metric metric;
@@ -38,8 +55,15 @@ static const struct limit_row {
                      "more than %u new requests a second on one connection"},
     [ADDRESS_STREAMS] = {METRIC_REJECTED_ADDRESS_STREAMS, 429, "address-streams",
                          "more than %u new requests a second from one address"},
+    [ADDRESS_OPEN_STREAMS] = {METRIC_REJECTED_ADDRESS_OPEN_STREAMS, 429, "address-open-streams",
+                              "more than %u streams of one address"},
     [ADDRESS_MEMORY] = {METRIC_REJECTED_ADDRESS_MEMORY, 429, "address-memory",
                         "the connections and requests of one address hold too much memory"},
+    [TOKEN_STREAMS] = {METRIC_REJECTED_TOKEN_STREAMS, 429, "token-streams", "more than %u streams of one token"},
+    [TOTAL_STREAMS] = {METRIC_REJECTED_TOTAL_STREAMS, 503, "total-streams",
+                       "the gateway has as many streams as it may, %u"},
+    [TOTAL_NEW_STREAMS] = {METRIC_REJECTED_TOTAL_NEW_STREAMS, 503, "total-new-streams",
+                           "more than %u new streams a second on this gateway"},
 };
 
 /* A request, as its connection knows it. In the request's pool, and gone with it. */
@@ -49,6 +73,8 @@ struct ticket {
     struct connection *connection;
     struct client *client;
     struct ip ip;
+    struct bearer *bearer; /* its share of its token's limit, of core/admission.h; NULL: none */
+    struct app *app;       /* whose limits it was admitted by */
     bool known_ip, answered, streams;
     uint8_t over; /* enum limit */
     uint32_t bytes;
@@ -67,12 +93,22 @@ static struct ticket *ticket_of(h2o_req_t *req)
     return NULL;
 }
 
+static void stop_streaming(struct ticket *ticket)
+{
+    if (!ticket->streams)
+        return;
+    ticket->streams = false;
+    --ticket->connection->admitted;
+    admission_give(ticket->app->admission);
+    client_end_stream(ticket->client);
+    bearer_give(ticket->bearer);
+}
+
 static void stop_asking(struct ticket *ticket, int64_t now_ns)
 {
     struct connection *connection = ticket->connection;
 
-    connection->admitted -= ticket->streams;
-    ticket->streams = false;
+    stop_streaming(ticket);
     if (--connection->asking == 0)
         connection->idle_since_ns = now_ns;
 }
@@ -169,6 +205,14 @@ static unsigned value_of(const struct config_limits *limits, enum limit limit)
         return limits->new_streams;
     case ADDRESS_STREAMS:
         return limits->new_streams_per_address;
+    case ADDRESS_OPEN_STREAMS:
+        return limits->streams_per_address;
+    case TOKEN_STREAMS:
+        return limits->streams_per_token;
+    case TOTAL_STREAMS:
+        return (unsigned)limits->streams_total;
+    case TOTAL_NEW_STREAMS:
+        return limits->new_streams_total;
     default:
         return 0;
     }
@@ -217,11 +261,11 @@ static void refuse(struct app *app, const struct ticket *ticket, enum limit limi
     log_write_limited(LOG_WARN, "request-refused", log_str("limit", row->name),
                       log_str("client", ip_write(&ticket->ip, client)),
                       log_str("peer", connection_peer(ticket->connection, peer)));
-    if (row->status == 429 && is_event_source(req)) {
+    if (row->status != 431 && is_event_source(req)) {
         send_retry(app, req, row);
         return;
     }
-    if (row->status == 429)
+    if (row->status != 431)
         reply_header(req, "retry-after", H2O_STRLIT(RETRY_AFTER));
     problem_send(app, req, row->status, row->detail, value_of(&app->config->limits, limit));
 }
@@ -242,11 +286,37 @@ bool limits_begin(struct app *app, h2o_req_t *req)
     return true;
 }
 
+/* Its own limits come first, so that who is over one of them doesn't use up what is everybody's. */
+static enum limit begin_streaming(struct app *app, struct ticket *ticket)
+{
+    const struct config_limits *limits = &app->config->limits;
+    enum limit over = WITHIN;
+
+    if (ticket->connection->admitted >= limits->streams)
+        return STREAMS;
+    if (!client_begin_stream(ticket->client))
+        return ADDRESS_OPEN_STREAMS;
+    switch (admission_take(app->admission, limits, clock_mono_coarse_ns())) {
+    case ADMISSION_OVER_STREAMS:
+        over = TOTAL_STREAMS;
+        break;
+    case ADMISSION_OVER_RATE:
+        over = TOTAL_NEW_STREAMS;
+        break;
+    case ADMISSION_OK:
+        ticket->app = app;
+        ticket->streams = true;
+        ++ticket->connection->admitted;
+        return WITHIN;
+    }
+    client_end_stream(ticket->client);
+    return over;
+}
+
 bool limits_admit(struct app *app, h2o_req_t *req, enum limits_purpose purpose)
 {
     const struct config_limits *limits = &app->config->limits;
     struct ticket *ticket = ticket_of(req);
-    bool opens_stream = purpose == LIMITS_STREAM;
     enum limit over;
 
     if (ticket == NULL)
@@ -255,15 +325,45 @@ bool limits_admit(struct app *app, h2o_req_t *req, enum limits_purpose purpose)
     if (over == WITHIN && purpose != LIMITS_PUBLISH && limits->new_streams != 0 &&
         !bucket_take(&ticket->connection->bucket_ns, clock_mono_coarse_ns(), limits->new_streams))
         over = NEW_STREAMS;
-    if (over == WITHIN && opens_stream && ticket->connection->admitted >= limits->streams)
-        over = STREAMS;
-    if (over != WITHIN) {
-        refuse(app, ticket, over);
-        return false;
-    }
-    ticket->streams = opens_stream;
-    ticket->connection->admitted += opens_stream;
-    return true;
+    if (over == WITHIN && purpose == LIMITS_STREAM)
+        over = begin_streaming(app, ticket);
+    if (over == WITHIN)
+        return true;
+    refuse(app, ticket, over);
+    return false;
+}
+
+/* Subjects are names only together with who gave them out. */
+static struct bearer *take_bearer(struct app *app, const struct config_route *route, const char *name, char kind)
+{
+    size_t name_len = strlen(name), len = sizeof(route->auth.keys) + 1 + name_len;
+    char *key = check_malloc(len);
+    struct bearer *bearer;
+
+    memcpy(key, &route->auth.keys, sizeof(route->auth.keys));
+    key[sizeof(route->auth.keys)] = kind;
+    memcpy(key + len - name_len, name, name_len);
+    bearer = bearer_take(app->admission, key, len, app->config->limits.streams_per_token);
+    free(key);
+    return bearer;
+}
+
+bool limits_admit_bearer(struct app *app, h2o_req_t *req, const struct config_route *route,
+                         const struct identity *identity)
+{
+    struct ticket *ticket = ticket_of(req);
+
+    if (app->config->limits.streams_per_token == 0 || ticket == NULL || !ticket->streams || identity == NULL ||
+        (identity->sub == NULL && identity->jti == NULL))
+        return true;
+    if (identity->sub != NULL)
+        ticket->bearer = take_bearer(app, route, identity->sub, 's');
+    else
+        ticket->bearer = take_bearer(app, route, identity->jti, 'j');
+    if (ticket->bearer != NULL)
+        return true;
+    refuse(app, ticket, TOKEN_STREAMS);
+    return false;
 }
 
 void limits_answered(h2o_req_t *req)

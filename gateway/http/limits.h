@@ -8,7 +8,9 @@
 #include "gateway/base/ip.h"
 
 struct app;
+struct config_route;
 struct connection;
+struct identity;
 struct st_h2o_req_t;
 
 /*
@@ -17,8 +19,10 @@ struct st_h2o_req_t;
  * answer comes with; one that becomes a stream is until its end. By this the
  * reaper tells a connection in use from one that only hangs about.
  *
- * Every request counts as a new stream, whatever it asks for. At a limit a
- * request is answered with 429 and retry-after (431 for its headers); but the
+ * Every request counts as a new stream of its client, whatever it asks for;
+ * in all only what really is to be one. At a limit a request is answered with
+ * retry-after and 429, or 503 where the gateway as a whole is full (431 for its
+ * headers); but the
  * EventSource of a browser takes any status but 200 as the end for good, and
  * so gets 200, a spread-out retry: and the end. It is known by asking for
  * text/event-stream together with what scripts in a browser can't set or
@@ -41,6 +45,14 @@ enum limits_purpose {
     LIMITS_OTHER,
 };
 bool limits_admit(struct app *app, struct st_h2o_req_t *req, enum limits_purpose purpose);
+
+/*
+ * An admitted stream, once it is known whose: one more of the same sub, or of
+ * the same jti where a token has no sub. With neither it is nobody's. False:
+ * over the limit, answered.
+ */
+bool limits_admit_bearer(struct app *app, struct st_h2o_req_t *req, const struct config_route *route,
+                         const struct identity *identity);
 
 /* The whole answer is in libh2o's hands. */
 void limits_answered(struct st_h2o_req_t *req);

@@ -15,6 +15,7 @@
 #include "gateway/http/accept.h"
 #include "gateway/http/app.h"
 #include "gateway/http/authorize.h"
+#include "gateway/http/limits.h"
 #include "gateway/http/problem.h"
 #include "gateway/http/service_auth.h"
 #include "gateway/http/stream.h"
@@ -241,6 +242,8 @@ static void start(struct ask *ask)
         stream_send_head(ask->app, ask->req);
         return;
     }
+    if (!limits_admit_bearer(ask->app, ask->req, ask->route, ask->permit.identity))
+        return;
     ask->options.subjects = ask->subjects;
     ask->options.subject_count = ask->subject_count;
     ask->options.expires_ns = ask->permit.expires_ns;

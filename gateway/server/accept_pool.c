@@ -57,9 +57,14 @@ void accept_pool_destroy(struct accept_pool *pool)
     free(pool);
 }
 
+uint64_t accept_pool_descriptors(uint64_t connections, unsigned workers)
+{
+    return connections + RESERVE + (uint64_t)RESERVE_PER_WORKER * workers;
+}
+
 size_t accept_pool_limit(uint64_t configured, unsigned workers)
 {
-    size_t reserve = RESERVE + (size_t)RESERVE_PER_WORKER * workers, possible;
+    size_t reserve = (size_t)accept_pool_descriptors(0, workers), possible;
     struct rlimit files;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)

@@ -40,6 +40,8 @@ void accept_pool_destroy(struct accept_pool *pool);
  * itself needs. At least 1.
  */
 size_t accept_pool_limit(uint64_t configured, unsigned workers);
+/* Descriptors that so many connections take, with what the process itself needs. */
+uint64_t accept_pool_descriptors(uint64_t connections, unsigned workers);
 
 /* deliver: posts to this worker a connection that another has accepted. Called on any thread, under a lock. */
 struct accept_slot *accept_pool_join(struct accept_pool *pool, void (*deliver)(void *worker, void *accepted),

@@ -17,6 +17,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/config.h"
 #include "gateway/base/log.h"
+#include "gateway/core/admission.h"
 #include "gateway/core/clients.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
@@ -51,6 +52,7 @@ struct server {
     struct registry registry;
     struct accept_pool *pool;
     struct clients *clients;
+    struct admission *admission;
     struct dev_feed *feed;
     SSL_CTX *contexts[ENDPOINTS_MAX];
     struct listener_endpoint endpoints[ENDPOINTS_MAX];
@@ -167,7 +169,8 @@ static void announce_ready(const struct server *server)
         log_write(LOG_INFO, "console", log_str("open", url));
     }
     log_write(LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->config->workers),
-              log_u64("routes", server->config->routes_count));
+              log_u64("routes", server->config->routes_count),
+              log_u64("connections", accept_pool_limit(server->config->limits.connections, server->config->workers)));
 }
 
 static void close_listeners(struct server *server)
@@ -186,6 +189,18 @@ static void raise_descriptor_limit(void)
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
+}
+
+/* Whoever asks for more connections than there can be had better hear of it before they come. */
+static void check_descriptors(const struct config *config)
+{
+    uint64_t wanted = config->limits.connections, need = accept_pool_descriptors(wanted, config->workers);
+    size_t fit = accept_pool_limit(wanted, config->workers);
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || fit >= wanted)
+        return;
+    log_write(LOG_WARN, "descriptors-short", log_u64("have", limit.rlim_cur), log_u64("need", need),
+              log_u64("connections", wanted), log_u64("fit", fit));
 }
 
 static bool create_sources(struct server *server)
@@ -224,6 +239,7 @@ static void create_workers(struct server *server)
     server->pool = accept_pool_create(accept_pool_limit(server->config->limits.connections, count),
                                       server->config->limits.handshakes);
     server->clients = clients_create(&server->config->limits);
+    server->admission = admission_create();
     server->shared = (struct worker_shared){
         .config = server->config,
         .registry = &server->registry,
@@ -231,6 +247,7 @@ static void create_workers(struct server *server)
         .source_count = server->sources.count,
         .pool = server->pool,
         .clients = server->clients,
+        .admission = server->admission,
         .endpoints = server->endpoints,
         .endpoint_count = server->endpoint_count,
         .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
@@ -395,6 +412,7 @@ static bool stop(struct server *server)
     registry_dispose(&server->registry);
     accept_pool_destroy(server->pool);
     clients_destroy(server->clients);
+    admission_destroy(server->admission);
     sources_destroy(&server->sources);
     key_files_dispose(&server->key_files);
     return true;
@@ -408,6 +426,7 @@ enum server_exit server_run(const struct config *config, const struct server_dev
 
     signal(SIGPIPE, SIG_IGN);
     raise_descriptor_limit();
+    check_descriptors(config);
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
     server->config = config;
     server->dev = dev;

@@ -115,6 +115,7 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
         .config = shared->config,
         .hub = &worker->hub,
         .clients = shared->clients,
+        .admission = shared->admission,
         .sources = shared->sources,
         .dev_nats_url = shared->dev_nats_url,
         .keys = shared->keys,

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 struct accept_pool;
+struct admission;
 struct app;
 struct clients;
 struct config;
@@ -30,6 +31,7 @@ struct worker_shared {
     unsigned source_count;
     struct accept_pool *pool;
     struct clients *clients;
+    struct admission *admission;
     const struct listener_endpoint *endpoints;
     size_t endpoint_count;
     const char *dev_nats_url; /* NULL unless --dev */

@@ -128,6 +128,9 @@ Test(base_config_access, limits)
     struct config *config = accept(ROUTE("slow: skip"));
 
     cr_expect(config->limits.connections_per_address == 0 && config->limits.memory_per_address == 0);
+    cr_expect(config->limits.streams_total == 0 && config->limits.new_streams_total == 0);
+    cr_expect(config->limits.streams_per_address == 0 && config->limits.streams_per_token == 0);
+    cr_expect(config->limits.history_bytes == 0);
     cr_expect(config->limits.streams == 100 && config->limits.new_streams == 100 && config->limits.handshakes == 1024);
     cr_expect(config->limits.header_bytes == 8192 && config->limits.header_fields == 64);
     cr_expect(config->limits.idle_ms == 60000 && config->limits.connection_age_ms == 0);
@@ -135,13 +138,18 @@ Test(base_config_access, limits)
     config_destroy(config);
     config = accept(ROUTE("slow: skip") "watchdog: 0\nlimits: {connections_per_address: 7, new_streams_per_address: 8, "
                                         "memory_per_address: 1MiB, handshakes: 9, streams: 10, new_streams: 11, "
-                                        "header_bytes: 16KiB, header_fields: 12, idle: 5s, connection_age: 1h}\n"
+                                        "header_bytes: 16KiB, header_fields: 12, idle: 5s, connection_age: 1h, "
+                                        "streams_per_address: 13, streams_per_token: 14, streams_total: 15, "
+                                        "new_streams_total: 16, history_bytes: 17MiB}\n"
                                         "admin: {address: '0.0.0.0:0', token: 0123456789abcdef}\n");
     cr_expect(config->limits.connections_per_address == 7 && config->limits.new_streams_per_address == 8);
     cr_expect(config->limits.memory_per_address == 1 << 20 && config->limits.handshakes == 9);
     cr_expect(config->limits.streams == 10 && config->limits.new_streams == 11);
     cr_expect(config->limits.header_bytes == 16384 && config->limits.header_fields == 12);
     cr_expect(config->limits.idle_ms == 5000 && config->limits.connection_age_ms == 3600000);
+    cr_expect(config->limits.streams_per_address == 13 && config->limits.streams_per_token == 14);
+    cr_expect(config->limits.streams_total == 15 && config->limits.new_streams_total == 16);
+    cr_expect(config->limits.history_bytes == 17 << 20);
     cr_expect(config->watchdog_ms == 0);
     cr_expect_str_eq(config->admin_token, "0123456789abcdef");
     config_destroy(config);

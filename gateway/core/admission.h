@@ -1,0 +1,40 @@
+/* admission.h - the streams of the gateway as a whole, and of whoever shows a token, across all workers */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_ADMISSION_H
+#define GATEWAY_CORE_ADMISSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct admission;
+struct bearer;
+struct config_limits;
+
+/* One per process, any thread; touched when a stream begins and when it ends, never in between. */
+struct admission *admission_create(void);
+/* Everything has been given back. NULL is fine. */
+void admission_destroy(struct admission *admission);
+
+enum admission_verdict { ADMISSION_OK = 0, ADMISSION_OVER_STREAMS, ADMISSION_OVER_RATE };
+
+/*
+ * One more stream, within limits.streams_total and new_streams_total. OK: it
+ * is given back. Otherwise nothing is held, and what is over the first limit
+ * doesn't use up the second.
+ */
+enum admission_verdict admission_take(struct admission *admission, const struct config_limits *limits, int64_t now_ns);
+void admission_give(struct admission *admission);
+
+/*
+ * One more stream of the bearer that these bytes stand for, who may have
+ * `most`, at least 1. NULL: has them already. A bearer is known only while it has streams,
+ * so there are never more of them than there are streams.
+ */
+struct bearer *bearer_take(struct admission *admission, const void *name, size_t len, unsigned most);
+/* NULL is fine. */
+void bearer_give(struct bearer *bearer);
+
+/* How many bearers are known. For tests. */
+size_t admission_bearers(struct admission *admission);
+
+#endif

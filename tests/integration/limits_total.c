@@ -1,0 +1,261 @@
+/* limits_total.c - streams in all, of one address and of one token have their limits, which let go again */
+/* SPDX-License-Identifier: MIT */
+#include "tests/integration/auth_rig.h"
+
+#include <sys/resource.h>
+
+#include "tests/support/scrape.h"
+
+#define REST                                                                                                           \
+    "admin: {address: \"127.0.0.1:0\"}\n"                                                                              \
+    "routes:\n"                                                                                                        \
+    "  - {path: /l, subjects: [\"l\"], heartbeat: 1s, cors: {origins: [\"https://app.example\"]}}\n"                   \
+    "  - {path: /p, subjects: [\"l\"], publish: true}\n"
+#define BROWSER "sec-fetch-mode: cors"
+
+TestSuite(limits_total, .fini = auth_stop, .timeout = 90);
+
+static void start(const char *limits, enum http_mode mode, unsigned workers)
+{
+    char *yaml = text_format("limits: {%s}\n" REST, limits);
+
+    rig_start_workers(&rig, yaml, workers);
+    client = http_client_create(rig.gateway, mode);
+    free(yaml);
+}
+
+static void require_problem(struct http_stream *stream, int status, const char *part)
+{
+    REQUIRE(http_wait_end(stream));
+    REQUIRE(stream->status == status, "%d: %s", stream->status, stream->body);
+    REQUIRE_STR(http_header(stream, "content-type"), "application/problem+json");
+    REQUIRE(strstr(stream->body, part) != NULL, "%s", stream->body);
+    REQUIRE_STR(http_header(stream, "retry-after"), "5");
+}
+
+/* What makes a browser's EventSource come back. */
+static void require_retry(struct http_stream *stream)
+{
+    REQUIRE(http_wait_end(stream));
+    REQUIRE(stream->status == 200 && stream->result == CURLE_OK, "%d: %s", stream->status, stream->body);
+    REQUIRE_STR(http_header(stream, "content-type"), "text/event-stream; charset=utf-8");
+    REQUIRE(stream->log.parser.retry_ms >= 3750 && stream->log.parser.retry_ms <= 6250, "%s", stream->body);
+    REQUIRE(stream->log.count == 0, "%s", stream->body);
+}
+
+/* Its place becomes free when the gateway has noticed. Their clients are gone, so that it does. */
+static void wait_admitted(struct http_client *of, const char *path, const char *header)
+{
+    int64_t deadline = deadline_in(20000);
+
+    while (true) {
+        struct http_stream *stream = http_open(of, path, header, NULL);
+        REQUIRE(http_wait_headers(stream));
+        if (stream->status == 200)
+            return;
+        http_close(stream);
+        REQUIRE(now_ms() < deadline);
+        sleep_ms(20);
+    }
+}
+
+/* ---- in all ---- */
+
+static void check_total(enum http_mode mode)
+{
+    struct http_client *clients[3];
+    struct http_stream *last;
+
+    start("streams_total: 6", mode, 2);
+    for (size_t i = 0; i != 3; i++) {
+        clients[i] = http_client_create(rig.gateway, mode);
+        REQUIRE(http_open_ready(clients[i], "/l", NULL) != NULL);
+        REQUIRE((last = http_open_ready(clients[i], "/l", BROWSER, NULL)) != NULL);
+    }
+    require_problem(http_open(client, "/l", NULL), 503, "as many streams as it may, 6");
+    require_retry(http_open(client, "/l", BROWSER, "origin: https://app.example", NULL));
+    REQUIRE(http_request(client, "POST", "/p", "who publishes is no stream", NULL)->status == 202);
+    REQUIRE(http_wait_events(last, 1));
+    REQUIRE(scrape_rejected(rig.gateway, "total-streams") == 2);
+    REQUIRE(scrape(rig.gateway, "freshet_streams") == 6);
+    REQUIRE(gateway_wait_log(rig.gateway, "request-refused limit=total-streams client=127.0.0.1", 5000));
+
+    http_client_destroy(clients[0]);
+    wait_admitted(client, "/l", NULL);
+    wait_admitted(client, "/l", NULL);
+    require_problem(http_open(client, "/l", NULL), 503, "as many streams as it may, 6");
+    http_client_destroy(clients[1]);
+    http_client_destroy(clients[2]);
+}
+
+Test(limits_total, streams_over_http2)
+{
+    check_total(HTTP_H2);
+}
+
+Test(limits_total, streams_over_http1)
+{
+    check_total(HTTP_H1);
+}
+
+/* Who is turned away for another reason gives the place back. */
+Test(limits_total, a_refused_request_holds_no_place)
+{
+    start("streams_total: 1, streams_per_address: 1", HTTP_H2, 1);
+    for (int i = 0; i != 20; i++) {
+        REQUIRE(http_request(client, "GET", "/l", NULL, "accept: text/html", NULL)->status == 406);
+        REQUIRE(http_request(client, "GET", "/l?since=never", NULL, NULL)->status == 400);
+        REQUIRE(http_request(client, "HEAD", "/l", NULL, NULL)->status == 200);
+    }
+    REQUIRE(http_open_ready(client, "/l", NULL) != NULL);
+    REQUIRE(scrape_rejected(rig.gateway, "total-streams") == 0);
+}
+
+Test(limits_total, new_streams_in_all)
+{
+    struct http_client *other;
+    int64_t deadline = deadline_in(20000);
+
+    start("new_streams_total: 2", HTTP_H2, 2);
+    other = http_client_create(rig.gateway, HTTP_H1C);
+    other->source = "127.0.0.2";
+    for (int i = 0; i != 8; i++)
+        REQUIRE(http_open_ready(i % 2 == 0 ? client : other, "/l", NULL) != NULL, "%d", i);
+    require_problem(http_open(client, "/l", NULL), 503, "2 new streams a second on this gateway");
+    require_retry(http_open(other, "/l", BROWSER, NULL));
+    for (int i = 0; i != 20; i++)
+        REQUIRE(http_request(client, "GET", "/nope", NULL, NULL)->status == 404, "is no stream");
+    REQUIRE(scrape_rejected(rig.gateway, "total-new-streams") == 2);
+    REQUIRE(gateway_wait_log(rig.gateway, "request-refused limit=total-new-streams", 5000));
+    wait_admitted(other, "/l", NULL);
+    REQUIRE(now_ms() < deadline);
+    http_client_destroy(other);
+}
+
+/* ---- of one address ---- */
+
+Test(limits_total, streams_of_an_address)
+{
+    struct http_client *second, *other;
+
+    start("streams_per_address: 3", HTTP_H2, 2);
+    second = http_client_create(rig.gateway, HTTP_H1);
+    other = http_client_create(rig.gateway, HTTP_H2);
+    other->source = "127.0.0.2";
+    REQUIRE(http_open_ready(second, "/l", NULL) != NULL);
+    REQUIRE(http_open_ready(second, "/l", NULL) != NULL);
+    REQUIRE(http_open_ready(client, "/l", NULL) != NULL);
+    require_problem(http_open(client, "/l", NULL), 429, "more than 3 streams of one address");
+    require_retry(http_open(second, "/l", BROWSER, NULL));
+    REQUIRE(http_request(client, "GET", "/nope", NULL, NULL)->status == 404, "is no stream");
+    for (int i = 0; i != 3; i++)
+        REQUIRE(http_open_ready(other, "/l", NULL) != NULL);
+    REQUIRE(scrape_rejected(rig.gateway, "address-open-streams") == 2);
+    REQUIRE(gateway_wait_log(rig.gateway, "request-refused limit=address-open-streams client=127.0.0.1", 5000));
+    http_client_destroy(second);
+    wait_admitted(client, "/l", NULL);
+    wait_admitted(client, "/l", NULL);
+    http_client_destroy(other);
+}
+
+/* ---- of one token ---- */
+
+static void start_tokens(void)
+{
+    auth_start("limits: {streams_per_token: 2}\n"
+               "admin: {address: \"127.0.0.1:0\"}\n"
+               "routes:\n"
+               "  - {path: /l, subjects: [\"l\"], heartbeat: 1s, auth: {jwt: {keys: %K}}}\n"
+               "  - {path: /m, subjects: [\"m\"], heartbeat: 1s, auth: {jwt: {keys: %K}}}\n"
+               "  - {path: /open, subjects: [\"l\"]}\n");
+}
+
+static char *sign(const char *names)
+{
+    char *payload =
+        text_format("{%s\"exp\":%lld,\"freshet\":{\"subscribe\":[\">\"]}}", names, (long long)time(NULL) + 60);
+    char *token = tokens_sign(key, NULL, payload);
+
+    free(payload);
+    return token;
+}
+
+static struct http_stream *open_with(struct http_client *of, const char *path, const char *token, const char *header)
+{
+    return http_open(of, path, bearer(token), header, NULL);
+}
+
+static void require_open(struct http_client *of, const char *path, const char *token)
+{
+    struct http_stream *stream = open_with(of, path, token, NULL);
+
+    REQUIRE(http_wait_first_block(stream) && stream->status == 200 && !stream->ended, "%s", stream->body);
+}
+
+/* A new token of the same person is the same person, on whatever route and connection. */
+Test(limits_total, streams_of_a_token)
+{
+    start_tokens();
+    char *ann = sign("\"sub\":\"ann\",\"jti\":\"1\","), *again = sign("\"sub\":\"ann\",\"jti\":\"2\","),
+         *bob = sign("\"sub\":\"bob\",\"jti\":\"1\",");
+    struct http_client *second = http_client_create(rig.gateway, HTTP_H1);
+    require_open(second, "/l", ann);
+    require_open(second, "/m", again);
+    require_problem(open_with(client, "/l", ann, NULL), 429, "more than 2 streams of one token");
+    require_problem(open_with(client, "/m", again, NULL), 429, "more than 2 streams of one token");
+    require_retry(open_with(client, "/m", again, BROWSER));
+    require_open(client, "/l", bob);
+    for (int i = 0; i != 3; i++)
+        REQUIRE(http_open_ready(client, "/open", NULL) != NULL, "is nobody's");
+    REQUIRE(scrape_rejected(rig.gateway, "token-streams") == 3);
+    REQUIRE(gateway_wait_log(rig.gateway, "request-refused limit=token-streams client=127.0.0.1", 5000));
+    http_client_destroy(second);
+    wait_admitted(client, "/l", bearer(ann));
+    wait_admitted(client, "/m", bearer(again));
+    require_problem(open_with(client, "/l", again, NULL), 429, "more than 2 streams of one token");
+    free(ann);
+    free(again);
+    free(bob);
+}
+
+Test(limits_total, streams_of_a_token_without_a_subject)
+{
+    start_tokens();
+    char *one = sign("\"jti\":\"1\","), *two = sign("\"jti\":\"2\","), *nobody = sign("");
+    for (int i = 0; i != 2; i++) {
+        require_open(client, "/l", one);
+        require_open(client, "/l", two);
+    }
+    require_problem(open_with(client, "/l", one, NULL), 429, "more than 2 streams of one token");
+    require_problem(open_with(client, "/l", two, NULL), 429, "more than 2 streams of one token");
+    for (int i = 0; i != 4; i++)
+        require_open(client, "/l", nobody);
+    free(one);
+    free(two);
+    free(nobody);
+}
+
+/* ---- descriptors ---- */
+
+Test(limits_total, too_few_descriptors_are_said_at_the_start)
+{
+    struct rlimit files = {.rlim_cur = 400, .rlim_max = 400};
+
+    rig.nats = nats_fixture_start(NULL);
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &files) == 0);
+    rig.gateway = gateway_start(&(struct gateway_options){
+        .nats_url = nats_fixture_url(rig.nats),
+        .yaml = "limits: {connections: 1000}\n" REST,
+    });
+    REQUIRE(gateway_wait_log(rig.gateway, "descriptors-short have=400 need=1088 connections=1000 fit=312", 5000));
+    REQUIRE(gateway_wait_log(rig.gateway, "connections=312", 5000));
+}
+
+Test(limits_total, enough_descriptors_need_no_words)
+{
+    start("connections: 5", HTTP_H2, 1);
+    char *log = gateway_log(rig.gateway);
+    REQUIRE(strstr(log, "descriptors-short") == NULL);
+    REQUIRE(strstr(log, "connections=5") != NULL);
+    free(log);
+}
