@@ -37,6 +37,7 @@ struct channel *channel_create(struct registry *registry, const struct channel_p
 void channel_ring_init(const struct channel *channel, struct ring *ring)
 {
     *ring = (struct ring){
+        .budget = &channel->registry->budget,
         .event = channel->profile.event,
         .format = channel->profile.format,
         .with_subjects = !channel->literal,
@@ -66,6 +67,13 @@ static void note_evicted(struct channel *channel)
         channel->floor = evicted;
 }
 
+/* Nobody reclaims fast enough: this one stops growing, and keeps what is newest. */
+static void shed(struct channel *channel, int64_t balance)
+{
+    uint64_t events = ring_shed(&channel->ring, balance);
+    metrics_add_shared(METRIC_HISTORY_EVICTED, (int64_t)events);
+}
+
 /* Both locks held. */
 static void append_event(struct channel *channel, uint64_t sequence, const struct message *message)
 {
@@ -73,7 +81,10 @@ static void append_event(struct channel *channel, uint64_t sequence, const struc
     struct event_id id = {.incarnation = 0};
     if (channel->profile.store != CONFIG_STORE_NONE)
         id = source_id(source, sequence);
+    int64_t balance = channel->ring.balance;
     ring_append(&channel->ring, source->encoding, id, sequence, message);
+    if (channel->ring.balance > balance && budget_is_far_over(&channel->registry->budget))
+        shed(channel, balance);
     note_evicted(channel);
 }
 
@@ -93,6 +104,21 @@ void channel_mark_views(struct channel *channel, uint64_t *wake)
     }
 }
 
+uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events)
+{
+    uint64_t wake = 0;
+    pthread_mutex_lock(&channel->lock);
+    uint64_t tail = channel->ring.tail;
+    uint64_t freed = ring_trim(&channel->ring, bytes, before_ns);
+    note_evicted(channel);
+    *events = channel->ring.tail - tail;
+    if (*events != 0)
+        channel_mark_views(channel, &wake);
+    pthread_mutex_unlock(&channel->lock);
+    registry_wake(channel->registry, wake);
+    return freed;
+}
+
 /* The source's lock is held: the horizon only moves forward. */
 static void publish_horizon(struct source *source, uint64_t sequence)
 {
@@ -104,8 +130,10 @@ static void publish_horizon(struct source *source, uint64_t sequence)
 static void append_to_all(struct channel *const *channels, size_t count, uint64_t sequence,
                           const struct message *message, uint64_t *wake)
 {
+    int64_t now_ns = count != 0 ? clock_mono_coarse_ns() : 0;
     for (size_t i = 0; i != count; ++i) {
         struct channel *channel = channels[i];
+        channel_touch(channel, now_ns);
         pthread_mutex_lock(&channel->lock);
         if (message != NULL)
             append_event(channel, sequence, message);

@@ -4,6 +4,7 @@
 #define GATEWAY_CORE_CHANNEL_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -55,6 +56,8 @@ struct channel {
     int64_t idle_since_ns;
     struct channel *next_closing;
 
+    _Atomic int64_t used_ns; /* when something last came in, or a reader came or went; monotonic, coarse */
+
     void *source_data; /* the source's own */
 
     pthread_mutex_t lock;
@@ -86,6 +89,14 @@ enum channel_reach {
 enum channel_reach channel_reach(struct channel *channel, uint64_t after);
 
 /* ---- of core ---- */
+
+/* As ring_trim, with its views told; *events is how many had to go. */
+uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events);
+
+static inline void channel_touch(struct channel *channel, int64_t now_ns)
+{
+    atomic_store_explicit(&channel->used_ns, now_ns, memory_order_relaxed);
+}
 
 /* A ring of the channel's form and size. */
 void channel_ring_init(const struct channel *channel, struct ring *ring);

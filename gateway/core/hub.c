@@ -310,6 +310,7 @@ struct view *hub_join(struct hub *hub, const struct channel_profile *profile, co
         view = view_create(hub, channel, hub->horizon[profile->source->index]);
         HASH_ADD_KEYPTR(hh, hub->views, channel->key, channel->key_len, view);
     }
+    channel_touch(view->channel, hub->now_ns);
     list_remove(&view->idle);
     ++view->readers;
     return view;
@@ -318,6 +319,7 @@ struct view *hub_join(struct hub *hub, const struct channel_profile *profile, co
 void hub_leave(struct hub *hub, struct view *view)
 {
     CHECK(view->readers != 0);
+    channel_touch(view->channel, hub->now_ns);
     if (--view->readers == 0) {
         view->idle_since_ns = hub->now_ns;
         list_append(&hub->idle_views, &view->idle);

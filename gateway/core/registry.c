@@ -18,9 +18,14 @@ void registry_init(struct registry *registry)
     CHECK(pthread_mutex_init(&registry->lock, NULL) == 0);
 }
 
+void registry_limit_bytes(struct registry *registry, uint64_t bytes)
+{
+    atomic_store(&registry->budget.limit, bytes);
+}
+
 void registry_dispose(struct registry *registry)
 {
-    CHECK(registry->channels == NULL && registry->closing_count == 0);
+    CHECK(registry->channels == NULL && registry->closing_count == 0 && budget_used(&registry->budget) == 0);
     pthread_mutex_destroy(&registry->lock);
 }
 
@@ -80,7 +85,8 @@ void registry_release(struct registry *registry, struct channel *channel, int64_
 {
     pthread_mutex_lock(&registry->lock);
     CHECK(channel->users != 0);
-    if (--channel->users == 0)
+    --channel->users;
+    if (channel->idle_since_ns < idle_since_ns)
         channel->idle_since_ns = idle_since_ns;
     pthread_mutex_unlock(&registry->lock);
 }
@@ -106,7 +112,23 @@ static void take_out(struct registry *registry, struct channel *channel)
         if (walk->next == channel)
             walk->next = channel->hh.next;
     }
+    CHECK(registry->channels != NULL);
     HASH_DEL(registry->channels, channel);
+    ++registry->closing_count;
+    metrics_add_shared(METRIC_CHANNELS, -1);
+}
+
+bool registry_unpin(struct registry *registry, struct channel *channel, bool close)
+{
+    pthread_mutex_lock(&registry->lock);
+    CHECK(channel->users != 0);
+    bool closes = --channel->users == 0 && close;
+    if (closes)
+        take_out(registry, channel);
+    pthread_mutex_unlock(&registry->lock);
+    if (closes)
+        channel->profile.source->ops->close(channel->profile.source, channel);
+    return closes;
 }
 
 /* The source has the last word: channel_closed frees it. It is told outside the lock, so that it may say so at once. */
@@ -119,8 +141,6 @@ static void close_channels(struct registry *registry, bool all, int64_t now_ns)
         if (!all && !is_over(channel, now_ns))
             continue;
         take_out(registry, channel);
-        ++registry->closing_count;
-        metrics_add_shared(METRIC_CHANNELS, -1);
         channel->next_closing = closing;
         closing = channel;
     }
@@ -153,6 +173,8 @@ void channel_closed(struct channel *channel)
 
 void registry_wake(struct registry *registry, uint64_t hubs)
 {
+    if (budget_is_over(&registry->budget))
+        hubs |= 1;
     for (unsigned i = 0; hubs != 0; ++i, hubs >>= 1) {
         if ((hubs & 1) != 0)
             hub_wake(registry->hubs[i]);

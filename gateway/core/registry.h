@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/core/budget.h"
 #include "gateway/core/channel.h"
 
 #define REGISTRY_HUBS_MAX 64
@@ -23,7 +24,9 @@ struct registry {
     pthread_mutex_t lock;
     struct channel *channels; /* uthash, by key */
     struct registry_walk *walks;
-    size_t closing_count; /* left the table, but the source still has them */
+    size_t closing_count;     /* left the table, but the source still has them */
+    struct budget budget;     /* of the channels' rings */
+    int64_t reclaim_after_ns; /* kept by registry_reclaim */
     struct hub *hubs[REGISTRY_HUBS_MAX];
     unsigned hub_count;
     int64_t started_ns; /* monotonic */
@@ -32,6 +35,8 @@ struct registry {
 void registry_init(struct registry *registry);
 /* All channels have been closed (registry_close_all, and every source stopped). */
 void registry_dispose(struct registry *registry);
+/* How much memory all rings together may take; 0: any amount. At any time. */
+void registry_limit_bytes(struct registry *registry, uint64_t bytes);
 void registry_add_hub(struct registry *registry, struct hub *hub); /* sets the hub's index */
 
 /* The key under which a channel is found, into key (of registry_key_size bytes). Same bytes, same channel. */
@@ -45,9 +50,11 @@ struct channel *registry_acquire(struct registry *registry, const struct channel
 void registry_release(struct registry *registry, struct channel *channel, int64_t idle_since_ns);
 /* Closes channels without users whose linger is over. Called by one thread, about once a second. */
 void registry_sweep(struct registry *registry, int64_t now_ns);
+/* Takes back a user that only kept the channel from being closed; close: now, if there is none left. True: it was. */
+bool registry_unpin(struct registry *registry, struct channel *channel, bool close);
 /* At the end: closes every channel; none may have users. */
 void registry_close_all(struct registry *registry);
-/* Wakes the hubs whose bits are set. */
+/* Wakes the hubs whose bits are set; the first one also when it is time for registry_reclaim. */
 void registry_wake(struct registry *registry, uint64_t hubs);
 size_t registry_channel_count(struct registry *registry);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/core/budget.h"
 #include "gateway/core/encode.h"
 #include "gateway/core/message.h"
 #include "gateway/core/segment.h"
@@ -13,11 +14,42 @@
 #define CAPACITY_MIN 8u
 #define SEGMENT_BYTES_MIN 256u
 
+/* Of memory. */
+static uint64_t entries_bytes(uint32_t capacity)
+{
+    return capacity * sizeof(struct entry);
+}
+
+static uint64_t segment_bytes(const struct segment *segment)
+{
+    return sizeof(*segment) + segment->capacity;
+}
+
+static void give(struct ring *ring, uint64_t bytes)
+{
+    budget_give(ring->budget, bytes);
+    ring->balance -= (int64_t)bytes;
+}
+
+static void take(struct ring *ring, uint64_t bytes)
+{
+    budget_take(ring->budget, bytes);
+    ring->balance += (int64_t)bytes;
+}
+
 void ring_init(struct ring *ring)
 {
     ring->capacity = CAPACITY_MIN;
     ring->entries = check_calloc(ring->capacity, sizeof(*ring->entries));
     ring->head = ring->tail = RING_ORIGIN;
+    take(ring, entries_bytes(ring->capacity));
+}
+
+/* None of its entries lies there any more. */
+static void let_go(struct ring *ring, struct segment *segment)
+{
+    give(ring, segment_bytes(segment));
+    segment_release(segment);
 }
 
 /* The entry is not the ring's any more. */
@@ -29,7 +61,7 @@ static void drop_entry(struct ring *ring, const struct entry *entry)
         return;
     ring->bytes -= entry->size + entry->subject_len;
     if (--entry->segment->live == 0 && entry->segment != ring->open)
-        segment_release(entry->segment);
+        let_go(ring, entry->segment);
 }
 
 /* Nothing is added to the open segment any more. */
@@ -38,7 +70,7 @@ static void close_segment(struct ring *ring)
     struct segment *open = ring->open;
     ring->open = NULL;
     if (open != NULL && open->live == 0)
-        segment_release(open);
+        let_go(ring, open);
 }
 
 void ring_dispose(struct ring *ring)
@@ -46,18 +78,25 @@ void ring_dispose(struct ring *ring)
     while (ring->tail != ring->head)
         drop_entry(ring, ring_entry(ring, ring->tail++));
     close_segment(ring);
+    give(ring, entries_bytes(ring->capacity));
     free(ring->entries);
+}
+
+static void resize(struct ring *ring, uint32_t capacity)
+{
+    struct entry *entries = check_malloc(capacity * sizeof(*entries));
+    for (uint64_t p = ring->tail; p != ring->head; ++p)
+        entries[p & (capacity - 1)] = *ring_entry(ring, p);
+    take(ring, entries_bytes(capacity));
+    give(ring, entries_bytes(ring->capacity));
+    free(ring->entries);
+    ring->entries = entries;
+    ring->capacity = capacity;
 }
 
 static void grow(struct ring *ring)
 {
-    uint32_t capacity = ring->capacity * 2;
-    struct entry *entries = check_malloc(capacity * sizeof(*entries));
-    for (uint64_t p = ring->tail; p != ring->head; ++p)
-        entries[p & (capacity - 1)] = *ring_entry(ring, p);
-    free(ring->entries);
-    ring->entries = entries;
-    ring->capacity = capacity;
+    resize(ring, ring->capacity * 2);
 }
 
 static bool has_room(const struct ring *ring, size_t bytes)
@@ -75,20 +114,34 @@ static struct entry *push(struct ring *ring, size_t bytes)
     return ring_entry(ring, ring->head++);
 }
 
-/* Segments start small and double, so that a quiet channel costs little and a busy one has long stretches. */
+/*
+ * Segments start small and double, so that a quiet channel costs little and a
+ * busy one has long stretches. A segment goes as a whole: where memory is
+ * short, no segment is more than an eighth of its ring, or making room for one
+ * would take most of the events along.
+ */
+static uint32_t next_capacity(const struct ring *ring)
+{
+    uint64_t capacity = ring->open != NULL ? (uint64_t)ring->open->capacity * 2 : SEGMENT_BYTES_MIN;
+    if (capacity > SEGMENT_BYTES_MAX)
+        capacity = SEGMENT_BYTES_MAX;
+    if (budget_is_over(ring->budget) && capacity > ring->bytes / 8)
+        capacity = ring->bytes / 8;
+    return (uint32_t)(capacity > SEGMENT_BYTES_MIN ? capacity : SEGMENT_BYTES_MIN);
+}
+
 static struct segment *segment_for(struct ring *ring, size_t front, size_t back)
 {
     struct segment *open = ring->open;
     if (open != NULL && segment_has_room(open, front, back))
         return open;
-    uint32_t capacity = open != NULL ? open->capacity * 2 : SEGMENT_BYTES_MIN;
-    if (capacity > SEGMENT_BYTES_MAX)
-        capacity = SEGMENT_BYTES_MAX;
+    uint32_t capacity = next_capacity(ring);
     CHECK(front + back <= UINT32_MAX);
     if (capacity < front + back)
         capacity = (uint32_t)(front + back);
     close_segment(ring);
     ring->open = segment_create(capacity);
+    take(ring, segment_bytes(ring->open));
     return ring->open;
 }
 
@@ -154,4 +207,34 @@ uint64_t ring_prepend(struct ring *ring, struct ring *older)
         drop_entry(older, ring_entry(older, older->tail++));
     close_segment(older);
     return older->evicted;
+}
+
+uint64_t ring_shed(struct ring *ring, int64_t balance)
+{
+    uint64_t tail = ring->tail;
+    while (ring->head - ring->tail > 1 && ring->balance > balance)
+        drop_entry(ring, ring_entry(ring, ring->tail++));
+    return ring->tail - tail;
+}
+
+/* Not by less than half: what grows again at once would have been moved for nothing. */
+static void shrink(struct ring *ring)
+{
+    uint32_t capacity = ring->capacity;
+    while (capacity > CAPACITY_MIN && (ring->head - ring->tail) * 4 <= capacity)
+        capacity /= 2;
+    if (capacity != ring->capacity)
+        resize(ring, capacity);
+}
+
+uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns)
+{
+    int64_t before = ring->balance;
+    while (ring->head != ring->tail && (uint64_t)(before - ring->balance) < bytes &&
+           ring_entry(ring, ring->tail)->received_ns < before_ns)
+        drop_entry(ring, ring_entry(ring, ring->tail++));
+    if (ring->head == ring->tail)
+        close_segment(ring);
+    shrink(ring);
+    return (uint64_t)(before - ring->balance);
 }

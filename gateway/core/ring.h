@@ -10,6 +10,7 @@
 #include "gateway/base/config.h"
 #include "proto/event_id.h"
 
+struct budget;
 struct encoding;
 struct message;
 struct segment;
@@ -28,6 +29,7 @@ struct entry {
 
 /* Not thread safe: its channel has a lock. */
 struct ring {
+    struct budget *budget; /* what it allocates is counted there; outlives it */
     enum config_event event;
     enum config_format format;
     bool with_subjects;  /* one pattern, many subjects: each entry keeps its own */
@@ -38,10 +40,11 @@ struct ring {
     uint64_t head, tail; /* positions: entries are [tail, head) */
     uint64_t bytes;
     uint64_t evicted;     /* the greatest sequence that had to go; 0: none yet */
+    int64_t balance;      /* bytes of memory taken less those let go of; off by what ring_prepend brought along */
     struct segment *open; /* the segment that is being filled */
 };
 
-/* The form is the caller's: event, format, with_subjects, events_max, bytes_max are set, all else is zero. */
+/* The form is the caller's: budget, event, format, with_subjects, events_max, bytes_max are set, all else is zero. */
 void ring_init(struct ring *ring);
 void ring_dispose(struct ring *ring);
 
@@ -56,6 +59,16 @@ void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns);
  * there was none, or 0.
  */
 uint64_t ring_prepend(struct ring *ring, struct ring *older);
+
+/* Lets go of the oldest entries, but never of the newest, until the balance is down there again. How many went. */
+uint64_t ring_shed(struct ring *ring, int64_t balance);
+
+/*
+ * Lets go of the oldest entries, as long as they came before that time (wall
+ * clock), until so many bytes of memory are free. Without any entry it holds
+ * next to nothing. Returns how many bytes became free.
+ */
+uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns);
 
 static inline struct entry *ring_entry(const struct ring *ring, uint64_t position)
 {

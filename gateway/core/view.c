@@ -98,6 +98,7 @@ void view_destroy(struct view *view)
     close_run(view);
     list_remove(&view->turn);
     list_remove(&view->idle);
+    budget_give(&channel->registry->budget, view->ring_capacity * sizeof(*view->ring));
     registry_release(channel->registry, channel, view->idle_since_ns);
     free(view->ring);
     free(view);
@@ -111,6 +112,9 @@ static void fit_ring(struct view *view, uint32_t capacity)
     struct view_entry *ring = check_malloc(capacity * sizeof(*ring));
     for (uint64_t p = view->tail; p != view->head; ++p)
         ring[p & (capacity - 1)] = *view_entry(view, p);
+    struct budget *budget = &view->channel->registry->budget;
+    budget_take(budget, capacity * sizeof(*ring));
+    budget_give(budget, view->ring_capacity * sizeof(*ring));
     free(view->ring);
     view->ring = ring;
     view->ring_capacity = capacity;
@@ -155,6 +159,8 @@ bool view_sync(struct view *view, uint64_t horizon)
         drop_entry(view);
     if (view->head < ring->tail)
         forget(view, ring->tail); /* this hub was so slow that some were evicted unseen */
+    if (view->tail == view->head)
+        close_run(view); /* or it would keep a segment that no entry needs */
     view->floor = channel->floor;
     view->hole = channel->hole;
     fit_ring(view, ring->capacity);

@@ -431,6 +431,7 @@ enum server_exit server_run(const struct config *config, const struct server_dev
     server->config = config;
     server->dev = dev;
     registry_init(&server->registry);
+    registry_limit_bytes(&server->registry, config->limits.history_bytes);
     server->revoked = revoked_create();
     server->revocations = revocations_create(server->revoked);
     if (load_keys(server) && open_listeners(server) && create_sources(server)) {

@@ -18,6 +18,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/clients.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/reclaim.h"
 #include "gateway/core/registry.h"
 #include "gateway/http/admin.h"
 #include "gateway/http/app.h"
@@ -220,14 +221,18 @@ static void step_shutdown(struct worker *worker, int64_t now_ns)
     }
 }
 
-/* One thread's task is enough. */
-static void sweep(struct worker *worker, int64_t now_ns)
+/* One thread's task is enough. True: there is more to do. */
+static bool sweep(struct worker *worker, int64_t now_ns)
 {
-    if (worker->number != 0 || now_ns - worker->swept_ns < SWEEP_NS)
-        return;
+    if (worker->number != 0)
+        return false;
+    bool more = registry_reclaim(worker->shared->registry, now_ns, clock_wall_ns());
+    if (now_ns - worker->swept_ns < SWEEP_NS)
+        return more;
     worker->swept_ns = now_ns;
     registry_sweep(worker->shared->registry, now_ns);
     clients_sweep(worker->shared->clients, now_ns);
+    return more;
 }
 
 static void *run(void *arg)
@@ -245,7 +250,7 @@ static void *run(void *arg)
         int64_t now_ns = clock_mono_ns();
         more = hub_turn(&worker->hub, now_ns);
         listeners_tick(worker->listeners, now_ns);
-        sweep(worker, now_ns);
+        more |= sweep(worker, now_ns);
         if (worker->phase == RUNNING && atomic_load_explicit(&worker->shutdown, memory_order_acquire))
             begin_shutdown(worker, now_ns);
         step_shutdown(worker, now_ns);
