@@ -28,3 +28,8 @@ int64_t clock_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);
 }
+
+int64_t clock_process_cpu_ns(void)
+{
+    return read_clock(CLOCK_PROCESS_CPUTIME_ID);
+}

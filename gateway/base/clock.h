@@ -11,5 +11,7 @@ int64_t clock_mono_ns(void);
 int64_t clock_mono_coarse_ns(void);
 /* Wall-clock Unix time in nanoseconds, for what leaves the process. Any thread. */
 int64_t clock_wall_ns(void);
+/* Processor time of all threads so far, in nanoseconds. */
+int64_t clock_process_cpu_ns(void);
 
 #endif

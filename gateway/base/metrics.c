@@ -13,6 +13,12 @@ static struct metrics *blocks;
 static uint64_t remainder_of[METRIC_COUNT]; /* what blocks that are gone have counted */
 static struct metrics shared;
 
+#define MS INT64_C(1000000)
+const int64_t metrics_bound_ns[METRICS_BUCKETS] = {
+    MS / 10,  MS / 4,   MS / 2,   MS,        MS * 5 / 2, MS * 5,    MS * 10,    MS * 25,   MS * 50,
+    MS * 100, MS * 250, MS * 500, MS * 1000, MS * 2500,  MS * 5000, MS * 10000, INT64_MAX,
+};
+
 void metrics_register(struct metrics *block)
 {
     CHECK(pthread_mutex_lock(&lock) == 0);
@@ -74,10 +80,12 @@ static int row_status(enum metric row)
 #define COUNTER(symbol, name, help)
 #define GAUGE(symbol, name, help)
 #define LABELLED(symbol, name, label, value, help) [METRIC_##symbol] = value,
+#define HISTOGRAM(symbol, name, help)
 #include "gateway/base/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef LABELLED
+#undef HISTOGRAM
     };
     const char *digits = values[row];
 

@@ -8,14 +8,21 @@
 
 #include "gateway/base/close_reason.h"
 
+/* Of each histogram; the last one takes whatever is longer than the others. */
+#define METRICS_BUCKETS 17
+
+/* A histogram is its sum, in nanoseconds, and then its buckets. */
 enum metric {
 #define COUNTER(symbol, name, help) METRIC_##symbol,
 #define GAUGE(symbol, name, help) METRIC_##symbol,
 #define LABELLED(symbol, name, label, value, help) METRIC_##symbol,
+#define HISTOGRAM(symbol, name, help)                                                                                  \
+    METRIC_##symbol, METRIC_##symbol##_FIRST, METRIC_##symbol##_LAST = METRIC_##symbol + METRICS_BUCKETS,
 #include "gateway/base/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef LABELLED
+#undef HISTOGRAM
     METRIC_COUNT
 };
 
@@ -45,6 +52,22 @@ static inline void metrics_add(struct metrics *block, enum metric metric, uint64
 static inline void metrics_sub(struct metrics *block, enum metric metric, uint64_t n)
 {
     metrics_add(block, metric, (uint64_t)0 - n);
+}
+
+/* What a bucket goes up to, in ascending order; the last one has no bound, INT64_MAX. */
+extern const int64_t metrics_bound_ns[METRICS_BUCKETS];
+
+/* n things took so long each. Owner thread only. */
+static inline void metrics_observe(struct metrics *block, enum metric histogram, int64_t ns, uint64_t n)
+{
+    unsigned bucket = 0;
+
+    if (ns < 0)
+        ns = 0;
+    while (ns > metrics_bound_ns[bucket])
+        ++bucket;
+    metrics_add(block, histogram, (uint64_t)ns * n);
+    metrics_add(block, (enum metric)(histogram + 1 + bucket), n);
 }
 
 /* For threads without a block of their own (nats.c callbacks): a shared block with atomic adds. */

@@ -335,6 +335,7 @@ struct batch *hub_batch_take(struct hub *hub)
         batch = check_aligned(_Alignof(struct batch), sizeof(*batch));
     batch->count = batch->scratch_used = 0;
     batch->bytes = batch->events = 0;
+    batch->arrived_ns = 0;
     return batch;
 }
 

@@ -41,6 +41,7 @@ struct batch {
     uint32_t scratch_used;
     uint64_t bytes;
     uint64_t events;
+    int64_t arrived_ns; /* the oldest live event in it, monotonic; 0: there is none */
     struct piece pieces[BATCH_PIECES];
     char scratch[BATCH_SCRATCH];
 };
@@ -69,6 +70,7 @@ struct hub {
     void *wake_arg;
     pthread_t thread;
     int64_t now_ns;           /* of this turn, monotonic */
+    int64_t written_ns;       /* when what reader_sent tells of left; kept by whoever calls it */
     int64_t write_timeout_ns; /* 0: none */
     uint64_t random;
 

@@ -23,6 +23,7 @@ struct message {
     const char *data;
     size_t data_len;
     int64_t received_ns;   /* wall clock at the callback, or the broker's own time stamp */
+    int64_t arrived_ns;    /* monotonic, at the callback; 0: it is read from a store, and no news */
     const char *sse_event; /* header Sse-Event */
     const char *sse_retry; /* header Sse-Retry, milliseconds */
     const char *ce_id;     /* headers ce-*, percent-decoded by the reader of them */

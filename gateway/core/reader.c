@@ -261,9 +261,20 @@ void reader_resume(struct reader *reader)
         advance(reader);
 }
 
+/* From the broker's callback to the socket, for all that left together: what its oldest event took. */
+static void note_delivery(const struct reader *reader)
+{
+    const struct hub *hub = reader->hub;
+    const struct batch *batch = reader->batch;
+    int64_t written_ns = hub->written_ns > hub->now_ns ? hub->written_ns : hub->now_ns;
+    if (batch->arrived_ns != 0)
+        metrics_observe(hub->metrics, METRIC_DELIVERY, written_ns - batch->arrived_ns, batch->events);
+}
+
 void reader_sent(struct reader *reader)
 {
     CHECK(reader->state == READER_FLYING);
+    note_delivery(reader);
     hub_batch_give(reader->hub, reader->batch);
     reader->batch = NULL;
     reader->state = READER_IDLE;

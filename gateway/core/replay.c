@@ -224,6 +224,13 @@ static void pass_late(struct reader *reader, struct cursor *cursor)
         batch_add_gap(reader, GAP_BROKER_LOST, last, write_last(reader, last), 0);
 }
 
+/* The first of a batch stands for all of it: the oldest, if it is news and not a part of the past. */
+static void note_arrival(struct reader *reader, const struct view_entry *entry)
+{
+    if (!reader->replaying && reader->batch->events == 0)
+        reader->batch->arrived_ns = entry->arrived_ns;
+}
+
 /* All of a run at once: however many events, one piece, one step. */
 static void take_run(struct reader *reader, struct cursor *cursor)
 {
@@ -236,6 +243,7 @@ static void take_run(struct reader *reader, struct cursor *cursor)
         end = cursor->end;
         end_offset = last->offset + last->size;
     }
+    note_arrival(reader, entry);
     batch_add_run(reader, run, entry->offset, end_offset - entry->offset, end - cursor->position);
     cursor->position = end;
     reader->last_sequence = view_entry(cursor->view, end - 1)->sequence;
@@ -250,6 +258,7 @@ static void take_entry(struct reader *reader, struct cursor *cursor)
         return;
     if (reader->conflating && entry->superseded)
         return;
+    note_arrival(reader, entry);
     batch_add_run(reader, entry->run, entry->offset, entry->size, 1);
 }
 

@@ -157,6 +157,7 @@ void ring_append(struct ring *ring, struct encoding *encoding, struct event_id i
         .segment = segment,
         .sequence = sequence,
         .received_ns = message->received_ns,
+        .arrived_ns = message->arrived_ns,
         .offset = segment->front,
         .size = (uint32_t)size,
         .subject_len = (uint32_t)subject_len,

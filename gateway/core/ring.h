@@ -22,6 +22,7 @@ struct entry {
     struct segment *segment; /* NULL: a mark that events may be missing here */
     uint64_t sequence;
     int64_t received_ns;
+    int64_t arrived_ns; /* monotonic; 0: not live */
     uint32_t offset, size;
     uint32_t subject_offset; /* from the start of the segment's bytes; wildcard channels only */
     uint32_t subject_len;

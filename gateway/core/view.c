@@ -126,6 +126,7 @@ static void take_entry(struct view *view, const struct entry *entry)
     *mine = (struct view_entry){
         .sequence = entry->sequence,
         .received_ns = entry->received_ns,
+        .arrived_ns = entry->arrived_ns,
         .offset = entry->offset,
         .size = entry->size,
         .subject_offset = entry->subject_offset,

@@ -32,6 +32,7 @@ struct view_entry {
     struct run *run; /* NULL: a loss mark */
     uint64_t sequence;
     int64_t received_ns;
+    int64_t arrived_ns;
     uint32_t offset, size;
     uint32_t subject_offset, subject_len;
     bool superseded; /* a later entry has the same subject; see view_mark_superseded */

@@ -3,9 +3,12 @@
 #ifndef GATEWAY_HTTP_APP_H
 #define GATEWAY_HTTP_APP_H
 
+#include <stdint.h>
+
 struct admission;
 struct clients;
 struct config;
+struct connection;
 struct hub;
 struct keys;
 struct liveness;
@@ -27,6 +30,10 @@ struct app {
     struct revoked *revoked;
     struct service_auth *service;
     const struct liveness *liveness; /* NULL: nobody knows */
+    struct {
+        const struct connection *connection; /* only to tell it from others */
+        int64_t turn_ns;
+    } written; /* whose write hub->written_ns is of, and in which turn; kept by stream.c */
 };
 
 /* Registers the one handler that answers everything. app outlives the host configuration. */

@@ -5,6 +5,7 @@
 #include <h2o.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/list.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
@@ -111,11 +112,27 @@ static const struct reader_ops ops = {
     .peer = do_peer,
 };
 
+/*
+ * A write of a connection is told of for each of its streams, one after the
+ * other: the clock is read once for all of them.
+ */
+static void note_write(const struct stream *stream)
+{
+    struct app *app = stream->app;
+    struct hub *hub = stream->reader.hub;
+    if (app->written.connection == stream->connection && app->written.turn_ns == hub->now_ns)
+        return;
+    app->written.connection = stream->connection;
+    app->written.turn_ns = hub->now_ns;
+    hub->written_ns = clock_mono_ns();
+}
+
 static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct stream *stream = LIST_ENTRY(generator, struct stream, generator);
     (void)req;
     stream->connection->last_progress_ns = stream->reader.hub->now_ns;
+    note_write(stream);
     reader_sent(&stream->reader);
 }
 

@@ -46,7 +46,8 @@ static void append(struct js_source *source, natsMsg *msg, const struct js_deliv
 {
     struct js_live *live = &source->live;
     uint64_t number = live->base + delivery->stream_sequence;
-    struct message message = {.subject = natsMsg_GetSubject(msg), .received_ns = delivery->stored_ns};
+    struct message message = {
+        .subject = natsMsg_GetSubject(msg), .received_ns = delivery->stored_ns, .arrived_ns = clock_mono_ns()};
     message.subject_len = strlen(message.subject);
     live->matches.count = 0;
     subject_index_find(live->index, message.subject, message.subject_len, &live->matches);

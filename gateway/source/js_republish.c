@@ -279,7 +279,10 @@ static bool take(struct js_source *source, natsMsg *msg)
         return false;
     }
     /* Each channel that wants it gets a copy, the first of which brings it to all. */
-    struct message message = {.subject = read.subject, .subject_len = read.subject_len, .received_ns = clock_wall_ns()};
+    struct message message = {.subject = read.subject,
+                              .subject_len = read.subject_len,
+                              .received_ns = clock_wall_ns(),
+                              .arrived_ns = clock_mono_ns()};
     js_live_append(source, msg, read.number, &message);
     return true;
 }

@@ -37,7 +37,7 @@ void nats_delivery_on_message(natsConnection *connection, natsSubscription *subs
         uint64_t session = atomic_load_explicit(&source->session, memory_order_acquire);
         if (atomic_load_explicit(&source->marked, memory_order_acquire) < session)
             await_marks(source, session);
-        struct message message = {.received_ns = clock_wall_ns()};
+        struct message message = {.received_ns = clock_wall_ns(), .arrived_ns = clock_mono_ns()};
         nats_message_read(msg, &message);
         channel_append(channel, &message);
     }

@@ -55,13 +55,14 @@ static void read_headers(natsMsg *msg, struct message *message)
 void nats_message_read(natsMsg *msg, struct message *message)
 {
     const char *subject = natsMsg_GetSubject(msg);
-    int64_t received_ns = message->received_ns;
+    int64_t received_ns = message->received_ns, arrived_ns = message->arrived_ns;
     *message = (struct message){
         .subject = subject,
         .subject_len = strlen(subject),
         .data = natsMsg_GetData(msg),
         .data_len = (size_t)natsMsg_GetDataLength(msg),
         .received_ns = received_ns,
+        .arrived_ns = arrived_ns,
     };
     read_headers(msg, message);
 }

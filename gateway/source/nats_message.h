@@ -9,7 +9,7 @@
 
 struct message;
 
-/* Subject, payload and headers; received_ns is left to the caller. Points into msg, which it may change in place. */
+/* Subject, payload and headers; received_ns and arrived_ns are left to the caller. Points into msg, which it may change in place. */
 void nats_message_read(natsMsg *msg, struct message *message);
 
 /* What the reply subject of a message that a JetStream consumer has delivered says about it. */

@@ -14,10 +14,12 @@ static const struct {
 #define COUNTER(symbol, name, help) [METRIC_##symbol] = {name, NULL, NULL},
 #define GAUGE(symbol, name, help) [METRIC_##symbol] = {name, NULL, NULL},
 #define LABELLED(symbol, name, label, value, help) [METRIC_##symbol] = {name, label, value},
+#define HISTOGRAM(symbol, name, help) [METRIC_##symbol... METRIC_##symbol##_LAST] = {name, "le", name},
 #include "gateway/base/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef LABELLED
+#undef HISTOGRAM
 };
 
 Test(base_metrics, sums_all_blocks)
@@ -106,8 +108,9 @@ Test(base_metrics, sums_only_grow_while_threads_come_and_go)
 Test(base_metrics, rows_of_one_name_stand_together)
 {
     for (size_t i = 0; i != METRIC_COUNT; ++i) {
+        cr_assert_neq(rows[i].name, NULL);
         for (size_t j = i + 1; j != METRIC_COUNT; ++j) {
-            if (strcmp(rows[i].name, rows[j].name) != 0)
+            if (strcmp(rows[i].name, rows[j].name) != 0 || rows[i].value == rows[i].name)
                 continue;
             for (size_t k = i + 1; k != j; ++k)
                 cr_assert_str_eq(rows[k].name, rows[i].name);
@@ -144,4 +147,34 @@ Test(base_metrics, statuses_count_as_themselves_or_their_class)
         cr_assert_str_eq(rows[metric].name, "freshet_requests_total");
         cr_expect_str_eq(rows[metric].value, cases[i].row, "status %d", cases[i].status);
     }
+}
+
+Test(base_metrics, observations_fall_into_their_buckets)
+{
+    static const struct {
+        int64_t ns;
+        unsigned bucket;
+    } cases[] = {{-1, 0},        {0, 0},       {100000, 0},       {100001, 1},
+                 {1000000, 3},   {2500000, 4}, {10000000000, 15}, {10000000001, 16},
+                 {INT64_MAX, 16}};
+    static struct metrics block;
+
+    for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
+        uint64_t before = block.values[METRIC_DELIVERY_FIRST + cases[i].bucket];
+
+        metrics_observe(&block, METRIC_DELIVERY, cases[i].ns, 7);
+        cr_expect_eq(block.values[METRIC_DELIVERY_FIRST + cases[i].bucket], before + 7, "%lld", (long long)cases[i].ns);
+    }
+    for (unsigned i = 1; i != METRICS_BUCKETS; ++i)
+        cr_assert_gt(metrics_bound_ns[i], metrics_bound_ns[i - 1]);
+    cr_assert_eq(metrics_bound_ns[METRICS_BUCKETS - 1], INT64_MAX);
+}
+
+Test(base_metrics, a_histogram_sums_what_it_was_told)
+{
+    static struct metrics block;
+
+    metrics_observe(&block, METRIC_DELIVERY, 1500, 2);
+    metrics_observe(&block, METRIC_DELIVERY, -5, 1);
+    cr_assert_eq(block.values[METRIC_DELIVERY], 3000);
 }
