@@ -305,3 +305,52 @@ bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed)
     *suppressed = atomic_exchange(&limit->suppressed, 0);
     return true;
 }
+
+/* ---- what libraries print ---- */
+
+/* Of whichever thread has the FILE's lock. */
+static struct {
+    size_t len;
+    char bytes[VALUE_MAX_BYTES];
+} printed;
+
+/* assert's, and libh2o's own: the process ends with it, so there won't be a next line that says what was left out. */
+static bool is_last_words(const char *text, size_t len)
+{
+    return memmem(text, len, "Assertion `", 11) != NULL || memmem(text, len, "fatal:", 6) != NULL;
+}
+
+static void write_printed(void)
+{
+    size_t len = printed.len;
+
+    printed.len = 0;
+    if (len == 0)
+        return;
+    if (is_last_words(printed.bytes, len))
+        log_write(LOG_ERROR, "library", log_bytes("text", printed.bytes, len));
+    else
+        log_write_limited(LOG_WARN, "library", log_bytes("text", printed.bytes, len));
+}
+
+static ssize_t on_printed(void *cookie, const char *bytes, size_t size)
+{
+    (void)cookie;
+    for (size_t i = 0; i != size; ++i) {
+        if (bytes[i] != '\n')
+            printed.bytes[printed.len++] = bytes[i];
+        if (bytes[i] == '\n' || printed.len == sizeof(printed.bytes))
+            write_printed();
+    }
+    return (ssize_t)size;
+}
+
+void log_take_stderr(void)
+{
+    FILE *file = fopencookie(NULL, "w", (cookie_io_functions_t){.write = on_printed});
+
+    if (file == NULL)
+        return; /* no memory for it: they go on as they did */
+    setvbuf(file, NULL, _IONBF, 0);
+    stderr = file; /* glibc's is a variable, so that this can be done */
+}

@@ -81,4 +81,13 @@ struct log_limit {
     } while (0)
 bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed);
 
+/*
+ * From here on what libraries print to the FILE stderr comes out as `library`
+ * lines of the log, with `text`, at once and by the thread that prints it, so
+ * that the last words of a failed assertion are there before the process ends.
+ * At most ten a second, but for those last words. The descriptor stays as it
+ * is: sanitizers, glibc's own aborts and child processes write to that.
+ */
+void log_take_stderr(void);
+
 #endif

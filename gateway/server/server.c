@@ -425,6 +425,7 @@ enum server_exit server_run(const struct config *config, const struct server_dev
     bool is_clean = true; /* nobody uses what is left */
 
     signal(SIGPIPE, SIG_IGN);
+    log_take_stderr();
     raise_descriptor_limit();
     check_descriptors(config);
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */

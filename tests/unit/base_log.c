@@ -2,12 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/log.h"
 
+#include <assert.h>
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -303,4 +305,75 @@ Test(base_log, a_failed_check_is_logged_and_aborts)
     text = capture_stop();
     cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
     cr_expect_not_null(strstr(text, "Z error check-failed condition=\"child != 0\" file="), "%s", text);
+}
+
+/* The number of lines that what a child does with its stderr comes to; text: all of them. */
+static unsigned lines_of(void (*act)(void), int *status, char *text, size_t size)
+{
+    int ends[2];
+    unsigned lines = 0;
+    size_t len = 0;
+    ssize_t n;
+
+    cr_assert_eq(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        log_take_stderr();
+        act();
+        _exit(0);
+    }
+    close(ends[1]);
+    while ((n = read(ends[0], text + len, size - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    close(ends[0]);
+    waitpid(pid, status, 0);
+    for (const char *at = text; (at = strstr(at, " library text=")) != NULL; ++at)
+        ++lines;
+    return lines;
+}
+
+static void print_pieces(void)
+{
+    fprintf(stderr, "one %d", 1);
+    fputs(" line\n\ntwo\nno end", stderr);
+}
+
+static void print_many(void)
+{
+    for (int i = 0; i < 100000; ++i)
+        fprintf(stderr, "[ERROR] again %d\n", i);
+    fprintf(stderr, "x.c:1: f: Assertion `0' failed.\n");
+}
+
+static void fail(void)
+{
+    signal(SIGABRT, SIG_DFL);
+    for (int i = 0; i < 100; ++i)
+        perror("noise");
+    __assert_fail("1 == 2", "there.c", 7, "somewhere");
+}
+
+Test(base_log, what_libraries_print_comes_out_as_lines)
+{
+    static char text[1 << 18];
+    int status;
+
+    cr_assert_eq(lines_of(print_pieces, &status, text, sizeof(text)), 2);
+    cr_assert_neq(strstr(text, " warn  library text=\"one 1 line\"\n"), NULL, "%s", text);
+    cr_assert_neq(strstr(text, " warn  library text=two\n"), NULL, "%s", text);
+    cr_assert(lines_of(print_many, &status, text, sizeof(text)) <= 31, "%s", text);
+    cr_assert_neq(strstr(text, "Assertion `0' failed."), NULL, "%s", text);
+}
+
+Test(base_log, an_assertions_last_words_are_not_lost)
+{
+    static char text[1 << 16];
+    int status;
+
+    lines_of(fail, &status, text, sizeof(text));
+    cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    cr_assert_neq(strstr(text, " error library text=\""), NULL, "%s", text);
+    cr_assert_neq(strstr(text, "there.c:7: somewhere: Assertion `1 == 2' failed."), NULL, "%s", text);
 }
