@@ -150,6 +150,7 @@ struct config {
     struct {
         enum log_level level;
         enum log_format format;
+        bool access; /* a line for each stream that ends */
     } log;
     struct config_route *routes; /* in matching order, see route_compare */
     unsigned routes_count;

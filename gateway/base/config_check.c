@@ -294,6 +294,7 @@ static void read_log(const struct raw_log *raw, struct config *config)
         config->log.level = *raw->level;
     if (raw->format != NULL)
         config->log.format = *raw->format;
+    config->log.access = raw->access != NULL ? *raw->access : strcmp(options_builtin("log.access"), "true") == 0;
 }
 
 struct config *config_check(struct config_report *report, const char *folder, const struct raw_config *raw)

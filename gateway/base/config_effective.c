@@ -198,12 +198,21 @@ static void write_choice(struct dump *dump, const cyaml_schema_field_t *field, c
     write_text(dump, name);
 }
 
+static void write_flag(struct dump *dump, const char *value)
+{
+    const char *builtin = builtin_of(find_row(dump->path));
+    bool flag = builtin != NULL && strcmp(builtin, "true") == 0;
+
+    if (value != NULL)
+        memcpy(&flag, value, sizeof(flag));
+    buffer_add_text(&dump->json, flag ? "true" : "false");
+}
+
 static void write_field(struct dump *dump, const cyaml_schema_field_t *field, const struct mapping *mapping,
                         const struct mapping *fallback)
 {
     const cyaml_schema_field_t *other = find_field(fallback, field->key);
     const char *value = value_of(field, mapping);
-    bool flag = false;
 
     if (value == NULL)
         value = value_of(other, fallback);
@@ -220,10 +229,8 @@ static void write_field(struct dump *dump, const cyaml_schema_field_t *field, co
         write_choice(dump, field, value);
         break;
     case CYAML_BOOL:
-        CHECK(field->value.data_size == sizeof(flag));
-        if (value != NULL)
-            memcpy(&flag, value, sizeof(flag));
-        buffer_add_text(&dump->json, flag ? "true" : "false");
+        CHECK(field->value.data_size == sizeof(bool));
+        write_flag(dump, value);
         break;
     case CYAML_MAPPING:
         write_submapping(dump, field, mapping, other, fallback);

@@ -117,6 +117,7 @@ static const cyaml_schema_field_t limits_fields[] = {
 static const cyaml_schema_field_t log_fields[] = {
     CHOICE("level", struct raw_log, level, levels),
     CHOICE("format", struct raw_log, format, log_formats),
+    CYAML_FIELD_BOOL_PTR("access", OPTIONAL, struct raw_log, access),
     CYAML_FIELD_END,
 };
 

@@ -37,6 +37,7 @@ struct raw_limits {
 struct raw_log {
     enum log_level *level;
     enum log_format *format;
+    bool *access;
 };
 
 struct raw_cors {

@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "gateway/base/log.h"
+
 struct admission;
 struct clients;
 struct config;
@@ -33,7 +35,8 @@ struct app {
     struct {
         const struct connection *connection; /* only to tell it from others */
         int64_t turn_ns;
-    } written; /* whose write hub->written_ns is of, and in which turn; kept by stream.c */
+    } written;                     /* whose write hub->written_ns is of, and in which turn; kept by stream.c */
+    struct log_limit access_limit; /* of access_log.h */
 };
 
 /* Registers the one handler that answers everything. app outlives the host configuration. */

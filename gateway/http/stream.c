@@ -9,6 +9,7 @@
 #include "gateway/base/list.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
+#include "gateway/http/access_log.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/limits.h"
@@ -141,6 +142,8 @@ static void on_dispose(void *p)
 {
     struct stream *stream = p;
     --stream->connection->streams;
+    if (stream->responding)
+        access_log_stream(stream->app, stream->req, &stream->reader);
     reader_close(&stream->reader);
 }
 

@@ -1,0 +1,21 @@
+/* access_log.h - one line in the log for each stream that has ended */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_ACCESS_LOG_H
+#define GATEWAY_HTTP_ACCESS_LOG_H
+
+struct app;
+struct reader;
+struct st_h2o_req_t;
+
+/*
+ * `stream-end` at level info, unless log.access is off: route (its template),
+ * subjects, duration (seconds), events, bytes, gaps, reason, protocol, peer
+ * (the client's address, behind proxies that are believed the real one) and
+ * sub, where a token has one. Never a token, never a query. At most
+ * ACCESS_LOG_BURST lines a second of each worker; the next one says how many
+ * were left out. The reader has had its response, and is not closed yet.
+ */
+#define ACCESS_LOG_BURST 200
+void access_log_stream(struct app *app, struct st_h2o_req_t *req, const struct reader *reader);
+
+#endif
