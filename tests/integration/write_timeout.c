@@ -7,13 +7,15 @@
 #include "tests/support/http_client.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/scrape.h"
 
 static struct rig rig;
 static struct http_client *client;
 
 static void setup(void)
 {
-    rig_start(&rig, "limits: {write_timeout: 1s}\n"
+    rig_start(&rig, "admin: {address: \"127.0.0.1:0\"}\n"
+                    "limits: {write_timeout: 1s}\n"
                     "defaults:\n"
                     "  history: {events: 16}\n"
                     "  slow: skip\n"
@@ -60,6 +62,7 @@ static void require_shut_down(struct http_stream *witness)
         http_pump(client, 50);
     REQUIRE_STR(http_event(witness, witness->log.count - 1)->data, "end");
     REQUIRE(!witness->ended);
+    REQUIRE(scrape(rig.gateway, "freshet_streams_closed_total{reason=\"timeout\"}") == 1);
 }
 
 static void await_descriptors(unsigned count)

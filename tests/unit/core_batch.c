@@ -291,6 +291,8 @@ Test(core_batch, a_reader_ends_once)
     reader_end(&r->reader, CLOSE_SLOW);
     cr_assert_eq(rig_events(r), 1);
     rig_close(r);
+    cr_assert_eq(rig_metric(METRIC_CLOSED_SHUTDOWN), 1);
+    cr_assert_eq(rig_metric(METRIC_CLOSED_SLOW), 0);
 }
 
 /* ---- cursors that a client made up ---- */
