@@ -239,6 +239,7 @@ static const struct row {
 };
 
 #define LIMITS "tests/integration/limits.c", "each limit has its own gateway there"
+#define TOTALS "tests/integration/limits_total.c", "small limits of its own"
 #define REAPER "tests/integration/reaper.c", "the reaper's times are set short there"
 /* Either what moves it, or the file that has a test of it, and why it is there. */
 static const struct {
@@ -290,6 +291,10 @@ static const struct {
     {METRIC_REJECTED_ADDRESS_STREAMS, NULL, LIMITS},
     {METRIC_REJECTED_ADDRESS_MEMORY, NULL, LIMITS},
     {METRIC_REJECTED_HANDSHAKES, NULL, LIMITS},
+    {METRIC_REJECTED_ADDRESS_OPEN_STREAMS, NULL, TOTALS},
+    {METRIC_REJECTED_TOKEN_STREAMS, NULL, TOTALS},
+    {METRIC_REJECTED_TOTAL_STREAMS, NULL, TOTALS},
+    {METRIC_REJECTED_TOTAL_NEW_STREAMS, NULL, TOTALS},
     {METRIC_REJECTED_STREAMS, many_streams, NULL, NULL},
     {METRIC_REJECTED_NEW_STREAMS, NULL, LIMITS},
     {METRIC_REJECTED_HEADER_BYTES, answers, NULL, NULL},
@@ -302,6 +307,8 @@ static const struct {
     {METRIC_REJECTED_PROXY_HEADER, NULL, "tests/integration/proxy.c", "a listener of its own"},
     {METRIC_REJECTED_AUTH, tokens, NULL, NULL},
     {METRIC_REJECTED_AUTH_SERVICE, tokens, NULL, NULL},
+    {METRIC_HISTORY_BYTES, live_stream, NULL, NULL},
+    {METRIC_HISTORY_EVICTED, NULL, "tests/integration/history_limit.c", "a small limit of its own"},
     {METRIC_NATS_DROPPED, NULL, "tests/integration/source_busy.c", "takes a queue that is full"},
     {METRIC_NATS_DENIED, answers, NULL, NULL},
 };
