@@ -334,6 +334,24 @@ static void check_the_farewell(void)
     REQUIRE(gateway_wait_exit(gateway) == 0);
 }
 
+/* An EventSource takes any status but 200 as the end for good. */
+static void check_who_finds_no_gateway_is_asked_back(void)
+{
+    struct http_client *client = http_client_create(&front, HTTP_H2);
+    struct http_stream *stream = http_open(client, "/events?subject=news.a", "origin: https://app.example", NULL);
+
+    REQUIRE(http_wait_headers(stream) && stream->status == 200, "%d", stream->status);
+    REQUIRE(http_wait_end(stream) && stream->result == CURLE_OK);
+    REQUIRE_STR(http_header(stream, "content-type"), "text/event-stream");
+    REQUIRE_STR(http_header(stream, "access-control-allow-origin"), "https://app.example");
+    REQUIRE_STR(http_header(stream, "access-control-allow-credentials"), "true");
+    REQUIRE(stream->log.parser.retry_ms >= 4000 && stream->log.parser.retry_ms <= 7000, "%lld",
+            (long long)stream->log.parser.retry_ms);
+    struct http_stream *answer = http_request(client, "POST", "/news", "hello", NULL);
+    REQUIRE(answer->status != 200, "nobody has it");
+    http_client_destroy(client);
+}
+
 static void check_all(void)
 {
     struct http_client *client = http_client_create(&front, HTTP_H2);
@@ -355,12 +373,14 @@ Test(proxies, nginx)
 {
     start_nginx();
     check_all();
+    check_who_finds_no_gateway_is_asked_back();
 }
 
 Test(proxies, haproxy)
 {
     start_haproxy("haproxy.cfg", "8080", gateway->clear_port);
     check_all();
+    check_who_finds_no_gateway_is_asked_back();
 }
 
 Test(proxies, haproxy_passing_tls_through)
