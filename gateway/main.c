@@ -135,7 +135,7 @@ static struct config *dev_config(bool own_certificate)
     int len = snprintf(yaml, sizeof(yaml),
                        "listen:\n  - address: \"%s\"\n%s"
                        "routes:\n  - path: /events\n    allow: [\"demo.>\"]\n"
-                       "  - path: /dev/events\n    allow: [\"demo.>\"]\n    format: cloudevents\n"
+                       "  - path: /dev/events\n    allow: [\"demo.>\"]\n    format: cloudevents\n    retry: 1s\n"
                        "  - path: /durable/{name}\n    subjects: [\"demo.durable.{name}\"]\n"
                        "    history: {store: jetstream, stream: " DEV_STREAM "}\n",
                        address != NULL ? address : DEV_ADDRESS,

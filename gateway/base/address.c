@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/units.h"
 
@@ -58,4 +59,16 @@ const char *address_parse(const char *s, struct address *address)
     memcpy(address->host, s, len);
     address->host[len] = '\0';
     return len == 0 ? NULL : check_name(address->host);
+}
+
+bool address_is_loopback(const char *host)
+{
+    struct in_addr ip4;
+    struct in6_addr ip6;
+
+    if (inet_pton(AF_INET, host, &ip4) == 1)
+        return ntohl(ip4.s_addr) >> 24 == 127;
+    if (inet_pton(AF_INET6, host, &ip6) == 1)
+        return IN6_IS_ADDR_LOOPBACK(&ip6);
+    return strcasecmp(host, "localhost") == 0;
 }

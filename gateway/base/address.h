@@ -3,6 +3,8 @@
 #ifndef GATEWAY_BASE_ADDRESS_H
 #define GATEWAY_BASE_ADDRESS_H
 
+#include <stdbool.h>
+
 #define ADDRESS_HOST_MAX 253 /* RFC 1035: the longest name in text */
 
 /* Ready for getaddrinfo. */
@@ -17,5 +19,11 @@ struct address {
  * (static storage); *address is then undefined.
  */
 const char *address_parse(const char *s, struct address *address);
+
+/*
+ * Of an address without brackets, or a name. Of names only the one that always
+ * means it: "127.example" is somebody's.
+ */
+bool address_is_loopback(const char *host);
 
 #endif

@@ -144,6 +144,7 @@ struct config {
     unsigned listen_count;
     char *admin_address; /* NULL: no admin listener */
     char *admin_token;   /* what requests there have to show as Authorization: Bearer; NULL: nothing */
+    bool admin_console;  /* the page is served there, and the routes beside it */
     int64_t watchdog_ms; /* a worker that has not turned for so long ends the process; 0: never */
     struct config_nats nats;
     struct config_limits limits;

@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/config_check.h"
 
-#include <arpa/inet.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,19 +68,6 @@ static bool is_printable(const char *s)
     return *s == '\0';
 }
 
-/* Of names only the one that means it: "127.example" is somebody's. */
-static bool is_loopback(const char *host)
-{
-    struct in_addr ip4;
-    struct in6_addr ip6;
-
-    if (inet_pton(AF_INET, host, &ip4) == 1)
-        return ntohl(ip4.s_addr) >> 24 == 127;
-    if (inet_pton(AF_INET6, host, &ip6) == 1)
-        return IN6_IS_ADDR_LOOPBACK(&ip6);
-    return strcmp(host, "localhost") == 0;
-}
-
 /* Whoever reaches it sees what the gateway does. */
 static void read_admin(const struct config_scope *scope, const struct raw_admin *raw, struct config *config)
 {
@@ -90,7 +76,7 @@ static void read_admin(const struct config_scope *scope, const struct raw_admin 
     if (raw->address == NULL)
         return;
     check_address(scope, "admin.address", raw->address);
-    if (address_parse(raw->address, &address) == NULL && !is_loopback(address.host) && raw->token == NULL)
+    if (address_parse(raw->address, &address) == NULL && !address_is_loopback(address.host) && raw->token == NULL)
         config_scope_error(scope, "admin.address", "%s is not a loopback address, which goes together with a token",
                            config_show(raw->address).text);
     if (raw->token != NULL && (strlen(raw->token) < ADMIN_TOKEN_MIN || !is_printable(raw->token)))
@@ -98,6 +84,7 @@ static void read_admin(const struct config_scope *scope, const struct raw_admin 
                            ADMIN_TOKEN_MIN);
     config->admin_address = copy(raw->address);
     config->admin_token = copy(raw->token);
+    config->admin_console = raw->console;
 }
 
 /* Reports both halves of a pair of keys, of which only one is there. */

@@ -66,6 +66,7 @@ static const cyaml_schema_value_t listen_entry = {
 static const cyaml_schema_field_t admin_fields[] = {
     TEXT("address", REQUIRED, struct raw_admin, address),
     TEXT("token", OPTIONAL, struct raw_admin, token),
+    CYAML_FIELD_BOOL("console", CYAML_FLAG_OPTIONAL, struct raw_admin, console),
     CYAML_FIELD_END,
 };
 

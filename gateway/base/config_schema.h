@@ -18,6 +18,7 @@ struct raw_listen {
 
 struct raw_admin {
     const char *address, *token;
+    bool console;
 };
 
 struct raw_nats {

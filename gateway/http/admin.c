@@ -13,11 +13,14 @@
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
+#include "gateway/http/console.h"
 #include "gateway/http/health.h"
 #include "gateway/http/limits.h"
 #include "gateway/http/metrics_page.h"
 #include "gateway/http/overview.h"
 #include "gateway/http/problem.h"
+
+#define ADMIN_TOKEN_HEADER "freshet-admin-token"
 
 struct admin_handler {
     h2o_handler_t super;
@@ -33,13 +36,23 @@ static bool is_same(const char *given, size_t given_len, const char *token, size
     return different == 0;
 }
 
+/* Where the routes are answered too, authorization is theirs. */
+static bool shows_own_header(const h2o_req_t *req, const char *token)
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT(ADMIN_TOKEN_HEADER), -1);
+    if (at == -1)
+        return false;
+    h2o_iovec_t given = req->headers.entries[at].value;
+    return is_same(given.base, given.len, token, strlen(token));
+}
+
 /* RFC 6750 section 2.1; the scheme's name in any case (RFC 9110 section 11.1). */
 static bool shows_token(const struct app *app, const h2o_req_t *req)
 {
     static const h2o_iovec_t scheme = {H2O_STRLIT("Bearer ")};
     const char *token = app->config->admin_token;
     ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, -1);
-    if (token == NULL)
+    if (token == NULL || shows_own_header(req, token))
         return true;
     if (at == -1)
         return false;
@@ -104,17 +117,20 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     struct app *app = ((struct admin_handler *)self)->app;
     size_t len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
     const char *path = req->path.base;
+    app_distrust_body(req);
     limits_track(req);
     bool is_read = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
                    h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-    if (is_read && answer_probe(app, req, path, len))
+    if ((is_read && answer_probe(app, req, path, len)) || console_answer_page(app, req, len))
         return 0;
     if (!shows_token(app, req)) {
         send_unauthorized(app, req);
+    } else if ((is_read && answer_page(app, req, path, len)) || console_answer(app, req, len)) {
+        return 0;
     } else if (!is_read) {
         reply_header(req, "allow", H2O_STRLIT("GET, HEAD"));
         problem_send(app, req, 405, "%.*s is neither GET nor HEAD", (int)req->method.len, req->method.base);
-    } else if (!answer_page(app, req, path, len)) {
+    } else {
         problem_send(app, req, 404, "there are /metrics, /streams, /config, /livez and /readyz, not %.*s", (int)len,
                      path);
     }

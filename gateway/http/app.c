@@ -47,15 +47,40 @@ static void answer_route(struct app *app, h2o_req_t *req, const struct config_ro
     }
 }
 
+bool app_answer_route(struct app *app, h2o_req_t *req, size_t path_len)
+{
+    struct route_params params;
+    for (unsigned i = 0; i != app->config->routes_count; ++i) {
+        const struct config_route *route = &app->config->routes[i];
+        switch (route_match(&route->compiled, req->path.base, path_len, &params)) {
+        case ROUTE_NO_MATCH:
+            continue;
+        case ROUTE_MATCH:
+            answer_route(app, req, route);
+            return true;
+        case ROUTE_BAD_ENCODING:
+            problem_send(app, req, 400, "the path has a bad percent-encoding");
+            return true;
+        case ROUTE_TOO_LONG:
+            problem_send(app, req, 400, "the path is longer than %d bytes", ROUTE_PATH_MAX);
+            return true;
+        }
+    }
+    return false;
+}
+
+void app_distrust_body(h2o_req_t *req)
+{
+    if (req->entity.base != NULL && req->version < 0x200)
+        req->http1_is_persistent = 0;
+}
+
 static int on_req(h2o_handler_t *self, h2o_req_t *req)
 {
     struct app *app = ((struct app_handler *)self)->app;
-    struct route_params params;
     size_t path_len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
 
-    /* libh2o's parser is lenient about bodies: where one began, nothing that follows is trusted to be a request */
-    if (req->entity.base != NULL && req->version < 0x200)
-        req->http1_is_persistent = 0;
+    app_distrust_body(req);
     if (!limits_begin(app, req))
         return 0;
     if (path_len == 0 || req->path.base[0] != '/') {
@@ -64,22 +89,8 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     }
     if (app->dev_nats_url != NULL && dev_answer(app, req, path_len))
         return 0;
-    for (unsigned i = 0; i != app->config->routes_count; ++i) {
-        const struct config_route *route = &app->config->routes[i];
-        switch (route_match(&route->compiled, req->path.base, path_len, &params)) {
-        case ROUTE_NO_MATCH:
-            continue;
-        case ROUTE_MATCH:
-            answer_route(app, req, route);
-            return 0;
-        case ROUTE_BAD_ENCODING:
-            problem_send(app, req, 400, "the path has a bad percent-encoding");
-            return 0;
-        case ROUTE_TOO_LONG:
-            problem_send(app, req, 400, "the path is longer than %d bytes", ROUTE_PATH_MAX);
-            return 0;
-        }
-    }
+    if (app_answer_route(app, req, path_len))
+        return 0;
     if (limits_admit(app, req, LIMITS_OTHER))
         problem_send(app, req, 404, "no route at %.*s", (int)problem_path_len(req->path.base, path_len),
                      req->path.base);

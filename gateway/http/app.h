@@ -3,6 +3,8 @@
 #ifndef GATEWAY_HTTP_APP_H
 #define GATEWAY_HTTP_APP_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "gateway/base/log.h"
@@ -18,6 +20,7 @@ struct revoked;
 struct service_auth;
 struct source;
 struct st_h2o_hostconf_t;
+struct st_h2o_req_t;
 
 /* One per worker, its thread only; outlives the worker's connections. */
 struct app {
@@ -26,7 +29,7 @@ struct app {
     struct clients *clients; /* NULL: addresses have no limits */
     struct admission *admission;
     struct source *const *sources; /* by history.source of a route; 0 is core NATS */
-    /* --dev: its broker; adds the page at /, its assets, /dev/connection, POST /publish/{subject} */
+    /* --dev: its broker; adds the page at /, its assets, /dev/…, POST /publish/{subject} */
     const char *dev_nats_url;
     struct keys *const *keys; /* by route->auth.keys */
     struct revoked *revoked;
@@ -41,5 +44,14 @@ struct app {
 
 /* Registers the one handler that answers everything. app outlives the host configuration. */
 void app_register(struct app *app, struct st_h2o_hostconf_t *host);
+
+/*
+ * Answers a request on a configured route; its limits_begin or limits_track has
+ * been. False: its path is none's, nothing was answered.
+ */
+bool app_answer_route(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+
+/* libh2o's parser is lenient about bodies: where one began, nothing that follows is trusted to be a request. */
+void app_distrust_body(struct st_h2o_req_t *req);
 
 #endif

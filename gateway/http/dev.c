@@ -10,40 +10,22 @@
 #include "gateway/base/config.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
+#include "gateway/http/console.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/metrics_page.h"
 #include "gateway/http/overview.h"
-#include "gateway/http/page_assets.h"
+#include "gateway/http/page.h"
 #include "gateway/http/problem.h"
 #include "gateway/http/publish.h"
 #include "proto/subject.h"
 #include "proto/text.h"
 
 #define PUBLISH_PREFIX "/publish/"
-#define PAGE_POLICY                                                                                                    \
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "              \
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 static bool is_get(const h2o_req_t *req)
 {
     return h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
            h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-}
-
-static bool send_asset(struct app *app, h2o_req_t *req, size_t path_len)
-{
-    for (size_t i = 0; i != page_assets_count; ++i) {
-        const struct page_asset *asset = &page_assets[i];
-        if (!h2o_memis(req->path.base, path_len, asset->path, strlen(asset->path)))
-            continue;
-        reply_header(req, "content-security-policy", H2O_STRLIT(PAGE_POLICY));
-        reply_header(req, "x-content-type-options", H2O_STRLIT("nosniff"));
-        reply_header(req, "referrer-policy", H2O_STRLIT("no-referrer"));
-        reply_header(req, "cache-control", H2O_STRLIT("no-cache"));
-        reply_send(app, req, 200, asset->content_type, (const char *)asset->bytes, asset->len);
-        return true;
-    }
-    return false;
 }
 
 static void send_connection(struct app *app, h2o_req_t *req)
@@ -90,21 +72,48 @@ static const struct config_history *find_history(const struct config *config, co
     return NULL;
 }
 
-static void answer_publish(struct app *app, h2o_req_t *req, size_t path_len)
+/* Whoever else is there, or whatever page, may look and no more. False: answered. */
+static bool may_change(struct app *app, h2o_req_t *req, const char *what)
 {
     static const struct config_cors no_origins = {.origins_count = 0};
+    if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("POST"))) {
+        reply_header(req, "allow", H2O_STRLIT("POST"));
+        problem_send(app, req, 405, "%s takes POST", what);
+        return false;
+    }
+    if (!is_loopback(connection_of(req)) || !cors_may_write(&no_origins, req)) {
+        problem_send(app, req, 403, "%s is for this machine and this page only", what);
+        return false;
+    }
+    return true;
+}
+
+struct cut {
+    struct connection *connection;
+};
+
+/* With the request's pool: its answer has been written by then, or the connection is going anyway. */
+static void on_cut_dispose(void *p)
+{
+    connection_kill(((struct cut *)p)->connection);
+}
+
+static void answer_cut(struct app *app, h2o_req_t *req)
+{
+    if (!may_change(app, req, "cutting"))
+        return;
+    struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_dispose);
+    cut->connection = connection_of(req);
+    reply_send(app, req, 204, NULL, NULL, 0);
+}
+
+static void answer_publish(struct app *app, h2o_req_t *req, size_t path_len)
+{
     char subject[SUBJECT_MAX * 3 + 1];
     const char *raw = req->path.base + sizeof(PUBLISH_PREFIX) - 1;
     size_t raw_len = path_len - (sizeof(PUBLISH_PREFIX) - 1), len;
-    if (!h2o_memis(req->method.base, req->method.len, H2O_STRLIT("POST"))) {
-        reply_header(req, "allow", H2O_STRLIT("POST"));
-        problem_send(app, req, 405, "publishing takes POST");
+    if (!may_change(app, req, "publishing"))
         return;
-    }
-    if (!is_loopback(connection_of(req)) || !cors_may_write(&no_origins, req)) {
-        problem_send(app, req, 403, "publishing is for this machine and this page only");
-        return;
-    }
     if (raw_len >= sizeof(subject) || !text_percent_decode(subject, &len, raw, raw_len, false)) {
         problem_send(app, req, 400, "the subject is too long or badly percent-encoded");
         return;
@@ -125,19 +134,21 @@ bool dev_answer(struct app *app, h2o_req_t *req, size_t path_len)
         answer_publish(app, req, path_len);
         return true;
     }
+    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/cut"))) {
+        answer_cut(app, req);
+        return true;
+    }
     if (!is_get(req))
         return false;
-    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/connection"))) {
+    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/connection")))
         send_connection(app, req);
-        return true;
-    }
-    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/metrics"))) {
+    else if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/console.json")))
+        console_send_info(app, req);
+    else if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/metrics")))
         answer_here(app, req, metrics_page_answer);
-        return true;
-    }
-    if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/streams"))) {
+    else if (h2o_memis(req->path.base, path_len, H2O_STRLIT("/dev/streams")))
         answer_here(app, req, overview_answer);
-        return true;
-    }
-    return send_asset(app, req, path_len);
+    else
+        return page_answer(app, req, path_len);
+    return true;
 }

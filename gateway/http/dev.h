@@ -13,12 +13,15 @@ struct st_h2o_req_t;
 #define DEV_SUBJECTS "demo.>"
 
 /*
- * GET / and /assets/…: the page. GET /dev/connection: JSON about the connection
- * the request came on. GET /dev/metrics, /dev/streams: what the admin listener
- * has as /metrics and /streams, to loopback addresses. POST /publish/{subject}: publishes the body to a
- * literal subject inside DEV_SUBJECTS, from loopback addresses and from the
- * page's own origin only; 202 when the broker has it, 201 when the stream of a
- * durable route does.
+ * GET / and /assets/…: the page. GET /console.json: what console_send_info
+ * says. GET /dev/connection: JSON about the connection the request came on.
+ * GET /dev/metrics, /dev/streams: what the admin listener has as /metrics and
+ * /streams, to loopback addresses.
+ * POST /publish/{subject}: publishes the body to a literal subject inside
+ * DEV_SUBJECTS; 202 when the broker has it, 201 when the stream of a durable
+ * route does. POST /dev/cut: 204, and when that has left, the connection it
+ * came in on is shut down with all its streams. Both from loopback addresses
+ * and from the page's own origin only.
  * False: none of these, nothing was answered.
  */
 bool dev_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
