@@ -1,5 +1,6 @@
 // log.js - the bounded table of events, newest first
 // SPDX-License-Identifier: MIT
+import { element } from './dom.js';
 
 const ROWS_MAX = 200;
 // The streams of one page meet the same gap or end at almost the same moment: one row tells of all of them.
@@ -7,13 +8,6 @@ const SAME_NOTICE_MS = 2000;
 const DATA_MAX = 2000;
 
 const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' });
-
-export function element(tag, className = '', text = '') {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
-}
 
 function cell(row, className, text) {
   const made = element('td', className, text);
