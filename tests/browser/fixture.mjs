@@ -31,7 +31,7 @@ export async function until(what, condition) {
 
 // At the end of a test what it made is undone, the latest first: nothing may still write to a folder that goes.
 const undoing = new WeakMap();
-function undo(t, step) {
+export function undo(t, step) {
   if (!undoing.has(t)) {
     undoing.set(t, []);
     t.after(async () => {
@@ -119,16 +119,19 @@ async function launch(t, dir, args, extra = {}) {
       return /\sready\s/.test(said()) && /listening\b.*address=\S+:(\d+)\b.*tls=true/.exec(said())?.[1];
     },
   );
-  return { ...gateway, port: Number(port), log: said };
+  const admin = Number(/ admin\s+address=\S+:(\d+)/.exec(said())?.[1] ?? 0);
+  return { ...gateway, port: Number(port), admin, log: said };
 }
 
 // With port 0 any free port; a port that a gateway had before brings it back to the same address.
-export function startGateway(t, dir, { broker, certificate, routes, port = 0 }) {
+// admin: a line of its own, or nothing.
+export function startGateway(t, dir, { broker, certificate, routes, port = 0, admin = '' }) {
   const config = `workers: 2
 listen:
   - address: "127.0.0.1:${port}"
     certificate: ${certificate.certificate}
     key: ${certificate.key}
+${admin}
 nats:
   url: "${broker.url}"
 defaults:
