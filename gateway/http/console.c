@@ -133,10 +133,9 @@ void console_send_info(struct app *app, h2o_req_t *req)
     json_t *routes = json_array();
     for (unsigned i = 0; i != app->config->routes_count; ++i)
         json_array_append_new(routes, describe_route(&app->config->routes[i]));
-    json_t *info =
-        json_pack("{s:s, s:b, s:s?, s:s, s:s, s:i, s:o}", "version", FRESHET_VERSION, "dev", dev, "nats",
-                  app->dev_nats_url, "metrics", dev ? "/dev/metrics" : "/metrics", "streams",
-                  dev ? "/dev/streams" : "/streams", "places", app->config->limits.streams, "routes", routes);
+    json_t *info = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:o}", "version", FRESHET_VERSION, "dev", dev, "nats",
+                             app->dev_nats_url, "metrics", dev ? "/dev/metrics" : "/metrics", "streams",
+                             dev ? "/dev/streams" : "/streams", "routes", routes);
     char *text = json_dumps(info, JSON_COMPACT);
     CHECK(text != NULL);
     json_decref(info);

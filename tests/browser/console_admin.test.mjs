@@ -12,6 +12,7 @@ const routes = `
   - {path: /closed, subjects: [closed], auth: {request: nobody.there}}
   - {path: "/orders/{id}/notes", subjects: ["orders.{id}.note"], publish: true}
   - {path: /tell, allow: ["news.>"], publish: true}
+  - {path: /guarded, subjects: [closed], publish: true, auth: {request: nobody.there}}
 `;
 
 const startWith = (more) => async (t, dir) => {
@@ -89,6 +90,10 @@ test('the console on the admin listener', { timeout: 120000 }, async (t) => {
     await page.getByLabel('Token for this route').fill('whatever');
     await openStream(page);
     await reads(page, '#notice', /^Stream 1 was refused: .+/);
+    await page.getByLabel('Route that takes it').selectOption('/guarded');
+    await page.getByLabel('Token of who publishes').fill('whatever');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await reads(page, '#publish-status', /^Not published: .+/);
     await until('its state', async () => (await rowsOf(page, '#streams'))[0]?.[1] === 'refused');
     await page.context().close();
   });

@@ -29,7 +29,7 @@ export async function askConnection() {
 }
 
 function describe() {
-  if (!info.dev) return 'The admin listener speaks HTTP/1.1: each stream here is a connection of its own, at most four.';
+  if (!info.dev) return 'Over the admin listener’s HTTP/1.1 each stream is a connection of its own: at most four.';
   if (!connection) return 'The gateway doesn’t answer. The browser tries again by itself.';
   if (!isHttp2())
     return 'This page came over HTTP/1.1: each stream is a connection of its own, and browsers allow six. Use HTTP/2.';

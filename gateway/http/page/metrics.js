@@ -45,7 +45,8 @@ export function quantile(name, q, before, after) {
   const rank = q * total;
   let [below, passed] = [0, 0];
   for (const [le, n] of now) {
-    if (n >= rank && n > passed) return le === Infinity ? below : below + ((le - below) * (rank - passed)) / (n - passed);
+    if (n >= rank && n > passed && le === Infinity) return below; // at least that
+    if (n >= rank && n > passed) return below + ((le - below) * (rank - passed)) / (n - passed);
     [below, passed] = [le, n];
   }
   return below;

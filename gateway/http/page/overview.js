@@ -80,11 +80,8 @@ function showState(state) {
   const rows = busiest.slice(0, ROWS).map(channelRow);
   fill('channels', rows, 'There are none: nobody has subscribed yet.');
   fill('slow', slow.slice(0, ROWS).map(slowRow), 'Nobody is behind.');
-  put(
-    $('channels-count'),
-    'textContent',
-    total > rows.length ? `${number.format(rows.length)} of ${number.format(total)}` : '',
-  );
+  const some = total > rows.length ? `${number.format(rows.length)} of ${number.format(total)}` : '';
+  put($('channels-count'), 'textContent', state.complete === false ? `${some} not all workers have answered` : some);
 }
 
 // ---- the whole ----

@@ -26,8 +26,14 @@ export function publishTarget() {
   return { url, subject: fillSubject(route().subjects[0], values) };
 }
 
+// What the route wants to know of who publishes.
+function authorization() {
+  const token = !dev && route().auth ? $('publish-token').value.trim() : '';
+  return token ? { authorization: `Bearer ${token}` } : {};
+}
+
 export async function post(url, payload) {
-  const headers = { 'content-type': 'text/plain; charset=utf-8' };
+  const headers = { 'content-type': 'text/plain; charset=utf-8', ...authorization() };
   const answer = await ask(url, { method: 'POST', headers, body: payload });
   if (!answer.ok) throw new Error(await problemOf(answer));
 }
@@ -73,6 +79,7 @@ async function publish(times) {
 
 function showRoute(onChange) {
   if (!dev) readParameters = buildParameters($('publish-parameters'), route().path, onChange);
+  $('publish-token-box').hidden = dev || !route().auth;
   $('publish-subject-box').hidden = !takesSubject();
   $('publish-subject').required = takesSubject();
   onChange();

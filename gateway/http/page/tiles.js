@@ -14,7 +14,7 @@ const MOST_MS = 180000;
 // How many readings sampleOf looks at.
 export const READINGS = DELIVERY_WINDOW + 1;
 
-// What one reading adds to the charts. readings: the latest last, { time, sums, buckets }; slow: readers behind, if known.
+// What one reading adds to the charts. readings: the latest last, { time, sums, buckets }; slow: readers behind, or null.
 export function sampleOf(readings, slow) {
   const [before, now] = readings.slice(-2);
   const long = readings.at(-1 - Math.min(DELIVERY_WINDOW, readings.length - 1));
@@ -38,11 +38,17 @@ const tiles = [
   {
     name: 'Events sent a second',
     keys: ['events', 'messages'],
-    second: 'received from NATS',
+    second: (text) => `${text} received from NATS`,
     format: rate,
     least: 10,
   },
-  { name: 'Delivery, 99 % within', keys: ['p99', 'p50'], second: 'half of them', format: seconds, least: 0.001 },
+  {
+    name: 'Delivery, 99 % within',
+    keys: ['p99', 'p50'],
+    second: (text) => `half within ${text}`,
+    format: seconds,
+    least: 0.001,
+  },
   { name: 'Streams', keys: ['streams'], format: whole, least: 2 },
   { name: 'Connections', keys: ['connections'], format: whole, least: 2 },
   { name: 'Gaps a second', keys: ['gaps'], format: rate, least: 1, alarming: true },
@@ -92,7 +98,7 @@ function showTile(tile, sample, range) {
   put(tile.value, 'textContent', text);
   tile.value.classList.toggle('warned', Boolean(tile.alarming && sample[first]));
   const when = pointed === null ? '' : `${duration((range.now - sample.time) / 1000)} ago`;
-  const other = second && sample[second] !== null ? `${tile.format(sample[second])} ${tile.second}` : absence(tile, sample);
+  const other = second && sample[second] !== null ? tile.second(tile.format(sample[second])) : absence(tile, sample);
   put(tile.beside, 'textContent', when || other);
   tile.beside.classList.toggle('s1', !when);
   if (pointed === null) tile.chart.draw(samples, range, text);
