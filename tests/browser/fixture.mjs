@@ -19,8 +19,9 @@ const children = new Set();
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
 
-export async function until(what, condition) {
-  const deadline = Date.now() + patience;
+// times: how much more patience than usual.
+export async function until(what, condition, times = 1) {
+  const deadline = Date.now() + patience * times;
   for (;;) {
     const value = await condition();
     if (value) return value;

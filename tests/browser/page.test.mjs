@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { startDev, until } from './fixture.mjs';
 import { findFaults, number, reads, row, rowOf, setUp, text, visit } from './visit.mjs';
 
-test('the page', { timeout: 120000 }, async (t) => {
+test('the page', { timeout: 200000 }, async (t) => {
   const world = await setUp(t);
 
   await t.test('shows the demo subjects as they arrive, without a complaint', async () => {
@@ -75,7 +75,7 @@ test('the page', { timeout: 120000 }, async (t) => {
     const { page, complaints } = await visit(world);
     await reads(page, '#open', /^1$/);
     await page.getByRole('button', { name: 'Publish 1,000' }).click();
-    await reads(page, '#publish-status', /^1,000 accepted in/);
+    await reads(page, '#publish-status', /^1,000 accepted in/, 4);
     await rowOf(page, 'demo.hello', 'Hello, stream 1000');
     await until('all thousand', async () => (await number(page, '#total')) > 1000);
     assert.equal(await page.locator('#events tr').count(), 200);

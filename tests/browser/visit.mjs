@@ -38,10 +38,11 @@ export async function visit({ browser, gateway }, options, url = `https://localh
 
 export const text = (page, selector) => page.locator(selector).innerText();
 export const number = async (page, selector) => Number((await text(page, selector)).replaceAll(',', ''));
-export const reads = (page, selector, expected) =>
+export const reads = (page, selector, expected, times = 1) =>
   until(
     async () => `${selector} to read ${expected}, not ${await text(page, selector)}`,
     async () => expected.test(await text(page, selector)),
+    times,
   );
 // The newest row with that subject and data, as { subject, data, id, streams }.
 export const row = (page, subject, data) =>
