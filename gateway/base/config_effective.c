@@ -247,6 +247,7 @@ static void write_mapping(struct dump *dump, const struct mapping *mapping, cons
 {
     size_t len = strlen(dump->path);
 
+    CHECK(mapping->fields != NULL);
     buffer_add_text(&dump->json, "{");
     for (const cyaml_schema_field_t *field = mapping->fields; field->key != NULL; ++field) {
         snprintf(dump->path + len, sizeof(dump->path) - len, "%s%s", len != 0 ? "." : "", field->key);

@@ -85,7 +85,6 @@ struct hub {
     size_t reader_count;
     struct hub_walk *walks, *walks_waiting, **walks_waiting_end;
     struct list surveys; /* asked for here */
-    unsigned survey_count;
     struct wheel wheel;
     struct list later, later_due;
     struct batch *free_batches;

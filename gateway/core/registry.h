@@ -4,6 +4,7 @@
 #define GATEWAY_CORE_REGISTRY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct registry {
     pthread_mutex_t lock;
     struct channel *channels; /* uthash, by key */
     struct registry_walk *walks;
+    _Atomic unsigned surveys; /* that are not freed yet */
     size_t closing_count;     /* left the table, but the source still has them */
     struct budget budget;     /* of the channels' rings */
     int64_t reclaim_after_ns; /* kept by registry_reclaim */

@@ -57,8 +57,10 @@ static void drop_entry(struct ring *ring, const struct entry *entry)
 {
     if (ring->evicted < entry->sequence)
         ring->evicted = entry->sequence;
-    if (entry->segment == NULL)
+    if (entry->segment == NULL) {
+        --ring->marks;
         return;
+    }
     ring->bytes -= entry->size + entry->subject_len;
     if (--entry->segment->live == 0 && entry->segment != ring->open)
         let_go(ring, entry->segment);
@@ -175,6 +177,7 @@ void ring_append(struct ring *ring, struct encoding *encoding, struct event_id i
 void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns)
 {
     *push(ring, 0) = (struct entry){.sequence = sequence, .received_ns = now_ns};
+    ++ring->marks;
 }
 
 /* Takes the newest entry out again, as if it had never been there. */
@@ -198,6 +201,7 @@ uint64_t ring_prepend(struct ring *ring, struct ring *older)
             break;
         if (ring->head - ring->tail == ring->capacity)
             grow(ring);
+        CHECK(entry->segment != NULL); /* what is got from a store has no marks */
         *ring_entry(ring, --ring->tail) = *entry;
         ring->bytes += bytes;
         older->bytes -= bytes;

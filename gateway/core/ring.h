@@ -40,6 +40,7 @@ struct ring {
     uint32_t capacity;   /* a power of 2; grows up to events_max */
     uint64_t head, tail; /* positions: entries are [tail, head) */
     uint64_t bytes;
+    uint32_t marks;       /* of the entries */
     uint64_t evicted;     /* the greatest sequence that had to go; 0: none yet */
     int64_t balance;      /* bytes of memory taken less those let go of; off by what ring_prepend brought along */
     struct segment *open; /* the segment that is being filled */

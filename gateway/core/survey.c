@@ -36,6 +36,7 @@ struct part {
 struct survey {
     struct list link; /* of the hub's */
     struct hub *hub;
+    struct registry *registry;
     struct registry_walk walk;
     bool walking; /* channels are left to look at */
     int64_t deadline_ns;
@@ -60,6 +61,7 @@ static void release(struct survey *survey)
     pthread_mutex_unlock(&survey->lock);
     if (!is_last)
         return;
+    atomic_fetch_sub(&survey->registry->surveys, 1);
     for (unsigned i = 0; i != survey->part_count; ++i)
         top_dispose(&survey->parts[i].slow);
     top_dispose(&survey->channels);
@@ -108,10 +110,13 @@ struct survey *survey_start(struct hub *hub, const struct survey_options *option
 {
     struct registry *registry = hub->registry;
     hub_check_thread(hub);
-    if (hub->survey_count == SURVEYS_MAX)
+    if (atomic_fetch_add(&registry->surveys, 1) >= SURVEYS_MAX) {
+        atomic_fetch_sub(&registry->surveys, 1);
         return NULL;
+    }
     struct survey *survey = check_calloc(1, sizeof(*survey) + registry->hub_count * sizeof(struct part));
     survey->hub = hub;
+    survey->registry = registry;
     survey->done = done;
     survey->arg = arg;
     survey->deadline_ns = hub->now_ns + SURVEY_NS;
@@ -123,7 +128,6 @@ struct survey *survey_start(struct hub *hub, const struct survey_options *option
     survey->refs = survey->part_count + 1;
     survey->waiting = survey->walking = true;
     list_append(&hub->surveys, &survey->link);
-    ++hub->survey_count;
     registry_walk_begin(registry, &survey->walk);
     for (unsigned i = 0; i != survey->part_count; ++i) {
         struct part *part = &survey->parts[i];
@@ -139,8 +143,7 @@ struct survey *survey_start(struct hub *hub, const struct survey_options *option
 static void leave(struct survey *survey)
 {
     list_remove(&survey->link);
-    --survey->hub->survey_count;
-    registry_walk_end(survey->hub->registry, &survey->walk);
+    registry_walk_end(survey->registry, &survey->walk);
     pthread_mutex_lock(&survey->lock);
     survey->waiting = false;
     pthread_mutex_unlock(&survey->lock);
@@ -155,7 +158,7 @@ void survey_cancel(struct survey *survey)
 
 static void write_head(const struct survey *survey, struct buffer *json)
 {
-    struct registry *registry = survey->hub->registry;
+    struct registry *registry = survey->registry;
     buffer_add_text(json, "{\"version\":\"" FRESHET_VERSION "\"");
     if (survey->gateway != NULL) {
         buffer_add_text(json, ",\"gateway\":");
@@ -205,8 +208,7 @@ static void finish(struct survey *survey)
 static bool step_one(struct survey *survey, int64_t now_ns)
 {
     if (survey->walking)
-        survey->walking =
-            registry_walk_step(survey->hub->registry, &survey->walk, TURN_CHANNELS, look_at_channel, survey);
+        survey->walking = registry_walk_step(survey->registry, &survey->walk, TURN_CHANNELS, look_at_channel, survey);
     pthread_mutex_lock(&survey->lock);
     bool is_done = !survey->walking && survey->parts_left == 0;
     pthread_mutex_unlock(&survey->lock);

@@ -9,8 +9,8 @@
 struct hub;
 struct survey;
 
-/* More at a time than this for one hub are refused. */
-#define SURVEYS_MAX 16
+/* More at a time than this are refused. One that nobody waits for any more counts until a stuck worker has turned. */
+#define SURVEYS_MAX 64
 #define SURVEY_LIMIT_DEFAULT 100
 #define SURVEY_LIMIT_MAX 10000
 /* How many slow readers are named. */

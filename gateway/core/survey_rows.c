@@ -44,17 +44,27 @@ struct channel_row {
     struct event_id head; /* incarnation 0: none */
 };
 
+/* The newest event that is kept, behind which there may be marks; NULL: there is none. The lock is held. */
+static const struct entry *newest(const struct ring *ring)
+{
+    uint64_t position = ring->head;
+    while (position != ring->tail && ring_entry(ring, position - 1)->segment == NULL)
+        --position;
+    return position != ring->tail ? ring_entry(ring, position - 1) : NULL;
+}
+
 /* The lock is held. */
 static struct channel_row read_channel(const struct channel *channel)
 {
     const struct ring *ring = &channel->ring;
-    struct channel_row row = {.events = ring->head - ring->tail, .bytes = ring->bytes};
+    struct channel_row row = {.events = ring->head - ring->tail - ring->marks, .bytes = ring->bytes};
+    const struct entry *entry = newest(ring);
     for (unsigned i = 0; i != channel->registry->hub_count; ++i) {
         if (channel->views[i] != NULL)
             row.streams += channel->views[i]->readers;
     }
-    if (row.events != 0 && channel->profile.store != CONFIG_STORE_NONE)
-        row.head = source_id(channel->profile.source, ring_entry(ring, ring->head - 1)->sequence);
+    if (entry != NULL && channel->profile.store != CONFIG_STORE_NONE)
+        row.head = source_id(channel->profile.source, entry->sequence);
     return row;
 }
 

@@ -29,7 +29,8 @@ static struct survey *start(unsigned limit, const char *filter)
 {
     struct survey_options options = {
         .limit = limit, .filter = filter, .filter_len = filter != NULL ? strlen(filter) : 0};
-    rig.route.path = (char[]){"/r"};
+    static char path[] = "/r";
+    rig.route.path = path;
     return survey_start(&rig.hub, &options, on_done, &answer);
 }
 
@@ -69,6 +70,20 @@ Test(core_survey, channels_by_streams_and_then_by_events)
         rig_close(readers[i]);
 }
 
+/* A mark of a loss is no event. */
+Test(core_survey, marks_do_not_count)
+{
+    struct rig_reader *reader = rig_open_one(READER_FROM_NOW, NULL, "a");
+    rig_flush(reader);
+    channels_lost(&rig.source, rig.channels, 1);
+    cr_expect(has(ask(9, NULL), "\"head\":null,\"events\":0,\"bytes\":0"), "%s", answer);
+    rig_publish("a", "a", "x");
+    channels_lost(&rig.source, rig.channels, 1);
+    cr_expect(has(ask(9, NULL), "\"head\":\"abc-3\",\"events\":1,"), "%s", answer);
+    rig_flush(reader);
+    rig_close(reader);
+}
+
 Test(core_survey, the_slow_are_those_that_something_waits_for)
 {
     struct rig_reader *quick = rig_open_one(READER_FROM_NOW, NULL, "s"),
@@ -104,6 +119,7 @@ Test(core_survey, one_that_is_cancelled_or_too_much_says_nothing)
     cr_assert_eq(start(1, NULL), NULL);
     for (unsigned i = 0; i != SURVEYS_MAX; ++i)
         survey_cancel(surveys[i]);
+    cr_assert_eq(start(1, NULL), NULL, "their parts are still on their way");
     rig_turn();
     cr_assert_eq(answers, 0);
     ask(1, NULL);
