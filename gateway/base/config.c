@@ -203,6 +203,7 @@ static void dispose_route(struct config_route *route)
     free(route->history.stream);
     free_strings(route->headers, route->headers_count);
     config_auth_dispose(&route->auth);
+    free(route->presence);
 }
 
 static void dispose_stream(struct config_stream *stream)
@@ -238,6 +239,7 @@ void config_destroy(struct config *config)
         free(config->listen[i].forwarded);
     }
     free(config->listen);
+    free(config->name);
     free(config->admin_address);
     free(config->admin_token);
     free_strings(config->key_files, config->key_files_count);

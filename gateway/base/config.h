@@ -56,6 +56,8 @@ struct config_stream {
 #define CONFIG_STREAMS_MAX 15
 /* Distinct auth.request of all routes. */
 #define CONFIG_QUESTIONS_MAX 32
+/* Distinct presence of all routes. */
+#define CONFIG_PRESENCES_MAX 64
 
 struct config_cors {
     char **origins; /* exact origins, or the one string "*"; count 0: no CORS */
@@ -98,6 +100,7 @@ struct config_route {
     char **headers; /* of a publish route: request headers that become headers of the message, lower case */
     unsigned headers_count;
     struct config_auth auth;
+    char *presence; /* template of the subject that is told who comes and goes; NULL: none is */
 };
 
 struct config_nats {
@@ -139,6 +142,7 @@ struct config_limits {
 };
 
 struct config {
+    char *name;       /* of this gateway among others: one token of a subject; NULL: it makes one up */
     unsigned workers; /* resolved: at least 1 */
     struct config_listen *listen;
     unsigned listen_count;

@@ -289,6 +289,7 @@ struct config *config_check(struct config_report *report, const char *folder, co
     const struct config_scope top = {.report = report, .folder = folder, .prefix = ""};
     struct config *config = check_calloc(1, sizeof(*config));
 
+    config->name = config_read_gateway_name(&top, raw->name);
     config->workers = read_workers(&top, or_builtin(raw->workers, "workers"));
     read_listen(&top, raw, config);
     read_admin(&top, &raw->admin, config);

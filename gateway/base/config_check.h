@@ -9,6 +9,7 @@ struct config;
 struct config_auth;
 struct config_network;
 struct config_report;
+struct config_route;
 struct config_scope;
 struct raw_auth;
 struct raw_config;
@@ -44,5 +45,14 @@ void config_check_questions(const struct config_scope *top, const struct config 
 /* What gateways say to each other; no stream carries it, and nobody may publish there. */
 bool config_is_control_subject(const char *pattern);
 void config_auth_dispose(struct config_auth *auth);
+
+/* ---- config_presence.c ---- */
+/* own: what the route says; inherited: what defaults do; NULL where they say nothing. Its path is compiled. */
+void config_read_presence(const struct config_scope *scope, const char *own, const char *inherited,
+                          struct config_route *route);
+/* Are there too many distinct ones? */
+void config_check_presences(const struct config_scope *top, const struct config *config);
+/* For the caller to free; NULL: there is none. */
+char *config_read_gateway_name(const struct config_scope *scope, const char *name);
 
 #endif

@@ -94,6 +94,7 @@ static void settle_store(const struct config_scope *scope, struct config_history
 struct replaced {
     const struct raw_cors *cors;
     const struct raw_auth *auth;
+    const char *presence;
 };
 
 /* What raw has goes over what route has. */
@@ -126,6 +127,8 @@ static void apply_policy(const struct config_scope *scope, const struct raw_poli
     }
     if (raw->auth != NULL)
         replaced->auth = raw->auth;
+    if (raw->presence != NULL)
+        replaced->presence = raw->presence;
 }
 
 /* The words that options.def has for choices are the enums' zeros, which base_config's tests hold it to. */
@@ -249,7 +252,7 @@ static void read_headers(const struct config_scope *scope, const struct raw_rout
 static void read_route(const struct config_scope *scope, const struct raw_route *raw, struct replaced replaced,
                        struct config *config, struct config_route *route)
 {
-    const char *wrong;
+    const char *wrong, *inherited = replaced.presence;
 
     route->path = check_strdup(raw->path);
     apply_policy(scope, &raw->policy, route, &replaced);
@@ -268,6 +271,7 @@ static void read_route(const struct config_scope *scope, const struct raw_route 
     }
     for (unsigned i = 0; i != route->subjects_count; ++i)
         check_subject(scope, config, route, i);
+    config_read_presence(scope, raw->policy.presence, inherited, route);
 }
 
 /* A path that did not compile is reported already and has no segments, as otherwise only "/". */
@@ -324,6 +328,7 @@ void config_check_routes(struct config_report *report, const char *folder, const
     }
     check_conflicts(&top, config);
     config_check_questions(&top, config);
+    config_check_presences(&top, config);
     config_check_streams(report, config);
     sort_routes(config);
 }

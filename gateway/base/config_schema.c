@@ -168,7 +168,8 @@ static const cyaml_schema_field_t auth_fields[] = {
         CHOICE("slow", structure, policy.slow, slows), CHOICE("event", structure, policy.event, events),               \
         CHOICE("format", structure, policy.format, formats),                                                           \
         CYAML_FIELD_MAPPING_PTR("cors", OPTIONAL, structure, policy.cors, cors_fields),                                \
-        CYAML_FIELD_MAPPING_PTR("auth", OPTIONAL, structure, policy.auth, auth_fields)
+        CYAML_FIELD_MAPPING_PTR("auth", OPTIONAL, structure, policy.auth, auth_fields),                                \
+        TEXT("presence", OPTIONAL, structure, policy.presence)
 
 static const cyaml_schema_field_t defaults_fields[] = {
     POLICY_FIELDS(struct raw_defaults),
@@ -189,6 +190,7 @@ static const cyaml_schema_value_t route_entry = {
 };
 
 static const cyaml_schema_field_t config_fields[] = {
+    TEXT("name", OPTIONAL, struct raw_config, name),
     TEXT("workers", OPTIONAL, struct raw_config, workers),
     TEXT("watchdog", OPTIONAL, struct raw_config, watchdog),
     LIST("listen", REQUIRED, struct raw_config, listen, listen_entry, 1, CYAML_UNLIMITED),

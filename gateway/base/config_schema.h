@@ -72,6 +72,7 @@ struct raw_policy {
     enum config_format *format;
     struct raw_cors *cors;
     struct raw_auth *auth;
+    const char *presence;
 };
 
 struct raw_defaults {
@@ -91,7 +92,7 @@ struct raw_route {
 };
 
 struct raw_config {
-    const char *workers, *watchdog;
+    const char *name, *workers, *watchdog;
     struct raw_listen *listen;
     unsigned listen_count;
     struct raw_admin admin;

@@ -42,12 +42,13 @@ static inline bool message_is_control(const char *subject, size_t len)
 }
 
 /*
- * Subjects that no stream carries, however wide its pattern: questions to
- * microservices have everybody's claims and headers in them. Told before there
- * are other threads; they live as long as the process uses messages. False: too many.
+ * Subjects that no stream carries, however wide its pattern, and no client
+ * publishes to: questions to microservices have everybody's claims and headers
+ * in them, presence has their names. A subject or a checked pattern, copied;
+ * it stays hidden. One thread at a time hides, any asks. False: too many.
  */
-#define MESSAGE_HIDDEN_MAX CONFIG_QUESTIONS_MAX
-bool message_hide(const char *subject);
+#define MESSAGE_HIDDEN_MAX (CONFIG_QUESTIONS_MAX + CONFIG_PRESENCES_MAX)
+bool message_hide(const char *pattern);
 bool message_is_hidden(const char *subject, size_t len);
 
 static inline bool message_is_for_readers(const struct message *message)

@@ -16,6 +16,7 @@ struct connection;
 struct hub;
 struct keys;
 struct liveness;
+struct presence;
 struct revoked;
 struct service_auth;
 struct source;
@@ -25,9 +26,11 @@ struct st_h2o_req_t;
 /* One per worker, its thread only; outlives the worker's connections. */
 struct app {
     const struct config *config;
+    const char *gateway; /* its name */
     struct hub *hub;
     struct clients *clients; /* NULL: addresses have no limits */
     struct admission *admission;
+    struct presence *presence;
     struct source *const *sources; /* by history.source of a route; 0 is core NATS */
     /* --dev: its broker; adds the page at /, its assets, /dev/…, POST /publish/{subject} */
     const char *dev_nats_url;

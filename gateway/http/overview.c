@@ -72,7 +72,7 @@ static const char *read_query(h2o_req_t *req, struct survey_options *options)
 
 void overview_answer(struct app *app, h2o_req_t *req)
 {
-    struct survey_options options = {.limit = SURVEY_LIMIT_DEFAULT};
+    struct survey_options options = {.gateway = app->gateway, .limit = SURVEY_LIMIT_DEFAULT};
     const char *wrong = read_query(req, &options);
     if (wrong != NULL) {
         problem_send(app, req, 400, "%s", wrong);

@@ -219,6 +219,10 @@ static void send_message(struct app *app, h2o_req_t *req, const struct config_ro
         problem_send(app, req, 403, "what is said on freshet.control.> is not for clients to say");
         return;
     }
+    if (message_is_hidden(subject, len)) {
+        problem_send(app, req, 403, "what is said on this subject is not for clients to say");
+        return;
+    }
     struct publish_call *call = check_calloc(1, sizeof(*call));
     if (read_msg_id(app, req, call->msg_id) && (route == NULL || read_headers(app, req, route, call))) {
         send_call(app, req, history, subject, len, call);

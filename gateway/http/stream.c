@@ -8,6 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/list.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/presence.h"
 #include "gateway/core/reader.h"
 #include "gateway/http/access_log.h"
 #include "gateway/http/app.h"
@@ -23,6 +24,13 @@ struct stream {
     struct connection *connection;
     bool responding; /* h2o_start_response was called */
     struct reader reader;
+    struct attendance *attendance; /* NULL: nobody is told of it */
+};
+
+/* Of a stream that is told of; apart from it, for most are not. */
+struct attendance {
+    const char *subject;
+    struct presence_stream stream;
 };
 
 static struct stream *stream_of(const struct reader *reader)
@@ -53,6 +61,8 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
         metrics_add(reader->hub->metrics, METRIC_REQUESTS_200, 1);
         add_stream_headers(stream->req);
         h2o_start_response(stream->req, &stream->generator);
+        if (stream->attendance != NULL)
+            presence_join(stream->app->presence, &stream->attendance->stream, stream->attendance->subject, reader);
     }
     h2o_send(stream->req, vectors, count, final ? H2O_SEND_STATE_FINAL : H2O_SEND_STATE_IN_PROGRESS);
 }
@@ -144,10 +154,12 @@ static void on_dispose(void *p)
     --stream->connection->streams;
     if (stream->responding)
         access_log_stream(stream->app, stream->req, &stream->reader);
+    if (stream->attendance != NULL)
+        presence_leave(stream->app->presence, &stream->attendance->stream, &stream->reader);
     reader_close(&stream->reader);
 }
 
-void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *options)
+void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *options, const char *presence)
 {
     struct stream *stream = h2o_mem_alloc_shared(&req->pool, sizeof(*stream), on_dispose);
     *stream = (struct stream){
@@ -156,6 +168,10 @@ void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *
         .req = req,
         .connection = connection_of(req),
     };
+    if (presence != NULL) {
+        stream->attendance = h2o_mem_alloc_pool(&req->pool, sizeof(*stream->attendance));
+        *stream->attendance = (struct attendance){.subject = presence};
+    }
     ++stream->connection->streams;
     reader_open(&stream->reader, app->hub, &ops, options);
 }

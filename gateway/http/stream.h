@@ -10,9 +10,11 @@ struct st_h2o_req_t;
 /*
  * Answers a checked request with its stream: 200 and the first bytes as soon
  * as every channel flows, or 503 when one cannot. Lives in the request's pool
- * and ends with it. The only caller of h2o_send.
+ * and ends with it. The only caller of h2o_send. presence: a checked subject
+ * that is told when it begins and ends, in the request's pool or longer; NULL: none.
  */
-void stream_start(struct app *app, struct st_h2o_req_t *req, const struct reader_options *options);
+void stream_start(struct app *app, struct st_h2o_req_t *req, const struct reader_options *options,
+                  const char *presence);
 
 /* The head of the response alone, for HEAD. */
 void stream_send_head(struct app *app, struct st_h2o_req_t *req);

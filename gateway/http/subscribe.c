@@ -11,6 +11,7 @@
 #include "gateway/base/config.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/message.h"
 #include "gateway/core/reader.h"
 #include "gateway/http/accept.h"
 #include "gateway/http/app.h"
@@ -32,6 +33,7 @@ struct ask {
     size_t subject_count;
     h2o_iovec_t cursor;
     struct reader_options options;
+    const char *presence; /* subject that is told of the stream; NULL: none */
 };
 
 static bool accepts_event_stream(h2o_req_t *req)
@@ -223,9 +225,28 @@ static void read_cursor(struct ask *ask)
     ask->options.cursor_len = ask->cursor.len;
 }
 
+/* Where the stream is told of: what the path chooses must be neither a pattern nor the gateways' own. */
+static bool expand_presence(struct ask *ask, const struct route_params *params)
+{
+    const char *presence = ask->route->presence;
+    char subject[SUBJECT_MAX + 1];
+    size_t len;
+    struct route_expansion_error error;
+    ask->presence = presence;
+    if (presence == NULL || strchr(presence, '{') == NULL)
+        return true;
+    if (!route_expand(presence, params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
+        subject_check_literal(subject, len) != SUBJECT_OK) {
+        problem_send(ask->app, ask->req, 400, "the path has what can be no part of a subject");
+        return false;
+    }
+    ask->presence = h2o_strdup(&ask->req->pool, subject, len).base;
+    return true;
+}
+
 static bool read_request(struct ask *ask, const struct route_params *params)
 {
-    if (!expand_subjects(ask, params) || !read_query(ask))
+    if (!expand_subjects(ask, params) || !expand_presence(ask, params) || !read_query(ask))
         return false;
     if (ask->subject_count == 0) {
         problem_send(ask->app, ask->req, 400, "no subject: ask for some with ?subject=NAME, at most %d",
@@ -248,7 +269,7 @@ static void start(struct ask *ask)
     ask->options.subject_count = ask->subject_count;
     ask->options.expires_ns = ask->permit.expires_ns;
     ask->options.identity = ask->permit.identity;
-    stream_start(ask->app, ask->req, &ask->options);
+    stream_start(ask->app, ask->req, &ask->options, ask->presence);
 }
 
 /* One that waits for a microservice, in the request's pool. */

@@ -19,12 +19,14 @@
 #include "gateway/base/log.h"
 #include "gateway/core/admission.h"
 #include "gateway/core/clients.h"
-#include "gateway/core/message.h"
+#include "gateway/core/presence.h"
 #include "gateway/core/registry.h"
 #include "gateway/http/liveness.h"
 #include "gateway/server/accept_pool.h"
 #include "gateway/server/dev_feed.h"
 #include "gateway/server/devcert.h"
+#include "gateway/server/gateway_name.h"
+#include "gateway/server/hidden.h"
 #include "gateway/server/key_files.h"
 #include "gateway/server/listen_socket.h"
 #include "gateway/server/listener.h"
@@ -53,6 +55,8 @@ struct server {
     struct accept_pool *pool;
     struct clients *clients;
     struct admission *admission;
+    struct presence *presence;
+    char name[GATEWAY_NAME_MAX];
     struct dev_feed *feed;
     SSL_CTX *contexts[ENDPOINTS_MAX];
     struct listener_endpoint endpoints[ENDPOINTS_MAX];
@@ -169,7 +173,7 @@ static void announce_ready(const struct server *server)
         log_write(LOG_INFO, "console", log_str("open", url));
     }
     log_write(LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->config->workers),
-              log_u64("routes", server->config->routes_count),
+              log_u64("routes", server->config->routes_count), log_str("name", server->name),
               log_u64("connections", accept_pool_limit(server->config->limits.connections, server->config->workers)));
 }
 
@@ -240,14 +244,17 @@ static void create_workers(struct server *server)
                                       server->config->limits.handshakes);
     server->clients = clients_create(&server->config->limits);
     server->admission = admission_create();
+    server->presence = presence_create(server->name, server->sources.bases[0]);
     server->shared = (struct worker_shared){
         .config = server->config,
+        .gateway = server->name,
         .registry = &server->registry,
         .sources = server->sources.bases,
         .source_count = server->sources.count,
         .pool = server->pool,
         .clients = server->clients,
         .admission = server->admission,
+        .presence = server->presence,
         .endpoints = server->endpoints,
         .endpoint_count = server->endpoint_count,
         .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
@@ -285,22 +292,9 @@ static void listen_for_revocations(struct server *server)
         nats_source_listen(server->sources.nats, REVOCATIONS_SUBJECT, revocations_hear, server->revocations);
 }
 
-/* False: said why. */
-static bool hide_questions(struct server *server)
-{
-    for (unsigned i = 0; i != server->config->routes_count; ++i) {
-        const char *subject = server->config->routes[i].auth.request;
-        if (subject != NULL && !message_hide(subject)) {
-            log_write(LOG_ERROR, "start-failed", log_str("reason", "more than 32 different subjects in auth.request"));
-            return false;
-        }
-    }
-    return true;
-}
-
 static bool start(struct server *server)
 {
-    if (!hide_questions(server))
+    if (!hidden_declare(server->config))
         return false;
     listen_for_revocations(server);
     if (!sources_start(&server->sources)) {
@@ -399,6 +393,7 @@ static bool stop(struct server *server)
     watchdog_stop(server->watchdog);
     for (unsigned i = 0; i != server->config->workers; ++i)
         clean &= worker_release(server->workers[i]);
+    presence_flush_all(server->presence);
     if (clean)
         registry_close_all(&server->registry);
     clean &= sources_stop(&server->sources);
@@ -413,6 +408,7 @@ static bool stop(struct server *server)
     accept_pool_destroy(server->pool);
     clients_destroy(server->clients);
     admission_destroy(server->admission);
+    presence_destroy(server->presence);
     sources_destroy(&server->sources);
     key_files_dispose(&server->key_files);
     return true;
@@ -431,6 +427,7 @@ enum server_exit server_run(const struct config *config, const struct server_dev
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
     server->config = config;
     server->dev = dev;
+    gateway_name_make(config->name, server->name);
     registry_init(&server->registry);
     registry_limit_bytes(&server->registry, config->limits.history_bytes);
     server->revoked = revoked_create();

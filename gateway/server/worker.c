@@ -18,6 +18,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/clients.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/presence.h"
 #include "gateway/core/reclaim.h"
 #include "gateway/core/registry.h"
 #include "gateway/http/admin.h"
@@ -114,9 +115,11 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
     connections_init(&worker->connections, &worker->metrics);
     worker->app = (struct app){
         .config = shared->config,
+        .gateway = shared->gateway,
         .hub = &worker->hub,
         .clients = shared->clients,
         .admission = shared->admission,
+        .presence = shared->presence,
         .sources = shared->sources,
         .dev_nats_url = shared->dev_nats_url,
         .keys = shared->keys,
@@ -227,6 +230,7 @@ static bool sweep(struct worker *worker, int64_t now_ns)
     if (worker->number != 0)
         return false;
     bool more = registry_reclaim(worker->shared->registry, now_ns, clock_wall_ns());
+    more |= presence_flush(worker->shared->presence, now_ns);
     if (now_ns - worker->swept_ns < SWEEP_NS)
         return more;
     worker->swept_ns = now_ns;

@@ -14,6 +14,7 @@ struct config;
 struct keys;
 struct listener_endpoint;
 struct liveness;
+struct presence;
 struct registry;
 struct revoked;
 struct source;
@@ -26,12 +27,14 @@ enum worker_host { WORKER_PUBLIC = 0, WORKER_ADMIN, WORKER_HOSTS };
 /* What all workers share; outlives them. */
 struct worker_shared {
     const struct config *config;
+    const char *gateway; /* its name */
     struct registry *registry;
     struct source *const *sources; /* by history.source of a route */
     unsigned source_count;
     struct accept_pool *pool;
     struct clients *clients;
     struct admission *admission;
+    struct presence *presence;
     const struct listener_endpoint *endpoints;
     size_t endpoint_count;
     const char *dev_nats_url; /* NULL unless --dev */

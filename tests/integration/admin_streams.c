@@ -99,6 +99,7 @@ Test(admin_streams, channels_with_the_most_streams_come_first)
     REQUIRE_STR(json_field(text, "complete"), "true");
     REQUIRE_STR(json_field(text, "slow"), "[]");
     REQUIRE(strtod(json_field(text, "uptime_seconds"), NULL) > 0 && json_field(text, "version") != NULL);
+    REQUIRE(json_field(text, "gateway") != NULL);
     head = http_event(two, 0)->id;
     row = text_format("\"channels\":[{\"pattern\":\"orders.1\",\"store\":\"memory\",\"streams\":13,\"head\":\"%s\","
                       "\"events\":1,\"bytes\":",

@@ -240,6 +240,7 @@ static const struct row {
 
 #define LIMITS "tests/integration/limits.c", "each limit has its own gateway there"
 #define TOTALS "tests/integration/limits_total.c", "small limits of its own"
+#define PRESENCE "tests/integration/presence.c", "routes that tell of it"
 #define REAPER "tests/integration/reaper.c", "the reaper's times are set short there"
 /* Either what moves it, or the file that has a test of it, and why it is there. */
 static const struct {
@@ -309,6 +310,8 @@ static const struct {
     {METRIC_REJECTED_AUTH_SERVICE, tokens, NULL, NULL},
     {METRIC_HISTORY_BYTES, live_stream, NULL, NULL},
     {METRIC_HISTORY_EVICTED, NULL, "tests/integration/history_limit.c", "a small limit of its own"},
+    {METRIC_PRESENCE_PUBLISHED, NULL, PRESENCE},
+    {METRIC_PRESENCE_LOST, NULL, PRESENCE},
     {METRIC_NATS_DROPPED, NULL, "tests/integration/source_busy.c", "takes a queue that is full"},
     {METRIC_NATS_DENIED, answers, NULL, NULL},
 };

@@ -1,0 +1,65 @@
+/* presence.h - tells a NATS subject who has come to a route's streams, and who has gone */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_PRESENCE_H
+#define GATEWAY_CORE_PRESENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct presence;
+struct presence_subject;
+struct reader;
+struct source;
+
+/*
+ * One per process, any thread; touched when a stream begins and when it ends,
+ * never in between. Joins and leaves are gathered for each subject, and about
+ * every PRESENCE_PERIOD_NS one message says all that there is for it, however
+ * many they are:
+ *
+ * {"gateway":"NAME","route":"/rooms/{id}","time":"2026-11-28T03:14:51.123Z","streams":3,
+ *  "joined":2,"left":1,"complete":true,
+ *  "joins":[{"stream":17,"time":"…","subjects":["rooms.7"],"sub":"ann"|null}],
+ *  "leaves":[{"stream":12,"time":"…","subjects":["rooms.7"],"sub":null,"reason":"client","seconds":12.345}]}
+ *
+ * streams: those of this subject on this gateway that are open after it. What
+ * doesn't fit into PRESENCE_LIST_BYTES of a list, or PRESENCE_BYTES in all, is
+ * only counted, and complete is false then. While the broker is away they are
+ * gathered on. What couldn't be told in the end is METRIC_PRESENCE_LOST.
+ * A stream's number is its own for the life of the process.
+ */
+#define PRESENCE_PERIOD_NS 100000000LL
+#define PRESENCE_LIST_BYTES (256u << 10)
+#define PRESENCE_BYTES (16u << 20)
+/* More subjects at a time are not told of. */
+#define PRESENCE_SUBJECTS_MAX 100000u
+/* Messages that the source has not done with; the others wait. */
+#define PRESENCE_FLYING_MAX 128u
+
+/* gateway: its name; source: to publish at. Both outlive it. */
+struct presence *presence_create(const char *gateway, struct source *source);
+/* The source has stopped. NULL is fine. */
+void presence_destroy(struct presence *presence);
+
+/* A stream's part; belongs to whoever has the reader. All zero: it has not joined. */
+struct presence_stream {
+    struct presence_subject *subject;
+    uint64_t number;
+    int64_t joined_ns; /* monotonic */
+};
+
+/* subject: literal, checked, read in here only. The reader is open; its identity, channels and route are told. */
+void presence_join(struct presence *presence, struct presence_stream *stream, const char *subject,
+                   const struct reader *reader);
+/* Before reader_close; its reason is told. Nothing if it has not joined. */
+void presence_leave(struct presence *presence, struct presence_stream *stream, const struct reader *reader);
+
+/*
+ * Publishes what is due, some of it if there is much. Called about ten times a
+ * second by one thread. True: call again soon.
+ */
+bool presence_flush(struct presence *presence, int64_t now_ns);
+/* All of it, once no stream is left: before the source stops. */
+void presence_flush_all(struct presence *presence);
+
+#endif

@@ -1,0 +1,43 @@
+/* hidden.c - which subjects of the configuration are for no client */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/hidden.h"
+
+#include <string.h>
+
+#include "gateway/base/config.h"
+#include "gateway/base/log.h"
+#include "gateway/core/message.h"
+#include "proto/subject.h"
+
+/* freshet.presence.{id} as a pattern: freshet.presence.*. Checked: each brace is of a whole token. */
+static void write_pattern(const char *subject_template, char dst[static SUBJECT_MAX + 1])
+{
+    size_t len = 0;
+    for (const char *p = subject_template; *p != '\0' && len != SUBJECT_MAX; ++p) {
+        dst[len++] = *p == '{' ? '*' : *p;
+        if (*p == '{')
+            p = strchr(p, '}');
+    }
+    dst[len] = '\0';
+}
+
+static bool hide_presence(const char *subject_template)
+{
+    char pattern[SUBJECT_MAX + 1];
+    write_pattern(subject_template, pattern);
+    return message_hide(pattern);
+}
+
+bool hidden_declare(const struct config *config)
+{
+    bool ok = true;
+    for (unsigned i = 0; i != config->routes_count; ++i) {
+        const struct config_route *route = &config->routes[i];
+        ok = ok && (route->auth.request == NULL || message_hide(route->auth.request));
+        ok = ok && (route->presence == NULL || hide_presence(route->presence));
+    }
+    if (!ok)
+        log_write(LOG_ERROR, "start-failed",
+                  log_str("reason", "too many different subjects of auth.request and presence"));
+    return ok;
+}

@@ -1,0 +1,17 @@
+/* hidden.h - which subjects of the configuration are for no client */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_HIDDEN_H
+#define GATEWAY_SERVER_HIDDEN_H
+
+#include <stdbool.h>
+
+struct config;
+
+/*
+ * Questions to microservices have everybody's claims and headers in them, and
+ * presence has names: from here on no stream carries them and no client
+ * publishes there. One thread at a time. False: too many, said in the log.
+ */
+bool hidden_declare(const struct config *config);
+
+#endif
