@@ -143,6 +143,7 @@ struct config_limits {
 
 struct config {
     char *name;       /* of this gateway among others: one token of a subject; NULL: it makes one up */
+    bool info;        /* it answers questions about itself over NATS */
     unsigned workers; /* resolved: at least 1 */
     struct config_listen *listen;
     unsigned listen_count;

@@ -290,6 +290,7 @@ struct config *config_check(struct config_report *report, const char *folder, co
     struct config *config = check_calloc(1, sizeof(*config));
 
     config->name = config_read_gateway_name(&top, raw->name);
+    config->info = raw->info;
     config->workers = read_workers(&top, or_builtin(raw->workers, "workers"));
     read_listen(&top, raw, config);
     read_admin(&top, &raw->admin, config);

@@ -191,6 +191,7 @@ static const cyaml_schema_value_t route_entry = {
 
 static const cyaml_schema_field_t config_fields[] = {
     TEXT("name", OPTIONAL, struct raw_config, name),
+    CYAML_FIELD_BOOL("info", CYAML_FLAG_OPTIONAL, struct raw_config, info),
     TEXT("workers", OPTIONAL, struct raw_config, workers),
     TEXT("watchdog", OPTIONAL, struct raw_config, watchdog),
     LIST("listen", REQUIRED, struct raw_config, listen, listen_entry, 1, CYAML_UNLIMITED),

@@ -93,6 +93,7 @@ struct raw_route {
 
 struct raw_config {
     const char *name, *workers, *watchdog;
+    bool info;
     struct raw_listen *listen;
     unsigned listen_count;
     struct raw_admin admin;

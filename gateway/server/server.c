@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gateway/auth/revoked.h"
@@ -23,10 +22,12 @@
 #include "gateway/core/registry.h"
 #include "gateway/http/liveness.h"
 #include "gateway/server/accept_pool.h"
+#include "gateway/server/descriptors.h"
 #include "gateway/server/dev_feed.h"
 #include "gateway/server/devcert.h"
 #include "gateway/server/gateway_name.h"
 #include "gateway/server/hidden.h"
+#include "gateway/server/info.h"
 #include "gateway/server/key_files.h"
 #include "gateway/server/listen_socket.h"
 #include "gateway/server/listener.h"
@@ -67,6 +68,7 @@ struct server {
     struct app **apps; /* of the workers */
     struct revoked *revoked;
     struct revocations *revocations;
+    struct info *info;              /* NULL: not asked for */
     struct watchdog_pulse **pulses; /* of the workers */
     struct watchdog *watchdog;
     struct liveness liveness;
@@ -185,28 +187,6 @@ static void close_listeners(struct server *server)
     }
 }
 
-/* As many descriptors as the system lets us have: each connection is one. */
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-/* Whoever asks for more connections than there can be had better hear of it before they come. */
-static void check_descriptors(const struct config *config)
-{
-    uint64_t wanted = config->limits.connections, need = accept_pool_descriptors(wanted, config->workers);
-    size_t fit = accept_pool_limit(wanted, config->workers);
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || fit >= wanted)
-        return;
-    log_write(LOG_WARN, "descriptors-short", log_u64("have", limit.rlim_cur), log_u64("need", need),
-              log_u64("connections", wanted), log_u64("fit", fit));
-}
-
 static bool create_sources(struct server *server)
 {
     char error[ERROR_MAX] = "";
@@ -292,11 +272,21 @@ static void listen_for_revocations(struct server *server)
         nats_source_listen(server->sources.nats, REVOCATIONS_SUBJECT, revocations_hear, server->revocations);
 }
 
+static void listen_for_questions(struct server *server)
+{
+    if (!server->config->info)
+        return;
+    server->info = info_create(server->name, server->sources.bases[0]);
+    nats_source_answer(server->sources.nats, INFO_SUBJECT, info_ask, server->info);
+    nats_source_answer(server->sources.nats, info_subject(server->info), info_ask, server->info);
+}
+
 static bool start(struct server *server)
 {
     if (!hidden_declare(server->config))
         return false;
     listen_for_revocations(server);
+    listen_for_questions(server);
     if (!sources_start(&server->sources)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for NATS"));
         return false;
@@ -309,6 +299,8 @@ static bool start(struct server *server)
         }
     }
     revocations_open(server->revocations, server->apps, server->config->workers);
+    if (server->info != NULL)
+        info_open(server->info, server->apps[0]);
     if (!start_watchdog(server)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for the watchdog"));
         return false;
@@ -409,6 +401,7 @@ static bool stop(struct server *server)
     clients_destroy(server->clients);
     admission_destroy(server->admission);
     presence_destroy(server->presence);
+    info_destroy(server->info);
     sources_destroy(&server->sources);
     key_files_dispose(&server->key_files);
     return true;
@@ -422,8 +415,7 @@ enum server_exit server_run(const struct config *config, const struct server_dev
 
     signal(SIGPIPE, SIG_IGN);
     log_take_stderr();
-    raise_descriptor_limit();
-    check_descriptors(config);
+    descriptors_prepare(config);
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
     server->config = config;
     server->dev = dev;

@@ -64,7 +64,8 @@ struct nats_channel {
 struct nats_feed {
     struct nats_source *source;
     struct nats_channel *owner;
-    _Atomic(struct channel *) channel; /* what delivery appends to; NULL: nothing yet */
+    _Atomic(struct channel *) channel;    /* what delivery appends to; NULL: nothing yet */
+    const struct nats_listener *listener; /* without an owner: who hears it; NULL: it is for replies */
     natsSubscription *subscription;
     struct nats_feed *next;
 };
@@ -125,8 +126,17 @@ struct nats_questions {
     int64_t due_ns; /* none is due before; 0: there is none */
 };
 
-/* What the source hears for itself: replies, and the subject that nats_source_listen names. */
-enum nats_own { NATS_OWN_REPLIES = 0, NATS_OWN_LISTENER, NATS_OWN_COUNT };
+/* A subject that nats_source_listen or nats_source_answer names; one of the two is set. */
+struct nats_listener {
+    const char *subject;
+    void (*heard)(void *arg, const char *data, size_t len);
+    void (*asked)(void *arg, const char *data, size_t len, const char *reply);
+    void *arg;
+};
+#define NATS_LISTENERS_MAX 3
+
+/* What the source hears for itself: replies, and what listeners are for. */
+enum nats_own { NATS_OWN_REPLIES = 0, NATS_OWN_LISTENER, NATS_OWN_COUNT = NATS_OWN_LISTENER + NATS_LISTENERS_MAX };
 
 struct nats_source {
     struct source base;
@@ -135,11 +145,8 @@ struct nats_source {
     atomic_bool is_connected;
     struct nats_inbox inbox;
     struct nats_questions questions;
-    struct {
-        const char *subject; /* set before the start; NULL: none */
-        void (*heard)(void *arg, const char *data, size_t len);
-        void *arg;
-    } listener;
+    struct nats_listener listeners[NATS_LISTENERS_MAX]; /* set before the start */
+    unsigned listener_count;
 
     /*
      * Attempts to connect that got as far as sending CONNECT; counted by the

@@ -11,18 +11,23 @@
 static void on_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
 {
     const struct nats_feed *feed = arg;
-    const struct nats_source *source = feed->source;
+    const struct nats_listener *listener = feed->listener;
+    size_t len = (size_t)natsMsg_GetDataLength(msg);
     (void)connection;
     (void)subscription;
-    source->listener.heard(source->listener.arg, natsMsg_GetData(msg), (size_t)natsMsg_GetDataLength(msg));
+    if (listener->asked != NULL)
+        listener->asked(listener->arg, natsMsg_GetData(msg), len, natsMsg_GetReply(msg));
+    else
+        listener->heard(listener->arg, natsMsg_GetData(msg), len);
     natsMsg_Destroy(msg);
 }
 
 /* It ends as a channel's does: by its connection's end, reported by delivery, freed when the library is done with it. */
-static void subscribe(struct nats_source *source, enum nats_own which, const char *subject, natsMsgHandler handler)
+static void subscribe(struct nats_source *source, unsigned which, const char *subject, natsMsgHandler handler)
 {
     struct nats_feed *feed = check_calloc(1, sizeof(*feed));
     feed->source = source;
+    feed->listener = which >= NATS_OWN_LISTENER ? &source->listeners[which - NATS_OWN_LISTENER] : NULL;
     natsStatus status = natsConnection_Subscribe(&feed->subscription, source->connection, subject, handler, feed);
     if (status != NATS_OK) {
         free(feed);
@@ -81,8 +86,10 @@ void nats_own_restore(struct nats_source *source)
     /* whoever never asks needs no permission to hear replies */
     if (source->own[NATS_OWN_REPLIES] == NULL && source->questions.reply_prefix != NULL)
         subscribe_to_replies(source);
-    if (source->own[NATS_OWN_LISTENER] == NULL && source->listener.subject != NULL)
-        subscribe(source, NATS_OWN_LISTENER, source->listener.subject, on_heard);
+    for (unsigned i = 0; i != source->listener_count; ++i) {
+        if (source->own[NATS_OWN_LISTENER + i] == NULL)
+            subscribe(source, NATS_OWN_LISTENER + i, source->listeners[i].subject, on_heard);
+    }
 }
 
 void nats_own_detach(struct nats_source *source)
@@ -101,10 +108,12 @@ void nats_own_completed(struct nats_source *source, const struct nats_feed *feed
 
 void nats_own_denied(struct nats_source *source, const struct nats_refused *refused)
 {
-    const char *prefix = source->questions.reply_prefix, *listener = source->listener.subject;
+    const char *prefix = source->questions.reply_prefix;
     bool is_reply =
         prefix != NULL && refused->len > strlen(prefix) && strncmp(refused->subject, prefix, strlen(prefix)) == 0;
-    bool is_listener = listener != NULL && nats_refused_matches(refused, listener);
+    bool is_listener = false;
+    for (unsigned i = 0; i != source->listener_count; ++i)
+        is_listener |= nats_refused_matches(refused, source->listeners[i].subject);
     if (is_reply)
         nats_questions_fail(source, NULL);
     if (is_reply || is_listener)

@@ -131,13 +131,22 @@ void nats_source_set_pending_limit(struct nats_source *source, int messages)
     source->pending_limit = messages;
 }
 
+static void add_listener(struct nats_source *source, const struct nats_listener *listener)
+{
+    CHECK(!source->started && source->listener_count != NATS_LISTENERS_MAX);
+    source->listeners[source->listener_count++] = *listener;
+}
+
 void nats_source_listen(struct nats_source *source, const char *subject,
                         void (*heard)(void *arg, const char *data, size_t len), void *arg)
 {
-    CHECK(!source->started && source->listener.subject == NULL);
-    source->listener.subject = subject;
-    source->listener.heard = heard;
-    source->listener.arg = arg;
+    add_listener(source, &(struct nats_listener){.subject = subject, .heard = heard, .arg = arg});
+}
+
+void nats_source_answer(struct nats_source *source, const char *subject,
+                        void (*asked)(void *arg, const char *data, size_t len, const char *reply), void *arg)
+{
+    add_listener(source, &(struct nats_listener){.subject = subject, .asked = asked, .arg = arg});
 }
 
 enum nats_start_status nats_source_start(struct nats_source *source)

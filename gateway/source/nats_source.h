@@ -46,11 +46,14 @@ void nats_source_set_pending_limit(struct nats_source *source, int messages);
 
 /*
  * Every message of that literal subject, on the delivery thread, while there is
- * a connection: what is published during an outage is not heard. One subject,
- * before the start; it and arg outlive the source.
+ * a connection: what is published during an outage is not heard. Three
+ * subjects in all, before the start; they and arg outlive the source.
  */
 void nats_source_listen(struct nats_source *source, const char *subject,
                         void (*heard)(void *arg, const char *data, size_t len), void *arg);
+/* The same for questions. reply: where the answer is to be published; NULL: none is wanted. */
+void nats_source_answer(struct nats_source *source, const char *subject,
+                        void (*asked)(void *arg, const char *data, size_t len, const char *reply), void *arg);
 
 /* Starts to connect in the background and returns at once, whether there is a broker or not. */
 enum nats_start_status { NATS_START_OK = 0, NATS_START_NO_THREAD };

@@ -306,6 +306,7 @@ static const struct {
     {METRIC_REJECTED_FLOOD, attacks, NULL, NULL},
     {METRIC_REJECTED_BYTES, NULL, "tests/integration/gate.c", "where publishing is possible the budget is 8 MiB"},
     {METRIC_REJECTED_PROXY_HEADER, NULL, "tests/integration/proxy.c", "a listener of its own"},
+    {METRIC_REJECTED_INFO, NULL, "tests/integration/info.c", "a gateway that is asked"},
     {METRIC_REJECTED_AUTH, tokens, NULL, NULL},
     {METRIC_REJECTED_AUTH_SERVICE, tokens, NULL, NULL},
     {METRIC_HISTORY_BYTES, live_stream, NULL, NULL},

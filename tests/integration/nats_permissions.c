@@ -192,6 +192,36 @@ static bool follows_news(void)
     return await_events(stream, 1);
 }
 
+/* That somebody has come for the news is told. */
+static bool tells_presence(void)
+{
+    natsSubscription *told = NULL;
+    natsMsg *msg = NULL;
+    int64_t deadline = deadline_in(15000);
+
+    REQUIRE(natsConnection_SubscribeSync(&told, publisher_connection(services), "freshet.presence.news") == NATS_OK);
+    publisher_flush(services);
+    bool follows = follows_news();
+    while (follows && msg == NULL && now_ms() < deadline && !is_refused())
+        natsSubscription_NextMsg(&msg, told, 50);
+    bool heard = msg != NULL;
+    natsMsg_Destroy(msg);
+    natsSubscription_Destroy(told);
+    return heard;
+}
+
+static bool is_asked(const char *subject)
+{
+    natsMsg *reply = NULL;
+    int64_t deadline = deadline_in(15000);
+
+    while (reply == NULL && now_ms() < deadline && !is_refused())
+        natsConnection_RequestString(&reply, publisher_connection(services), subject, "", 200);
+    bool answered = reply != NULL && !natsMsg_IsNoResponders(reply);
+    natsMsg_Destroy(reply);
+    return answered;
+}
+
 static bool posts(const char *path, int status)
 {
     struct http_stream *answer = http_request(client, "POST", path, "hello", bearer, NULL);
@@ -239,7 +269,8 @@ static bool has_gone_live(void)
 /* Orders first: their consumers are deleted some time later. */
 static bool does_all(void)
 {
-    return has_gone_live() && follows_orders() && follows_news() && chats();
+    return has_gone_live() && follows_orders() && tells_presence() && is_asked("freshet.info") &&
+           is_asked("freshet.gw-1.info") && chats();
 }
 
 static void check_all_of_it_is_enough(const char *live)
@@ -307,5 +338,5 @@ Test(nats_permissions, each_line_is_needed)
         free(config);
         stop();
     }
-    REQUIRE(count >= 14, "%u permissions", count);
+    REQUIRE(count >= 18, "%u permissions", count);
 }

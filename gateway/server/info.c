@@ -1,0 +1,210 @@
+/* info.c - answers over NATS what /streams knows, so that one can ask all gateways at once */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/info.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/buffer.h"
+#include "gateway/base/check.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/message.h"
+#include "gateway/core/source.h"
+#include "gateway/core/survey.h"
+#include "gateway/http/app.h"
+#include "proto/subject.h"
+
+/* A message has to take the answer: the broker's limit is 1 MiB unless told otherwise. */
+#define LIMIT_MAX 1000
+
+struct info {
+    const char *gateway;
+    struct source *source;
+    _Atomic(struct app *) app; /* NULL: not open yet */
+    atomic_uint asks;
+    char subject[SUBJECT_MAX + 1];
+};
+
+/* One question on its way through the worker's thread, and back. */
+struct ask {
+    struct hub_task task;
+    struct info *info;
+    struct publish publish; /* the answer; its subject is the reply's from the start */
+    bool is_error;
+    size_t len;
+    char data[]; /* the question */
+};
+
+struct info *info_create(const char *gateway, struct source *source)
+{
+    struct info *info = check_calloc(1, sizeof(*info));
+    info->gateway = gateway;
+    info->source = source;
+    snprintf(info->subject, sizeof(info->subject), INFO_SUBJECT_OF, gateway);
+    return info;
+}
+
+void info_destroy(struct info *info)
+{
+    CHECK(info == NULL || atomic_load(&info->asks) == 0);
+    free(info);
+}
+
+const char *info_subject(const struct info *info)
+{
+    return info->subject;
+}
+
+void info_open(struct info *info, struct app *app)
+{
+    atomic_store(&info->app, app);
+}
+
+static void end(struct ask *ask)
+{
+    unsigned before = atomic_fetch_sub(&ask->info->asks, 1);
+    CHECK(before != 0);
+    free(ask->publish.subject);
+    free(ask->publish.data);
+    free(ask);
+}
+
+/* ---- answering ---- */
+
+/* Takes the text over. */
+static void answer(struct ask *ask, char *json, size_t len)
+{
+    struct source *source = ask->info->source;
+    free(ask->publish.data);
+    ask->publish.data = json;
+    ask->publish.data_len = len;
+    source->ops->publish(source, &ask->publish);
+}
+
+static void answer_error(struct ask *ask, const char *what)
+{
+    struct buffer json = {.bytes = NULL};
+    ask->is_error = true;
+    buffer_add_text(&json, "{\"gateway\":");
+    buffer_add_json(&json, ask->info->gateway, strlen(ask->info->gateway));
+    buffer_add_text(&json, ",\"error\":");
+    buffer_add_json(&json, what, strlen(what));
+    buffer_add_text(&json, "}\n");
+    size_t len = json.len;
+    answer(ask, buffer_take(&json), len);
+}
+
+/* On a thread of the source. */
+static void on_published(struct publish *publish)
+{
+    struct ask *ask = publish->owner;
+    if (publish->status == PUBLISH_TOO_LARGE && !ask->is_error) {
+        answer_error(ask, "the answer is longer than the broker's messages may be; ask with a smaller limit");
+        return;
+    }
+    if (publish->status != PUBLISH_OK)
+        log_write_limited(LOG_WARN, "info-unanswered",
+                          log_str("reason", publish->status == PUBLISH_DENIED
+                                                ? "the broker does not let the gateway reply"
+                                                : "the broker is away, or busy"));
+    end(ask);
+}
+
+static void on_surveyed(void *arg, const char *json, size_t len)
+{
+    char *copy = check_malloc(len + 1);
+    memcpy(copy, json, len);
+    answer(arg, copy, len);
+}
+
+/* ---- the question ---- */
+
+/* What is wrong with it, or NULL. The filter lives as long as the question. */
+static const char *read_question(const json_t *question, struct survey_options *options)
+{
+    const json_t *limit = json_object_get(question, "limit"), *filter = json_object_get(question, "filter");
+    if (!json_is_object(question))
+        return "the question is no JSON object";
+    if (limit != NULL &&
+        (!json_is_integer(limit) || json_integer_value(limit) < 0 || json_integer_value(limit) > LIMIT_MAX))
+        return "limit is no number from 0 to 1000";
+    if (limit != NULL)
+        options->limit = (unsigned)json_integer_value(limit);
+    if (filter == NULL)
+        return NULL;
+    options->filter = json_string_value(filter);
+    options->filter_len = json_string_length(filter);
+    if (options->filter == NULL || options->filter_len > SUBJECT_MAX)
+        return "filter is no text, or longer than a subject";
+    if (subject_has_wildcard(options->filter, options->filter_len) &&
+        subject_check_pattern(options->filter, options->filter_len) != SUBJECT_OK)
+        return "filter has a wildcard and is no pattern of subjects";
+    return NULL;
+}
+
+static void survey(struct ask *ask, struct hub *hub)
+{
+    struct survey_options options = {.gateway = ask->info->gateway, .limit = SURVEY_LIMIT_DEFAULT};
+    json_t *question = ask->len != 0 ? json_loadb(ask->data, ask->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    const char *wrong = ask->len != 0 ? read_question(question, &options) : NULL;
+    if (wrong == NULL && survey_start(hub, &options, on_surveyed, ask) == NULL)
+        wrong = "too many ask at a time";
+    json_decref(question);
+    if (wrong != NULL)
+        answer_error(ask, wrong);
+}
+
+static void on_turn(struct hub_task *task)
+{
+    struct ask *ask = LIST_ENTRY(task, struct ask, task);
+    struct hub *hub = atomic_load(&ask->info->app)->hub;
+    if (hub->stopping)
+        end(ask);
+    else
+        survey(ask, hub);
+}
+
+static void refuse(const char *reason)
+{
+    metrics_add_shared(METRIC_REJECTED_INFO, 1);
+    log_write_limited(LOG_WARN, "info-refused", log_str("reason", reason));
+}
+
+/* Whoever may ask must not have the gateway say on its behalf what they may not say themselves. */
+static bool is_harmless(const char *reply)
+{
+    size_t len = strlen(reply);
+    return subject_check_token(reply, strcspn(reply, ".")) == SUBJECT_OK && *reply != '$' &&
+           !message_is_control(reply, len) && !message_is_hidden(reply, len);
+}
+
+void info_ask(void *arg, const char *data, size_t len, const char *reply)
+{
+    struct info *info = arg;
+    struct app *app = atomic_load(&info->app);
+    if (app == NULL || reply == NULL || *reply == '\0')
+        return;
+    if (!is_harmless(reply) || len > INFO_QUESTION_MAX) {
+        refuse(len > INFO_QUESTION_MAX ? "the question is too long" : "the reply would go where no answers go");
+        return;
+    }
+    if (atomic_fetch_add(&info->asks, 1) >= INFO_ASKS_MAX) {
+        atomic_fetch_sub(&info->asks, 1);
+        refuse("too many ask at a time");
+        return;
+    }
+    struct ask *ask = check_calloc(1, sizeof(*ask) + len + 1);
+    ask->info = info;
+    ask->task.run = on_turn;
+    ask->len = len;
+    if (len != 0)
+        memcpy(ask->data, data, len);
+    ask->publish = (struct publish){.subject = check_strdup(reply), .done = on_published, .owner = ask};
+    hub_post(app->hub, &ask->task);
+}
