@@ -172,7 +172,7 @@ Test(core_survey, a_hub_that_ends_ends_its_surveys)
 Test(core_survey, many_are_seen_in_slices, .timeout = 60)
 {
     enum { COUNT = 20000 };
-    struct rig_reader **readers = calloc(COUNT, sizeof(*readers));
+    struct rig_reader **readers = calloc(COUNT, sizeof(struct rig_reader *));
     unsigned turns = 1;
     for (unsigned i = 0; i != COUNT; ++i)
         readers[i] = rig_open_one(READER_FROM_NOW, NULL, i % 2 != 0 ? "odd" : "even");
