@@ -1,7 +1,6 @@
 /* main.c - command line, and the exit code */
 /* SPDX-License-Identifier: MIT */
 #include <getopt.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/server/dev_broker.h"
 #include "gateway/server/server.h"
+#include "gateway/server/signals.h"
 #include "gateway/source/dev_stream.h"
 
 #define DEV_CERTIFICATE "certs/dev/server.crt"
@@ -36,7 +36,8 @@ static const char help[] = "freshet " FRESHET_VERSION " - NATS subjects as Serve
                            "\n"
                            "environment: FRESHET_DEV_ADDRESS   where --dev listens (default " DEV_ADDRESS ")\n"
                            "\n"
-                           "SIGTERM or SIGINT ends all streams and then the process; a second one ends it at once.\n"
+                           "SIGTERM or SIGINT ends all streams, evenly over drain.window, and then the process;\n"
+                           "a second one cuts that short. SIGHUP reads the configuration and the certificates again.\n"
                            "Exit codes: 0 clean, 1 bad configuration or usage, 2 failed at run time.\n";
 
 struct options {
@@ -95,16 +96,6 @@ static int read_options(int argc, char **argv, struct options *options)
     return -1;
 }
 
-/* Before any thread is made, so that all inherit it and only the main thread takes signals. */
-static void block_signals(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
 static int check_config(const char *file)
 {
     struct config *config = config_load(file, on_config_error, NULL);
@@ -123,9 +114,7 @@ static int run_config(const char *file)
         return SERVER_BAD_CONFIG;
     }
     log_configure(config->log.level, config->log.format);
-    int result = server_run(config, NULL);
-    config_destroy(config);
-    return result;
+    return server_run(config, file, NULL);
 }
 
 static struct config *dev_config(bool own_certificate)
@@ -133,7 +122,7 @@ static struct config *dev_config(bool own_certificate)
     char yaml[1024];
     const char *address = getenv("FRESHET_DEV_ADDRESS");
     int len = snprintf(yaml, sizeof(yaml),
-                       "listen:\n  - address: \"%s\"\n%s"
+                       "drain: {window: 0}\nlisten:\n  - address: \"%s\"\n%s"
                        "routes:\n  - path: /events\n    allow: [\"demo.>\"]\n"
                        "  - path: /dev/events\n    allow: [\"demo.>\"]\n    format: cloudevents\n    retry: 1s\n"
                        "  - path: /durable/{name}\n    subjects: [\"demo.durable.{name}\"]\n"
@@ -162,9 +151,8 @@ static int run_dev(void)
         return SERVER_FAILED;
     }
     struct server_dev dev = {.nats_url = dev_broker_url(broker), .certificate = !own_certificate};
-    int result = server_run(config, &dev);
+    int result = server_run(config, NULL, &dev);
     dev_broker_stop(broker);
-    config_destroy(config);
     return result;
 }
 
@@ -174,7 +162,7 @@ int main(int argc, char **argv)
     int result = read_options(argc, argv, &options);
     if (result >= 0)
         return result;
-    block_signals();
+    signals_block();
     if (options.check)
         return check_config(options.config);
     return options.dev ? run_dev() : run_config(options.config);

@@ -33,9 +33,13 @@ static int write_command(void)
          "\\-\\-config\n.I FILE\n.SH DESCRIPTION\n.nf");
     while (fgets(line, sizeof(line), stdin) != NULL)
         put_text(line);
-    puts(".fi\n.SH SIGNALS\n.TP\n.BR SIGTERM \", \" SIGINT\nEvery stream ends with a freshet.bye event and a retry: of "
-         "its own, then the process. A second one ends it at once.\n.SH FILES\n.TP\n.I "
-         "/etc/freshet/freshet.yaml\nThe configuration of the packaged service.\n.SH SEE ALSO\n.BR freshet.yaml (5)");
+    puts(
+        ".fi\n.SH SIGNALS\n.TP\n.BR SIGTERM \", \" SIGINT\nThe streams end one after the other over drain.window, each "
+        "with a freshet.bye event and a retry: of its own, then the process. A second one, or drain.timeout, cuts that "
+        "short; a third one kills.\n.TP\n.B SIGHUP\nThe configuration and all certificates are "
+        "read again. Streams that are still allowed go on; a file with an error in it changes nothing.\n.SH "
+        "FILES\n.TP\n.I "
+        "/etc/freshet/freshet.yaml\nThe configuration of the packaged service.\n.SH SEE ALSO\n.BR freshet.yaml (5)");
     return ferror(stdin) != 0 || ferror(stdout) != 0;
 }
 

@@ -72,6 +72,7 @@ struct config_auth {
     bool required;           /* false: anybody may; the rest is empty */
     bool jwt;                /* a token is wanted, verified by: */
     unsigned keys;           /* config.key_files[keys] */
+    const char *keys_file;   /* the same, by name */
     char *issuer, *audience; /* what its iss and aud must be; NULL: whatever */
     int64_t leeway_ms;       /* clocks differ by no more */
     unsigned from;           /* enum config_token_from */
@@ -117,7 +118,6 @@ struct config_nats {
 struct config_limits {
     uint64_t connections;     /* client connections in all; 0: as many as the descriptor limit allows */
     int64_t write_timeout_ms; /* a connection that accepts no byte for so long is shut down */
-    int64_t shutdown_ms;      /* how long SIGTERM waits for streams to take their freshet.bye */
     unsigned replays;         /* readers of stored events at work at a time, for each JetStream stream */
 
     /* Of one client: an IPv4 address, or the /64 of an IPv6 address. 0: no limit. */
@@ -141,6 +141,12 @@ struct config_limits {
     int64_t connection_age_ms; /* a connection is closed after so long, whatever it does; 0: never */
 };
 
+/* From SIGTERM to the end. */
+struct config_drain {
+    int64_t window_ms;  /* streams end one after the other over so long; 0: at once */
+    int64_t timeout_ms; /* what is left is cut; at least window_ms */
+};
+
 struct config {
     char *name;       /* of this gateway among others: one token of a subject; NULL: it makes one up */
     bool info;        /* it answers questions about itself over NATS */
@@ -153,6 +159,7 @@ struct config {
     int64_t watchdog_ms; /* a worker that has not turned for so long ends the process; 0: never */
     struct config_nats nats;
     struct config_limits limits;
+    struct config_drain drain;
     struct {
         enum log_level level;
         enum log_format format;

@@ -188,8 +188,10 @@ static void read_jwt(const struct config_scope *scope, const struct raw_auth *ra
     char *file = config_read_file(scope, "auth.jwt.keys", raw->jwt->keys);
 
     auth->jwt = true;
-    if (file != NULL)
+    if (file != NULL) {
         auth->keys = add_key_file(config, file);
+        auth->keys_file = config->key_files[auth->keys];
+    }
     auth->issuer = raw->jwt->issuer != NULL ? check_strdup(raw->jwt->issuer) : NULL;
     auth->audience = raw->jwt->audience != NULL ? check_strdup(raw->jwt->audience) : NULL;
     config_read_duration(scope, "auth.jwt.leeway", or_builtin(raw->jwt->leeway, "defaults.auth.jwt.leeway"), &leeway,

@@ -246,7 +246,6 @@ static void read_limits(const struct config_scope *top, const struct raw_limits 
 {
     static const struct config_range connections = {1, 10000000, true, "1 to 10000000, or 0 for as many as possible"};
     static const struct config_range write_timeout = {SECOND, HOUR, false, "1s to 1h"};
-    static const struct config_range shutdown = {0, HOUR, true, "0 to 1h"};
     static const struct config_range replays = {1, 64, false, "1 to 64"};
     uint64_t count = 1;
     struct config_scope scope = *top;
@@ -256,8 +255,6 @@ static void read_limits(const struct config_scope *top, const struct raw_limits 
                        &limits->connections);
     config_read_duration(&scope, "write_timeout", or_builtin(raw->write_timeout, "limits.write_timeout"),
                          &write_timeout, &limits->write_timeout_ms);
-    config_read_duration(&scope, "shutdown", or_builtin(raw->shutdown, "limits.shutdown"), &shutdown,
-                         &limits->shutdown_ms);
     config_read_number(&scope, "replays", or_builtin(raw->replays, "limits.replays"), &replays, &count);
     limits->replays = (unsigned)count;
     read_client_limits(&scope, raw, limits);
@@ -271,6 +268,18 @@ static int64_t read_watchdog(const struct config_scope *top, const char *value)
 
     config_read_duration(top, "watchdog", or_builtin(value, "watchdog"), &range, &ms);
     return ms;
+}
+
+static void read_drain(const struct config_scope *top, const struct raw_drain *raw, struct config_drain *drain)
+{
+    static const struct config_range window = {0, HOUR, true, "0 to 1h"};
+    static const struct config_range timeout = {SECOND, HOUR, false, "1s to 1h"};
+    const char *timeout_text = or_builtin(raw->timeout, "drain.timeout");
+
+    config_read_duration(top, "drain.window", or_builtin(raw->window, "drain.window"), &window, &drain->window_ms);
+    config_read_duration(top, "drain.timeout", timeout_text, &timeout, &drain->timeout_ms);
+    if (drain->timeout_ms != 0 && drain->timeout_ms < drain->window_ms)
+        config_scope_error(top, "drain.timeout", "%s is shorter than drain.window", config_show(timeout_text).text);
 }
 
 static void read_log(const struct raw_log *raw, struct config *config)
@@ -298,6 +307,7 @@ struct config *config_check(struct config_report *report, const char *folder, co
     check_distinct_addresses(&top, config);
     read_nats(&top, &raw->nats, &config->nats);
     read_limits(&top, &raw->limits, &config->limits);
+    read_drain(&top, &raw->drain, &config->drain);
     read_log(&raw->log, config);
     config_check_routes(report, folder, raw, config);
     return config;

@@ -95,7 +95,6 @@ static const cyaml_schema_field_t nats_fields[] = {
 static const cyaml_schema_field_t limits_fields[] = {
     TEXT("connections", OPTIONAL, struct raw_limits, connections),
     TEXT("write_timeout", OPTIONAL, struct raw_limits, write_timeout),
-    TEXT("shutdown", OPTIONAL, struct raw_limits, shutdown),
     TEXT("replays", OPTIONAL, struct raw_limits, replays),
     TEXT("connections_per_address", OPTIONAL, struct raw_limits, connections_per_address),
     TEXT("new_streams_per_address", OPTIONAL, struct raw_limits, new_streams_per_address),
@@ -112,6 +111,12 @@ static const cyaml_schema_field_t limits_fields[] = {
     TEXT("header_fields", OPTIONAL, struct raw_limits, header_fields),
     TEXT("idle", OPTIONAL, struct raw_limits, idle),
     TEXT("connection_age", OPTIONAL, struct raw_limits, connection_age),
+    CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t drain_fields[] = {
+    TEXT("window", OPTIONAL, struct raw_drain, window),
+    TEXT("timeout", OPTIONAL, struct raw_drain, timeout),
     CYAML_FIELD_END,
 };
 
@@ -198,6 +203,7 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_MAPPING("admin", CYAML_FLAG_OPTIONAL, struct raw_config, admin, admin_fields),
     CYAML_FIELD_MAPPING("nats", CYAML_FLAG_OPTIONAL, struct raw_config, nats, nats_fields),
     CYAML_FIELD_MAPPING("limits", CYAML_FLAG_OPTIONAL, struct raw_config, limits, limits_fields),
+    CYAML_FIELD_MAPPING("drain", CYAML_FLAG_OPTIONAL, struct raw_config, drain, drain_fields),
     CYAML_FIELD_MAPPING("log", CYAML_FLAG_OPTIONAL, struct raw_config, log, log_fields),
     CYAML_FIELD_MAPPING("defaults", CYAML_FLAG_OPTIONAL, struct raw_config, defaults, defaults_fields),
     LIST("routes", REQUIRED, struct raw_config, routes, route_entry, 1, CYAML_UNLIMITED),

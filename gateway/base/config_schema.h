@@ -29,10 +29,14 @@ struct raw_nats {
 };
 
 struct raw_limits {
-    const char *connections, *write_timeout, *shutdown, *replays;
+    const char *connections, *write_timeout, *replays;
     const char *connections_per_address, *new_streams_per_address, *streams_per_address, *memory_per_address;
     const char *streams_total, *new_streams_total, *streams_per_token, *history_bytes;
     const char *handshakes, *streams, *new_streams, *header_bytes, *header_fields, *idle, *connection_age;
+};
+
+struct raw_drain {
+    const char *window, *timeout;
 };
 
 struct raw_log {
@@ -99,6 +103,7 @@ struct raw_config {
     struct raw_admin admin;
     struct raw_nats nats;
     struct raw_limits limits;
+    struct raw_drain drain;
     struct raw_log log;
     struct raw_defaults defaults;
     struct raw_route *routes;

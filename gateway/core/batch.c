@@ -130,8 +130,9 @@ void batch_add_bye(struct reader *reader, enum close_reason reason)
     int len = snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", close_reason_label(reason));
     CHECK(len > 0 && (size_t)len < sizeof(data));
     event.data_len = (size_t)len;
-    /* who was revoked is not asked back */
-    event.retry_ms = reason != CLOSE_REVOKED ? hub_spread(reader->hub, reader->route->retry_ms) : -1;
+    /* who was revoked is not asked back, unless it is to be judged anew */
+    event.retry_ms =
+        reason != CLOSE_REVOKED || reader->comes_back ? hub_spread(reader->hub, reader->route->retry_ms) : -1;
     add_event(reader, &event);
 }
 

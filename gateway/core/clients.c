@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -43,21 +44,39 @@ struct shard {
     struct client overflow;
 };
 
+/* Each may change while it is read: one that is asked about has the old or the new one. */
+struct client_limits {
+    _Atomic unsigned connections, new_streams, streams;
+    _Atomic uint64_t memory;
+};
+
 struct clients {
-    struct config_limits limits;
-    bool off;
+    struct client_limits limits;
+    _Atomic bool off;
     uint64_t secret[2]; /* or somebody with many addresses would choose those that share a slot */
     struct shard shards[SHARDS];
 };
+
+void clients_set_limits(struct clients *clients, const struct config_limits *limits)
+{
+    clients->limits.connections = limits->connections_per_address;
+    clients->limits.new_streams = limits->new_streams_per_address;
+    clients->limits.streams = limits->streams_per_address;
+    clients->limits.memory = limits->memory_per_address;
+    bool off = limits->connections_per_address == 0 && limits->new_streams_per_address == 0 &&
+               limits->streams_per_address == 0 && limits->memory_per_address == 0;
+    for (unsigned i = 0; i != SHARDS && !off; ++i) {
+        if (clients->shards[i].slots == NULL) /* nobody looks there before `off` says that they may */
+            clients->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct client *));
+    }
+    clients->off = off;
+}
 
 struct clients *clients_create(const struct config_limits *limits)
 {
     struct clients *clients = check_aligned(_Alignof(struct clients), sizeof(*clients));
 
     memset(clients, 0, sizeof(*clients));
-    clients->limits = *limits;
-    clients->off = limits->connections_per_address == 0 && limits->new_streams_per_address == 0 &&
-                   limits->streams_per_address == 0 && limits->memory_per_address == 0;
     while (getrandom(clients->secret, sizeof(clients->secret), 0) != (ssize_t)sizeof(clients->secret))
         CHECK(errno == EINTR);
     for (unsigned i = 0; i != SHARDS; ++i) {
@@ -67,9 +86,9 @@ struct clients *clients_create(const struct config_limits *limits)
         list_init(&shard->overflow.idle);
         shard->clients = clients;
         shard->overflow.shard = shard;
-        if (!clients->off)
-            shard->slots = check_calloc(SHARD_SLOTS, sizeof(struct client *));
     }
+    clients->off = true;
+    clients_set_limits(clients, limits);
     return clients;
 }
 
@@ -141,16 +160,17 @@ static bool is_over(uint64_t held, uint64_t more, uint64_t limit)
     return limit != 0 && held + more > limit;
 }
 
-static enum client_verdict admit(const struct config_limits *limits, struct client *client, enum client_use use,
+static enum client_verdict admit(const struct client_limits *limits, struct client *client, enum client_use use,
                                  uint64_t bytes, int64_t now_ns)
 {
-    if (use == CLIENT_CONNECTION && is_over(client->connections, 1, limits->connections_per_address))
+    unsigned new_streams = limits->new_streams;
+
+    if (use == CLIENT_CONNECTION && is_over(client->connections, 1, limits->connections))
         return CLIENT_OVER_CONNECTIONS;
-    if (is_over(client->bytes, bytes, limits->memory_per_address))
+    if (is_over(client->bytes, bytes, limits->memory))
         return CLIENT_OVER_MEMORY;
     /* last, for what is refused for another reason doesn't use up the bucket */
-    if (use == CLIENT_REQUEST && limits->new_streams_per_address != 0 &&
-        !bucket_take(&client->streams_ns, now_ns, limits->new_streams_per_address))
+    if (use == CLIENT_REQUEST && new_streams != 0 && !bucket_take(&client->streams_ns, now_ns, new_streams))
         return CLIENT_OVER_STREAMS;
     return CLIENT_OK;
 }
@@ -215,7 +235,7 @@ bool client_begin_stream(struct client *client)
         return true;
     struct shard *shard = client->shard;
     pthread_mutex_lock(&shard->lock);
-    bool fits = !is_over(client->streams, 1, shard->clients->limits.streams_per_address);
+    bool fits = !is_over(client->streams, 1, shard->clients->limits.streams);
     client->streams += fits;
     pthread_mutex_unlock(&shard->lock);
     return fits;

@@ -26,6 +26,8 @@ struct ip;
  */
 #define CLIENTS_MAX (1u << 18)
 struct clients *clients_create(const struct config_limits *limits);
+/* From now on. What is held already stays, also where it is more than that. */
+void clients_set_limits(struct clients *clients, const struct config_limits *limits);
 /* Everything has been given back. NULL is fine. */
 void clients_destroy(struct clients *clients);
 /* Forgets what has become idle. Now and then. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/core/channel.h"
+#include "gateway/core/drain.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
 #include "gateway/core/reader.h"
@@ -43,14 +44,27 @@ static bool matches(const struct eviction *eviction, const struct reader *reader
     return eviction_matches(eviction, reader->identity, reader->route->path, subjects, reader->cursor_count);
 }
 
+static enum eviction_verdict judge(const struct eviction_walk *walk, const struct reader *reader)
+{
+    if (walk->eviction == NULL)
+        return walk->judge(walk, reader);
+    return matches(walk->eviction, reader) ? EVICT : EVICT_NOT;
+}
+
 static bool look(struct hub_walk *base, struct reader *reader)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
     if (reader->ending != 0 || reader->state == READER_ENDED)
         return true;
-    if (!matches(walk->eviction, reader))
+    enum eviction_verdict verdict = judge(walk, reader);
+    if (verdict == EVICT_NOT)
         return true;
     ++walk->ended;
+    if (verdict == EVICT_IN_TIME) {
+        drain_part(reader->hub, reader);
+        return true; /* another walk may have more against it */
+    }
+    reader->comes_back = verdict == EVICT_AND_ASK_BACK;
     reader_end(reader, CLOSE_REVOKED);
     return false;
 }

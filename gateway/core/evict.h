@@ -11,6 +11,7 @@
 
 struct hub;
 struct identity;
+struct reader;
 
 /* Whom it concerns: all that are not NULL have to match. Outlives its walks. */
 struct eviction {
@@ -22,16 +23,21 @@ struct eviction {
 bool eviction_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
                       const char *const *subjects, size_t subject_count);
 
+/* What becomes of a reader. IN_TIME: it ends with CLOSE_DRAIN, one after the other over hub->parting.window_ns. */
+enum eviction_verdict { EVICT_NOT = 0, EVICT, EVICT_AND_ASK_BACK, EVICT_IN_TIME };
+
 /* One eviction's way through the readers of one hub. Whoever starts it keeps it until `over`. */
 struct eviction_walk {
-    const struct eviction *eviction;
-    uint64_t ended; /* readers */
+    const struct eviction *eviction; /* who is evicted … */
+    /* … or, if that is NULL, what is asked about each reader */
+    enum eviction_verdict (*judge)(const struct eviction_walk *walk, const struct reader *reader);
+    uint64_t ended; /* readers, or told to */
     void (*over)(struct eviction_walk *walk);
     struct hub_walk base;
 };
 
 /*
- * Ends every matching reader of the hub with CLOSE_REVOKED, by a hub_walk.
+ * Ends every reader of the hub that it is about with CLOSE_REVOKED, by a hub_walk.
  * Readers that are opened after the call are not looked at: whoever opens
  * them has to know already. Hub thread.
  */

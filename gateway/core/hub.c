@@ -7,6 +7,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/core/channel.h"
+#include "gateway/core/drain.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/survey.h"
@@ -32,6 +33,7 @@ void hub_init(struct hub *hub, struct registry *registry, struct metrics *metric
     list_init(&hub->idle_views);
     list_init(&hub->readers);
     list_init(&hub->unlooked);
+    drain_init(hub);
     list_init(&hub->surveys);
     hub->walks_waiting_end = &hub->walks_waiting;
     list_init(&hub->later);
@@ -67,7 +69,7 @@ static void run_tasks(struct hub *hub)
 
 void hub_release_views(struct hub *hub)
 {
-    CHECK(list_is_empty(&hub->readers) && list_is_empty(&hub->unlooked));
+    CHECK(hub->reader_count == 0);
     struct view *view, *next;
     HASH_ITER (hh, hub->views, view, next) {
         HASH_DEL(hub->views, view);
@@ -273,6 +275,7 @@ bool hub_turn(struct hub *hub, int64_t now_ns)
     wheel_run(&hub->wheel, now_ns, on_deadline, NULL);
     bool more = run_later(hub);
     more |= walk_step(hub); /* before they are sent more */
+    more |= drain_step(hub);
     more |= survey_step(hub);
     more |= pump_slices(hub);
     drop_idle_views(hub);
@@ -288,11 +291,12 @@ void hub_shutdown(struct hub *hub)
     list_init(&all);
     list_concat(&all, &hub->readers);
     list_concat(&all, &hub->unlooked);
+    drain_end(hub, &all);
     while (!list_is_empty(&all)) {
         struct reader *reader = LIST_ENTRY(all.next, struct reader, all);
         list_remove(&reader->all);
         list_append(&hub->readers, &reader->all);
-        reader_end(reader, CLOSE_SHUTDOWN);
+        reader_cut(reader, CLOSE_SHUTDOWN);
     }
 }
 

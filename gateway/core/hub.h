@@ -83,6 +83,13 @@ struct hub {
     struct list readers;
     struct list unlooked; /* those of them that the walks under way have still to look at */
     size_t reader_count;
+    struct hub_drain {
+        bool active;
+        int64_t begin_ns, window_ns;
+        uint64_t total, ended;
+        struct list waiting; /* whose turn will come; of a drain of all: `readers` instead */
+        struct list told;    /* that have been told to go, and are still there */
+    } drain, parting;        /* of all readers; of those whose listener is no more */
     struct hub_walk *walks, *walks_waiting, **walks_waiting_end;
     struct list surveys; /* asked for here */
     struct wheel wheel;

@@ -120,6 +120,7 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
         .follow = options->follow,
         .expires_ns = options->expires_ns,
         .identity = options->identity,
+        .origin = options->origin,
         .last_sent_ns = hub->now_ns,
         .opened_ns = hub->now_ns,
         .reason = CLOSE_CLIENT,
@@ -129,9 +130,9 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
     list_append(&hub->readers, &reader->all);
     ++hub->reader_count;
     metrics_add(hub->metrics, METRIC_STREAMS, 1);
-    if (hub->stopping) {
+    if (hub->stopping || hub->drain.active) {
         reader->state = READER_ENDED;
-        reader->reason = CLOSE_SHUTDOWN;
+        reader->reason = hub->stopping ? CLOSE_SHUTDOWN : CLOSE_DRAIN;
         ops->refuse(reader, READER_STOPPING);
         return;
     }
@@ -294,10 +295,19 @@ void reader_end(struct reader *reader, enum close_reason reason)
         reader->state = READER_ENDED;
         reader->reason = reason;
         unlink_cursors(reader);
-        reader->ops->refuse(reader, reason == CLOSE_REVOKED ? READER_REVOKED : READER_STOPPING);
+        reader->ops->refuse(reader, reader->comes_back        ? READER_CHANGED
+                                    : reason == CLOSE_REVOKED ? READER_REVOKED
+                                                              : READER_STOPPING);
     } else if (reader->state == READER_IDLE) {
         advance(reader);
     }
+}
+
+void reader_cut(struct reader *reader, enum close_reason reason)
+{
+    if (reader->state == READER_FLYING)
+        reader->reason = reason;
+    reader_end(reader, reason);
 }
 
 static void on_stuck(struct reader *reader)

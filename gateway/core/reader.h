@@ -35,7 +35,7 @@ struct reader;
 enum reader_state { READER_OPENING = 0, READER_IDLE, READER_FLYING, READER_ENDED };
 
 /* Why a reader was not let in. */
-enum reader_refusal { READER_DENIED = 0, READER_STOPPING, READER_REVOKED };
+enum reader_refusal { READER_DENIED = 0, READER_STOPPING, READER_REVOKED, READER_CHANGED };
 
 struct reader_ops {
     /*
@@ -71,6 +71,7 @@ struct reader_options {
     bool follow;
     int64_t expires_ns;              /* monotonic: it ends then with freshet.bye "expired"; 0: never */
     const struct identity *identity; /* who it is for; NULL: nobody in particular */
+    const void *origin;              /* the listener that it came in by, whatever that is; only compared */
 };
 
 /* What each event touches stands together at the start: with 100,000 streams every cache line of it is a miss. */
@@ -92,6 +93,8 @@ struct reader {
     bool conflating;  /* fell behind under `latest`: superseded events are left out until it has caught up */
     bool replaying;   /* what is sent now counts as replayed */
     bool placed;      /* its cursors stand where it starts */
+    bool comes_back;  /* it is revoked, but asked to try again */
+    bool parts;       /* it is in hub->parting */
     struct cursor first;
 
     uint64_t skip_to;        /* the client has what is numbered so far, though it hasn't come in here yet; else 0 */
@@ -105,6 +108,7 @@ struct reader {
     size_t cursor_len;
     int64_t expires_ns;
     const struct identity *identity;
+    const void *origin;
     int64_t opened_ns;
     uint32_t gaps;
     enum close_reason reason; /* once closed or ended */
@@ -117,6 +121,8 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
 void reader_sent(struct reader *reader);
 /* Ends with freshet.bye as soon as the reader can send; at once when it is idle. Idempotent. */
 void reader_end(struct reader *reader, enum close_reason reason);
+/* The same; what does not get that far any more counts as ended for this reason, and not by its client. */
+void reader_cut(struct reader *reader, enum close_reason reason);
 /* The stream is gone, for whatever reason. Lets go of everything; calls nothing. Idempotent. */
 void reader_close(struct reader *reader);
 

@@ -28,6 +28,7 @@ static void begin(struct hub *hub)
     if (hub->walks_waiting == NULL)
         hub->walks_waiting_end = &hub->walks_waiting;
     list_concat(&hub->unlooked, &hub->readers);
+    list_concat(&hub->unlooked, &hub->parting.waiting);
 }
 
 static void finish(struct hub *hub)
@@ -56,7 +57,7 @@ bool walk_step(struct hub *hub)
     for (unsigned i = 0; i != TURN_LOOKS && !list_is_empty(&hub->unlooked); ++i) {
         struct reader *reader = LIST_ENTRY(hub->unlooked.next, struct reader, all);
         list_remove(&reader->all);
-        list_append(&hub->readers, &reader->all);
+        list_append(reader->parts ? &hub->parting.waiting : &hub->readers, &reader->all);
         look_at(hub, reader);
     }
     if (list_is_empty(&hub->unlooked))

@@ -118,7 +118,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     size_t len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
     const char *path = req->path.base;
     app_distrust_body(req);
-    limits_track(req);
+    limits_track(app, req);
     bool is_read = h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
                    h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
     if ((is_read && answer_probe(app, req, path, len)) || console_answer_page(app, req, len))

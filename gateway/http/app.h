@@ -19,6 +19,7 @@ struct liveness;
 struct presence;
 struct revoked;
 struct service_auth;
+struct settings;
 struct source;
 struct st_h2o_hostconf_t;
 struct st_h2o_req_t;
@@ -34,7 +35,8 @@ struct app {
     struct source *const *sources; /* by history.source of a route; 0 is core NATS */
     /* --dev: its broker; adds the page at /, its assets, /dev/…, POST /publish/{subject} */
     const char *dev_nats_url;
-    struct keys *const *keys; /* by route->auth.keys */
+    struct keys *const *keys;  /* by route->auth.keys */
+    struct settings *settings; /* whose config and keys these are; NULL: they never change */
     struct revoked *revoked;
     struct service_auth *service;
     const struct liveness *liveness; /* NULL: nobody knows */

@@ -58,6 +58,8 @@ struct connection {
     bool tls;
     bool admin; /* came in where the operator does */
     bool killed;
+    bool is_leaving; /* its listener is no more: no new streams; kept by server/listener.c */
+    bool told_to_go; /* kept by server/worker.c: it knows that the gateway drains */
 
     /* Kept by http/limits.c, for the reaper. */
     struct list requests;       /* of which libh2o has not disposed, the oldest first */

@@ -70,10 +70,11 @@ static void look(const struct app *app, struct checks *checks)
     bool connected = app->sources[0]->ops->is_connected(app->sources[0]);
     checks->count = checks->bad = 0;
 
-    check = add(checks, !app->hub->stopping, "no", "yes");
+    bool stays = !app->hub->stopping && !app->hub->drain.active;
+    check = add(checks, stays, "no", "yes");
     snprintf(check->name, sizeof(check->name), "draining");
-    snprintf(check->problem, sizeof(check->problem), "the gateway is shutting down");
-    check = add(checks, !app->hub->stopping, "ok", "closed");
+    snprintf(check->problem, sizeof(check->problem), "the gateway is draining");
+    check = add(checks, stays, "ok", "closed");
     snprintf(check->name, sizeof(check->name), "listeners");
     snprintf(check->problem, sizeof(check->problem), "nothing new is accepted");
     check = add(checks, connected || !needs_core(app), connected ? "ok" : "not connected, and no route needs it",
@@ -83,6 +84,8 @@ static void look(const struct app *app, struct checks *checks)
     for (unsigned i = 0; i != app->config->streams_count; ++i) {
         const char *name = app->config->streams[i].name;
         struct source *source = app->sources[i + 1];
+        if (app->config->streams[i].subjects_count == 0) /* no route has it any more */
+            continue;
         check = add(checks, source->ops->is_connected(source), "ok", "not reached");
         snprintf(check->name, sizeof(check->name), "stream %s", name);
         snprintf(check->problem, sizeof(check->problem), "stream %s: not reached", name);

@@ -20,6 +20,7 @@
 #include "gateway/http/connection.h"
 #include "gateway/http/forwarded.h"
 #include "gateway/http/problem.h"
+#include "gateway/http/settings.h"
 #include "proto/bucket.h"
 
 /* When to come back, in seconds; for an EventSource it is spread by a quarter either way. */
@@ -72,6 +73,7 @@ struct ticket {
     h2o_req_t *req;
     struct connection *connection;
     struct client *client;
+    struct settings *settings; /* that it is handled with */
     struct ip ip;
     struct bearer *bearer; /* its share of its token's limit, of core/admission.h; NULL: none */
     struct app *app;       /* whose limits it was admitted by */
@@ -128,14 +130,16 @@ static void on_dispose(void *p)
         stop_asking(ticket, now_ns);
     }
     client_give(ticket->client, CLIENT_REQUEST, ticket->bytes, now_ns);
+    settings_release(ticket->settings); /* the ticket is the first thing in the pool, so the last that is disposed of */
 }
 
-static struct ticket *track(h2o_req_t *req)
+static struct ticket *track(struct app *app, h2o_req_t *req)
 {
     struct ticket *ticket = h2o_mem_alloc_shared(&req->pool, sizeof(*ticket), on_dispose);
     struct connection *connection = connection_of(req);
 
-    *ticket = (struct ticket){.req = req, .connection = connection};
+    *ticket = (struct ticket){.req = req, .connection = connection, .settings = app->settings};
+    settings_retain(ticket->settings);
     ticket->known_ip = ip_of_sockaddr(&connection->peer.any, &ticket->ip);
     list_append(&connection->requests, &ticket->link);
     connection->requested = true;
@@ -145,9 +149,9 @@ static struct ticket *track(h2o_req_t *req)
     return ticket;
 }
 
-void limits_track(h2o_req_t *req)
+void limits_track(struct app *app, h2o_req_t *req)
 {
-    track(req);
+    track(app, req);
 }
 
 /* Names and values, and the request line. libh2o lets a folded line through as a field without a name. */
@@ -238,11 +242,10 @@ static bool is_event_source(const h2o_req_t *req)
            memcmp(req->headers.entries[agent].value.base, "Mozilla/", 8) == 0;
 }
 
-static void send_retry(struct app *app, h2o_req_t *req, const struct limit_row *row)
+static void send_retry(struct app *app, h2o_req_t *req, const char *why)
 {
     char body[128];
-    int len = snprintf(body, sizeof(body), ": over a limit of this gateway: %s\nretry: %lld\n\n", row->name,
-                       (long long)hub_spread(app->hub, RETRY_MS));
+    int len = snprintf(body, sizeof(body), ": %s\nretry: %lld\n\n", why, (long long)hub_spread(app->hub, RETRY_MS));
 
     reply_header(req, "cache-control", H2O_STRLIT("no-cache, no-transform"));
     reply_send(app, req, 200, "text/event-stream; charset=utf-8", body, (size_t)len);
@@ -262,7 +265,9 @@ static void refuse(struct app *app, const struct ticket *ticket, enum limit limi
                       log_str("client", ip_write(&ticket->ip, client)),
                       log_str("peer", connection_peer(ticket->connection, peer)));
     if (row->status != 431 && is_event_source(req)) {
-        send_retry(app, req, row);
+        char why[64];
+        snprintf(why, sizeof(why), "over a limit of this gateway: %s", row->name);
+        send_retry(app, req, why);
         return;
     }
     if (row->status != 431)
@@ -273,7 +278,7 @@ static void refuse(struct app *app, const struct ticket *ticket, enum limit limi
 
 bool limits_begin(struct app *app, h2o_req_t *req)
 {
-    struct ticket *ticket = track(req);
+    struct ticket *ticket = track(app, req);
     enum limit over;
 
     forwarded_resolve(ticket->connection->listen, req, &ticket->ip);
@@ -364,6 +369,34 @@ bool limits_admit_bearer(struct app *app, h2o_req_t *req, const struct config_ro
         return true;
     refuse(app, ticket, TOKEN_STREAMS);
     return false;
+}
+
+static void ask_back(struct app *app, h2o_req_t *req, const char *why)
+{
+    if (is_event_source(req)) {
+        send_retry(app, req, why);
+        return;
+    }
+    reply_header(req, "retry-after", H2O_STRLIT(RETRY_AFTER));
+    problem_send(app, req, 503, "%s", why);
+}
+
+void limits_refuse_ending(struct app *app, h2o_req_t *req)
+{
+    metrics_add(app->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
+    ask_back(app, req, "the gateway is shutting down");
+}
+
+void limits_refuse_changed(struct app *app, h2o_req_t *req)
+{
+    ask_back(app, req, "the configuration has just changed; please ask again");
+}
+
+bool limits_is_outdated(const struct app *app, h2o_req_t *req)
+{
+    const struct ticket *ticket = ticket_of(req);
+
+    return ticket != NULL && ticket->settings != app->settings;
 }
 
 void limits_answered(h2o_req_t *req)

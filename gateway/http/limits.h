@@ -33,7 +33,7 @@ struct st_h2o_req_t;
 /* First thing with each request on a public listener. False: answered (its headers are too much). */
 bool limits_begin(struct app *app, struct st_h2o_req_t *req);
 /* The same without any limit. */
-void limits_track(struct st_h2o_req_t *req);
+void limits_track(struct app *app, struct st_h2o_req_t *req);
 
 /*
  * Once it is clear what is asked for, and CORS headers are there, which the
@@ -53,6 +53,15 @@ bool limits_admit(struct app *app, struct st_h2o_req_t *req, enum limits_purpose
  */
 bool limits_admit_bearer(struct app *app, struct st_h2o_req_t *req, const struct config_route *route,
                          const struct identity *identity);
+/* A stream that is asked for while the gateway ends: 503 with retry-after, 200 and retry: for an EventSource. */
+void limits_refuse_ending(struct app *app, struct st_h2o_req_t *req);
+
+/*
+ * Whether the configuration has changed since the request was made: what it was
+ * found to be may not be so any more. It is refused in the same way.
+ */
+bool limits_is_outdated(const struct app *app, struct st_h2o_req_t *req);
+void limits_refuse_changed(struct app *app, struct st_h2o_req_t *req);
 
 /* The whole answer is in libh2o's hands. */
 void limits_answered(struct st_h2o_req_t *req);

@@ -8,6 +8,7 @@
 #include "gateway/base/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
+#include "gateway/http/limits.h"
 
 /* In the request's pool for as long as the stream lives: no larger than it has to be. */
 struct pending {
@@ -24,6 +25,10 @@ static void on_turn(struct hub_later *later)
     struct pending *pending = LIST_ENTRY(later, struct pending, later);
     h2o_req_t *req = pending->req;
     struct route_params params;
+    if (limits_is_outdated(pending->app, req)) {
+        limits_refuse_changed(pending->app, req);
+        return;
+    }
     /* matched once more: keeping the parameters until now would cost a kilobyte of each stream */
     size_t len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
     CHECK(route_match(&pending->route->compiled, req->path.base, len, &params) == ROUTE_MATCH);

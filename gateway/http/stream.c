@@ -70,19 +70,20 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
 static void do_refuse(struct reader *reader, enum reader_refusal refusal)
 {
     struct stream *stream = stream_of(reader);
-    if (refusal != READER_REVOKED)
-        reply_header(stream->req, "retry-after", H2O_STRLIT("5"));
     switch (refusal) {
     case READER_DENIED:
+        reply_header(stream->req, "retry-after", H2O_STRLIT("5"));
         problem_send(stream->app, stream->req, 503,
                      "the message broker does not let the gateway read a subject of this route");
         break;
     case READER_STOPPING:
-        metrics_add(reader->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
-        problem_send(stream->app, stream->req, 503, "the gateway is shutting down");
+        limits_refuse_ending(stream->app, stream->req);
         break;
     case READER_REVOKED:
         problem_send(stream->app, stream->req, 403, "what allowed this stream has been revoked");
+        break;
+    case READER_CHANGED:
+        limits_refuse_changed(stream->app, stream->req);
         break;
     }
 }
@@ -161,7 +162,17 @@ static void on_dispose(void *p)
 
 void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *options, const char *presence)
 {
+    if (connection_of(req)->is_leaving) {
+        limits_refuse_ending(app, req);
+        return;
+    }
+    if (limits_is_outdated(app, req)) { /* a microservice has taken its time */
+        limits_refuse_changed(app, req);
+        return;
+    }
     struct stream *stream = h2o_mem_alloc_shared(&req->pool, sizeof(*stream), on_dispose);
+    struct reader_options with_origin = *options;
+    with_origin.origin = connection_of(req)->listen;
     *stream = (struct stream){
         .generator = {.proceed = on_proceed},
         .app = app,
@@ -173,7 +184,7 @@ void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *
         *stream->attendance = (struct attendance){.subject = presence};
     }
     ++stream->connection->streams;
-    reader_open(&stream->reader, app->hub, &ops, options);
+    reader_open(&stream->reader, app->hub, &ops, &with_origin);
 }
 
 void stream_send_head(struct app *app, h2o_req_t *req)

@@ -44,10 +44,17 @@ struct accept_pool *accept_pool_create(size_t limit, size_t opening)
 
     pthread_mutex_init(&pool->lock, NULL);
     list_init(&pool->slots);
-    pool->limit[ACCEPT_PUBLIC] = limit;
     pool->limit[ACCEPT_ADMIN] = ACCEPT_ADMIN_MAX;
-    pool->opening_limit = opening != 0 ? opening : SIZE_MAX;
+    accept_pool_set_limits(pool, limit, opening);
     return pool;
+}
+
+void accept_pool_set_limits(struct accept_pool *pool, size_t limit, size_t opening)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->limit[ACCEPT_PUBLIC] = limit;
+    pool->opening_limit = opening != 0 ? opening : SIZE_MAX;
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void accept_pool_destroy(struct accept_pool *pool)

@@ -31,6 +31,8 @@ enum accept_verdict { ACCEPT_OK = 0, ACCEPT_FULL, ACCEPT_OPENING };
 
 /* opening: how many public connections may be in their handshake; 0: any number. */
 struct accept_pool *accept_pool_create(size_t limit, size_t opening);
+/* From now on. What is open stays, also where it is more than that. */
+void accept_pool_set_limits(struct accept_pool *pool, size_t limit, size_t opening);
 /* All slots have left. */
 void accept_pool_destroy(struct accept_pool *pool);
 

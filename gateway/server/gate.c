@@ -98,6 +98,12 @@ void gate_meter(struct connection *connection, const struct gate_rules *rules)
     connection->gate_free = free_gate;
 }
 
+void gate_apply_rules(struct connection *connection)
+{
+    if (connection->gate != NULL && connection->gate->reader == gate_http2_read)
+        gate_http2_apply_rules(connection->gate);
+}
+
 /* Both would look at what has come already, before anyone can stand in between: it is kept from them until then. */
 static void accept_with(struct gate *gate, h2o_accept_ctx_t *accept_ctx,
                         void (*accept)(h2o_accept_ctx_t *, h2o_socket_t *, struct timeval))

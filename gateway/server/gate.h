@@ -27,6 +27,9 @@ void gate_http2_accept(struct connection *connection, struct st_h2o_accept_ctx_t
 void gate_http1_accept(struct connection *connection, struct st_h2o_accept_ctx_t *accept_ctx,
                        const struct gate_rules *rules);
 
+/* The rules have changed: from now on they are those of this connection, too. */
+void gate_apply_rules(struct connection *connection);
+
 /*
  * A connection's byte budget: what it sends, handshake included, in bytes that
  * come off the wire (an attacker's records that decrypt to nothing count too).

@@ -36,7 +36,7 @@ struct feed {
     const char *reason;
 };
 
-void gate_http2_init(struct gate *gate)
+void gate_http2_apply_rules(struct gate *gate)
 {
     const struct config_limits *limits = gate->rules->limits;
 
@@ -47,6 +47,11 @@ void gate_http2_init(struct gate *gate)
         .header_fields = limits->header_fields,
         .new_streams = limits->new_streams,
     };
+}
+
+void gate_http2_init(struct gate *gate)
+{
+    gate_http2_apply_rules(gate);
     h2_gate_init(&gate->http2.gate, &gate->http2.rules);
 }
 

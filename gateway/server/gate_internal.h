@@ -52,6 +52,7 @@ void gate_http1_on_read_start(struct gate *gate);
 void gate_http1_dispose(struct gate *gate);
 
 void gate_http2_init(struct gate *gate);
+void gate_http2_apply_rules(struct gate *gate);
 void gate_http2_read(h2o_socket_t *sock, const char *err);
 
 void gate_meter_start(struct gate *gate);

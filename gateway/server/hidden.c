@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "gateway/base/config.h"
-#include "gateway/base/log.h"
 #include "gateway/core/message.h"
 #include "proto/subject.h"
 
@@ -36,8 +35,5 @@ bool hidden_declare(const struct config *config)
         ok = ok && (route->auth.request == NULL || message_hide(route->auth.request));
         ok = ok && (route->presence == NULL || hide_presence(route->presence));
     }
-    if (!ok)
-        log_write(LOG_ERROR, "start-failed",
-                  log_str("reason", "too many different subjects of auth.request and presence"));
     return ok;
 }

@@ -10,8 +10,10 @@ struct config;
 /*
  * Questions to microservices have everybody's claims and headers in them, and
  * presence has names: from here on no stream carries them and no client
- * publishes there. One thread at a time. False: too many, said in the log.
+ * publishes there. One thread at a time. False: there have been too many, by
+ * HIDDEN_TOO_MANY.
  */
+#define HIDDEN_TOO_MANY "too many different subjects of auth.request and presence"
 bool hidden_declare(const struct config *config);
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "gateway/base/address.h"
+#include "gateway/server/passed.h"
 
 /* A peer that went away without a word is found after IDLE + COUNT * INTERVAL seconds. */
 #define KEEPALIVE_IDLE_S 60
@@ -21,6 +22,7 @@
 #define KEEPALIVE_COUNT 3
 
 struct options {
+    struct passed *passed;
     unsigned stall_ms;
     bool dual_stack; /* an IPv6 socket takes IPv4 too; only for "*", or "[::]:1" and "0.0.0.0:1" would collide */
     bool any_port;
@@ -32,15 +34,18 @@ static bool set_option(int fd, int level, int name, int value)
 }
 
 /* Linux hands all of these down to accepted sockets: set once here, they cost nothing per connection. */
-static bool set_options(int fd, int family, const struct options *options)
+static bool set_options(int fd, const struct options *options)
 {
-    return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
-           (family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->dual_stack)) &&
-           set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
+    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1) && set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S) &&
            set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT) &&
            (options->stall_ms == 0 || set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->stall_ms));
+}
+
+void listen_socket_set_stall(int fd, unsigned stall_ms)
+{
+    set_option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)stall_ms);
 }
 
 static void set_port(struct addrinfo *info, in_port_t port)
@@ -65,16 +70,27 @@ static void describe(struct listen_socket *opened, in_port_t *port)
                                        : ((struct sockaddr_in6 *)(void *)&bound)->sin6_port;
 }
 
+static bool set_binding_options(int fd, int family, const struct options *options)
+{
+    return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+           (family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->dual_stack));
+}
+
 /* 0, or an errno. */
 static int open_one(const struct addrinfo *info, const struct options *options, int *fd)
 {
     int error;
 
+    *fd = passed_find(options->passed, info->ai_addr, info->ai_addrlen);
+    if (*fd != -1 && set_options(*fd, options))
+        return 0;
+    if (*fd != -1)
+        close(*fd);
     *fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (*fd == -1)
         return errno;
-    if (set_options(*fd, info->ai_family, options) && bind(*fd, info->ai_addr, info->ai_addrlen) == 0 &&
-        listen(*fd, SOMAXCONN) == 0)
+    if (set_binding_options(*fd, info->ai_family, options) && set_options(*fd, options) &&
+        bind(*fd, info->ai_addr, info->ai_addrlen) == 0 && listen(*fd, SOMAXCONN) == 0)
         return 0;
     error = errno;
     close(*fd);
@@ -138,7 +154,7 @@ static int resolve(const struct address *parsed, struct addrinfo **list)
     return getaddrinfo(NULL, parsed->port, &hints, list);
 }
 
-size_t listen_sockets_open(const char *address, unsigned stall_ms,
+size_t listen_sockets_open(const char *address, unsigned stall_ms, struct passed *passed,
                            struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size)
 {
     struct address parsed;
@@ -158,6 +174,7 @@ size_t listen_sockets_open(const char *address, unsigned stall_ms,
         return 0;
     }
     struct options options = {
+        .passed = passed,
         .stall_ms = stall_ms,
         .dual_stack = parsed.host[0] == '\0',
         .any_port = strcmp(parsed.port, "0") == 0,

@@ -11,6 +11,8 @@
  * kernel choose; a name with several addresses then gets the same port on as
  * many of them as have it free.
  */
+struct passed;
+
 #define LISTEN_SOCKETS_MAX 8
 #define LISTEN_SOCKET_TEXT_MAX 80
 
@@ -24,9 +26,14 @@ struct listen_socket {
  * open and error has "ADDRESS: why". Accepted sockets inherit TCP_NODELAY, a
  * keepalive that finds a vanished peer within about 90 s, and (unless 0)
  * stall_ms: how long sent bytes may stay unacknowledged, or the peer's window
- * closed, before the kernel itself drops the connection.
+ * closed, before the kernel itself drops the connection. What has been passed
+ * to the process, bound to one of the addresses, is taken instead of opening
+ * another; passed: NULL where nothing was.
  */
-size_t listen_sockets_open(const char *address, unsigned stall_ms,
+size_t listen_sockets_open(const char *address, unsigned stall_ms, struct passed *passed,
                            struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size);
+
+/* What a stall_ms of the opening was. */
+void listen_socket_set_stall(int fd, unsigned stall_ms);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <h2o.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,10 +16,8 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/clients.h"
 #include "gateway/http/connection.h"
-#include "gateway/server/accept_pool.h"
-#include "gateway/server/gate.h"
+#include "gateway/server/listener_internal.h"
 #include "gateway/server/proxy.h"
-#include "gateway/server/reaper.h"
 #include "gateway/server/tls.h"
 
 #define OPENING_TIMEOUT_NS INT64_C(10000000000)
@@ -33,35 +29,6 @@
 
 /* How long to leave a kernel alone that says it is out of descriptors or memory. */
 #define EXHAUSTED_PAUSE_NS INT64_C(1000000000)
-
-struct endpoint {
-    struct listeners *owner;
-    h2o_socket_t *sock; /* NULL once stopped, and on workers that aren't watchers */
-    SSL_CTX *tls;
-    unsigned host;
-    char *address;
-    enum accept_class class;
-    const struct config_listen *listen;
-};
-
-struct listeners {
-    h2o_context_t *context;
-    h2o_accept_ctx_t *accept_ctx; /* by host */
-    struct connections *connections;
-    struct accept_pool *pool;
-    struct accept_slot *slot;
-    struct clients *clients;
-    struct gate_rules rules;
-    struct reaper reaper;
-    h2o_multithread_receiver_t receiver;
-    bool stopped;
-    struct {
-        bool paused;
-        int64_t resume_ns;
-    } classes[ACCEPT_CLASSES];
-    size_t count;
-    struct endpoint endpoints[];
-};
 
 /* An accepted descriptor on its way to the worker that will serve it. */
 struct accepted {
@@ -206,7 +173,7 @@ static void on_proxy_failed(struct connection *connection, const char *reason)
 static void take(struct listeners *listeners, const struct accepted *accepted)
 {
     static const struct proxy_callbacks callbacks = {.done = admit, .failed = on_proxy_failed};
-    const struct endpoint *endpoint = &listeners->endpoints[accepted->endpoint];
+    const struct endpoint *endpoint = listeners->endpoints[accepted->endpoint];
     struct connection *connection;
     h2o_socket_t *sock;
 
@@ -219,7 +186,8 @@ static void take(struct listeners *listeners, const struct accepted *accepted)
     connection = connection_attach(listeners->connections, sock, endpoint->tls != NULL, &accepted->peer.any,
                                    accepted->accepted_ns);
     connection->opener = endpoint;
-    connection->listen = endpoint->listen;
+    connection->listen = endpoint->is_public ? &endpoint->listen : NULL;
+    connection->is_leaving = endpoint->gone;
     connection->admin = endpoint->class == ACCEPT_ADMIN;
     if (proxy_is_expected(connection))
         proxy_expect(connection, &callbacks);
@@ -254,8 +222,11 @@ static void pause_accepting(struct listeners *listeners, enum accept_class class
     listeners->classes[class].paused = true;
     listeners->classes[class].resume_ns = until_ns;
     for (size_t i = 0; i != listeners->count; i++) {
-        if (listeners->endpoints[i].class == class)
-            h2o_socket_read_stop(listeners->endpoints[i].sock);
+        struct endpoint *endpoint = listeners->endpoints[i];
+        if (endpoint->class != class || endpoint->sock == NULL)
+            continue;
+        endpoint->reads = false;
+        h2o_socket_read_stop(endpoint->sock);
     }
     metrics_add(listeners->connections->metrics, metric, 1);
     log_write_limited(LOG_WARN, "accept-paused", log_str("reason", reason),
@@ -303,7 +274,7 @@ static bool accept_one(struct listeners *listeners, struct endpoint *endpoint)
                             METRIC_REJECTED_DESCRIPTORS, strerrordesc_np(error));
         return error != EAGAIN && !is_exhausted(error);
     }
-    accepted->endpoint = (size_t)(endpoint - listeners->endpoints);
+    accepted->endpoint = endpoint->index;
     accepted->accepted_ns = clock_mono_coarse_ns();
     if (!accept_slot_hand_over(listeners->slot, accepted)) {
         take(listeners, accepted);
@@ -312,7 +283,7 @@ static bool accept_one(struct listeners *listeners, struct endpoint *endpoint)
     return true;
 }
 
-static void on_acceptable(h2o_socket_t *sock, const char *err)
+void listener_on_acceptable(h2o_socket_t *sock, const char *err)
 {
     struct endpoint *endpoint = sock->data;
 
@@ -347,27 +318,6 @@ static bool duplicate_all(const struct listener_endpoint *endpoints, size_t coun
     return true;
 }
 
-static void add_endpoint(struct listeners *listeners, const struct listener_endpoint *from, int fd)
-{
-    struct endpoint *endpoint = &listeners->endpoints[listeners->count++];
-
-    *endpoint = (struct endpoint){
-        .owner = listeners,
-        .tls = from->tls,
-        .host = from->host,
-        .address = check_strdup(from->address),
-        .class = from->admin ? ACCEPT_ADMIN : ACCEPT_PUBLIC,
-        .listen = from->listen,
-    };
-    if (!accept_slot_is_watcher(listeners->slot)) {
-        close(fd);
-        return;
-    }
-    endpoint->sock = h2o_evloop_socket_create(listeners->context->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
-    endpoint->sock->data = endpoint;
-    h2o_socket_read_start(endpoint->sock, on_acceptable);
-}
-
 struct listeners *listeners_create(struct st_h2o_context_t *context, struct st_h2o_accept_ctx_t *accept_ctx,
                                    struct connections *connections, const struct listener_endpoint *endpoints,
                                    size_t count, struct accept_pool *pool, struct clients *clients,
@@ -380,7 +330,7 @@ struct listeners *listeners_create(struct st_h2o_context_t *context, struct st_h
         free(fds);
         return NULL;
     }
-    listeners = check_calloc(1, sizeof(*listeners) + count * sizeof(listeners->endpoints[0]));
+    listeners = check_calloc(1, sizeof(*listeners));
     listeners->context = context;
     listeners->accept_ctx = accept_ctx;
     listeners->connections = connections;
@@ -393,7 +343,8 @@ struct listeners *listeners_create(struct st_h2o_context_t *context, struct st_h
     connections->on_close = on_connection_closed;
     connections->on_close_data = listeners->slot;
     for (size_t i = 0; i != count; i++)
-        add_endpoint(listeners, &endpoints[i], fds[i]);
+        listener_endpoint_add(listeners, &endpoints[i], fds[i]);
+    listener_endpoints_read(listeners);
     free(fds);
     return listeners;
 }
@@ -426,10 +377,7 @@ static void end_overdue(struct listeners *listeners, int64_t now_ns)
 static void resume_accepting(struct listeners *listeners, enum accept_class class)
 {
     listeners->classes[class].paused = false;
-    for (size_t i = 0; i != listeners->count; i++) {
-        if (listeners->endpoints[i].class == class)
-            h2o_socket_read_start(listeners->endpoints[i].sock, on_acceptable);
-    }
+    listener_endpoints_read(listeners);
 }
 
 void listeners_tick(struct listeners *listeners, int64_t now_ns)
@@ -443,17 +391,22 @@ void listeners_tick(struct listeners *listeners, int64_t now_ns)
     }
 }
 
+void listeners_stop_public(struct listeners *listeners)
+{
+    listeners->public_stopped = true;
+    for (size_t i = 0; i != listeners->count; i++)
+        if (listeners->endpoints[i]->class == ACCEPT_PUBLIC)
+            listener_endpoint_close(listeners->endpoints[i]);
+}
+
 void listeners_stop(struct listeners *listeners)
 {
     if (listeners->stopped)
         return;
     listeners->stopped = true;
     accept_slot_close(listeners->slot);
-    for (size_t i = 0; i != listeners->count; i++) {
-        if (listeners->endpoints[i].sock != NULL)
-            h2o_socket_close(listeners->endpoints[i].sock);
-        listeners->endpoints[i].sock = NULL;
-    }
+    for (size_t i = 0; i != listeners->count; i++)
+        listener_endpoint_close(listeners->endpoints[i]);
 }
 
 void listeners_destroy(struct listeners *listeners)
@@ -461,7 +414,9 @@ void listeners_destroy(struct listeners *listeners)
     CHECK(listeners->stopped && list_is_empty(&listeners->connections->opening));
     h2o_multithread_unregister_receiver(listeners->context->queue, &listeners->receiver);
     accept_slot_leave(listeners->slot);
-    for (size_t i = 0; i != listeners->count; i++)
-        free(listeners->endpoints[i].address);
+    for (size_t i = 0; i != listeners->count; i++) {
+        free(listeners->endpoints[i]->address);
+        free(listeners->endpoints[i]);
+    }
     free(listeners);
 }

@@ -38,13 +38,15 @@ struct st_h2o_context_t;
  * connections of its own. What is over a limit of its address is closed at
  * once (reason="address-connections", "address-memory").
  */
+/* In all of a process's life, those that are gone included. */
+#define LISTENER_ENDPOINTS_MAX 256
 struct listener_endpoint {
-    int fd;              /* listening; duplicated, the caller keeps this one */
-    SSL_CTX *tls;        /* NULL: cleartext. Outlives the listeners */
+    int fd;              /* listening; duplicated, the caller keeps this one. -1: gone */
+    SSL_CTX *tls;        /* NULL: cleartext. Outlives the listeners, or the next change */
     unsigned host;       /* which of the accept contexts its requests go to */
     const char *address; /* for the log; copied */
     bool admin;
-    const struct config_listen *listen; /* whose proxies are believed; outlives connections. NULL: nobody's are */
+    const struct config_listen *listen; /* whose proxies are believed; copied, but for its lists. NULL: nobody's are */
 };
 
 /*
@@ -56,10 +58,30 @@ struct listeners *listeners_create(struct st_h2o_context_t *context, struct st_h
                                    size_t count, struct accept_pool *pool, struct clients *clients,
                                    const struct gate_rules *rules);
 
+/*
+ * A change takes two steps, of which the second may come when all workers have
+ * done the first: a connection may come from any of them. First every new
+ * endpoint is added, with a descriptor of its own, which is taken over. Then
+ * all of them, in the same order, are as this says: other TLS contexts, other
+ * proxies that are believed, other rules for connections, those there are
+ * included. Endpoints that are gone close; their connections get no new
+ * streams, and a GOAWAY. New ones accept.
+ */
+void listeners_add(struct listeners *listeners, const struct listener_endpoint *endpoint, int fd);
+void listeners_change(struct listeners *listeners, const struct listener_endpoint *endpoints, size_t count,
+                      const struct gate_rules *rules);
+/* What the connections of an endpoint have as `listen`. */
+const void *listeners_origin(const struct listeners *listeners, size_t index);
+
 /* Deadlines, those of open connections too, and resumption; some times a second. */
 void listeners_tick(struct listeners *listeners, int64_t now_ns);
 
-/* Closes the listening sockets. Connections that are opening go on. Idempotent. */
+/*
+ * Closes the public listening sockets. What has been accepted is served, also
+ * when it is another worker that hands it over; and the operator still gets in.
+ */
+void listeners_stop_public(struct listeners *listeners);
+/* Closes all listening sockets. Connections that are opening go on. Idempotent. */
 void listeners_stop(struct listeners *listeners);
 
 /*

@@ -17,6 +17,11 @@ void reaper_init(struct reaper *reaper, const struct config_limits *limits, stru
     wheel_init(&reaper->wheel, now_ns);
 }
 
+void reaper_set_limits(struct reaper *reaper, const struct config_limits *limits)
+{
+    reaper->limits = limits;
+}
+
 static int64_t later(int64_t a, int64_t b)
 {
     return a > b ? a : b;

@@ -34,6 +34,8 @@ struct reaper {
 };
 
 void reaper_init(struct reaper *reaper, const struct config_limits *limits, struct metrics *metrics, int64_t now_ns);
+/* From now on; deadlines that are further away than a new limit come as they were set. */
+void reaper_set_limits(struct reaper *reaper, const struct config_limits *limits);
 /* From connection_opened on, to the end of the connection. */
 void reaper_watch(struct reaper *reaper, struct connection *connection);
 /* Some times a second. */

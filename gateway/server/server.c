@@ -3,13 +3,10 @@
 #include "gateway/server/server.h"
 
 #include <h2o.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/auth/revoked.h"
 #include "gateway/base/check.h"
@@ -24,23 +21,24 @@
 #include "gateway/server/accept_pool.h"
 #include "gateway/server/descriptors.h"
 #include "gateway/server/dev_feed.h"
-#include "gateway/server/devcert.h"
+#include "gateway/server/drain.h"
+#include "gateway/server/endpoints.h"
 #include "gateway/server/gateway_name.h"
+#include "gateway/server/generation.h"
 #include "gateway/server/hidden.h"
 #include "gateway/server/info.h"
 #include "gateway/server/key_files.h"
-#include "gateway/server/listen_socket.h"
-#include "gateway/server/listener.h"
+#include "gateway/server/reload.h"
 #include "gateway/server/revocations.h"
+#include "gateway/server/signals.h"
 #include "gateway/server/sources.h"
+#include "gateway/server/systemd.h"
 #include "gateway/server/tls.h"
-#include "gateway/server/tls_clients.h"
 #include "gateway/server/watchdog.h"
 #include "gateway/server/worker.h"
 #include "gateway/source/nats_source.h"
 
 #define ERROR_MAX 512
-#define ENDPOINTS_MAX 64
 /* How long `ready` waits for the JetStream streams, and for how long it does so before it looks for a signal. */
 #define WARM_NS (5 * INT64_C(1000000000))
 #define WARM_STEP_MS 50
@@ -48,10 +46,9 @@
 #define TURN_NS INT64_C(1000000000)
 
 struct server {
-    const struct config *config;
+    const struct config *config; /* of the start: what is never changed */
     const struct server_dev *dev;
     struct sources sources;
-    struct key_files key_files;
     struct registry registry;
     struct accept_pool *pool;
     struct clients *clients;
@@ -59,10 +56,8 @@ struct server {
     struct presence *presence;
     char name[GATEWAY_NAME_MAX];
     struct dev_feed *feed;
-    SSL_CTX *contexts[ENDPOINTS_MAX];
-    struct listener_endpoint endpoints[ENDPOINTS_MAX];
-    struct listen_socket sockets[ENDPOINTS_MAX];
-    size_t endpoint_count;
+    struct reload reload;
+    struct systemd *systemd;
     struct worker_shared shared;
     struct worker **workers;
     struct app **apps; /* of the workers */
@@ -74,117 +69,19 @@ struct server {
     struct liveness liveness;
 };
 
-static SSL_CTX *dev_context(char *error, size_t size)
-{
-    X509 *certificate;
-    EVP_PKEY *key;
-    if (!devcert_create(&certificate, &key)) {
-        snprintf(error, size, "OpenSSL cannot make a development certificate");
-        return NULL;
-    }
-    SSL_CTX *context = tls_context_create_from(certificate, key, error, size);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    return context;
-}
-
-static SSL_CTX *listen_context(const struct config_listen *listen, char *error, size_t size)
-{
-    SSL_CTX *context = tls_context_create(listen->certificate, listen->key, error, size);
-    if (context == NULL || listen->client_ca == NULL || tls_clients_require(context, listen->client_ca, error, size))
-        return context;
-    tls_context_destroy(context);
-    return NULL;
-}
-
-/* listen: of the list that the address is of; NULL: it is the operator's. */
-static bool open_sockets(struct server *server, const char *address, SSL_CTX *context,
-                         const struct config_listen *listen)
-{
-    char error[ERROR_MAX] = "too many listeners";
-    struct listen_socket sockets[LISTEN_SOCKETS_MAX];
-    unsigned stall_ms = (unsigned)server->config->limits.write_timeout_ms;
-    size_t count = listen_sockets_open(address, stall_ms, sockets, error, sizeof(error));
-    if (count == 0 || server->endpoint_count + count > ENDPOINTS_MAX) {
-        log_write(LOG_ERROR, "listen-failed", log_str("address", address), log_str("reason", error));
-        for (size_t i = 0; i != count; ++i)
-            close(sockets[i].fd);
-        tls_context_destroy(context);
-        return false;
-    }
-    for (size_t i = 0; i != count; ++i) {
-        size_t n = server->endpoint_count++;
-        server->sockets[n] = sockets[i];
-        server->contexts[n] = i == 0 ? context : NULL; /* the owner of the reference */
-        server->endpoints[n] = (struct listener_endpoint){
-            .fd = sockets[i].fd,
-            .tls = context,
-            .host = listen != NULL ? WORKER_PUBLIC : WORKER_ADMIN,
-            .address = server->sockets[n].text,
-            .admin = listen == NULL,
-            .listen = listen,
-        };
-    }
-    return true;
-}
-
-static bool open_listener(struct server *server, const struct config_listen *listen)
-{
-    char error[ERROR_MAX] = "";
-    bool tls = listen->certificate != NULL || (server->dev != NULL && server->dev->certificate);
-    SSL_CTX *context = NULL;
-    if (listen->certificate != NULL)
-        context = listen_context(listen, error, sizeof(error));
-    else if (tls)
-        context = dev_context(error, sizeof(error));
-    if (tls && context == NULL) {
-        log_write(LOG_ERROR, "tls-failed", log_str("address", listen->address), log_str("reason", error));
-        return false;
-    }
-    return open_sockets(server, listen->address, context, listen);
-}
-
-static bool open_listeners(struct server *server)
-{
-    for (unsigned i = 0; i != server->config->listen_count; ++i) {
-        if (!open_listener(server, &server->config->listen[i]))
-            return false;
-    }
-    const char *admin = server->config->admin_address;
-    return admin == NULL || open_sockets(server, admin, NULL, NULL);
-}
-
-static void announce_listeners(const struct server *server)
-{
-    for (size_t i = 0; i != server->endpoint_count; ++i) {
-        const struct listener_endpoint *endpoint = &server->endpoints[i];
-        if (endpoint->host == WORKER_ADMIN)
-            log_write(LOG_INFO, "admin", log_str("address", endpoint->address));
-        else
-            log_write(LOG_INFO, "listening", log_str("address", endpoint->address),
-                      log_bool("tls", endpoint->tls != NULL));
-    }
-}
-
 static void announce_ready(const struct server *server)
 {
     if (server->dev != NULL) {
         char url[LISTEN_SOCKET_TEXT_MAX + 16];
         bool named = strcmp(server->config->listen[0].address, DEV_ADDRESS) == 0;
-        snprintf(url, sizeof(url), "https://%s/", named ? DEV_ADDRESS : server->endpoints[0].address);
+        snprintf(url, sizeof(url), "https://%s/", named ? DEV_ADDRESS : server->reload.endpoints->all[0].address);
         log_write(LOG_INFO, "console", log_str("open", url));
     }
+    systemd_ready(server->systemd);
+    systemd_status(server->systemd, "serving %u routes", server->config->routes_count);
     log_write(LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->config->workers),
               log_u64("routes", server->config->routes_count), log_str("name", server->name),
               log_u64("connections", accept_pool_limit(server->config->limits.connections, server->config->workers)));
-}
-
-static void close_listeners(struct server *server)
-{
-    for (size_t i = 0; i != server->endpoint_count; ++i) {
-        close(server->endpoints[i].fd);
-        tls_context_destroy(server->contexts[i]);
-    }
 }
 
 static bool create_sources(struct server *server)
@@ -206,9 +103,20 @@ static void on_key_file_error(void *arg, const char *message)
     log_write(LOG_ERROR, "keys-failed", log_str("reason", message));
 }
 
-static bool load_keys(struct server *server)
+/* Takes the configuration over. */
+static bool load_keys(struct server *server, struct config *config)
 {
-    return key_files_load(&server->key_files, server->config, on_key_file_error, NULL);
+    struct generation *generation = generation_create(config, config->workers, on_key_file_error, NULL);
+    server->reload.first = server->reload.current = generation;
+    server->config = generation != NULL ? generation->config : NULL;
+    return generation != NULL;
+}
+
+static bool open_endpoints(struct server *server)
+{
+    bool dev_certificate = server->dev != NULL && server->dev->certificate;
+    server->reload.endpoints = endpoints_open(server->config, dev_certificate);
+    return server->reload.endpoints != NULL;
 }
 
 static int64_t longest_ns(void *arg, unsigned *worker)
@@ -235,10 +143,10 @@ static void create_workers(struct server *server)
         .clients = server->clients,
         .admission = server->admission,
         .presence = server->presence,
-        .endpoints = server->endpoints,
-        .endpoint_count = server->endpoint_count,
+        .endpoints = server->reload.endpoints->all,
+        .endpoint_count = server->reload.endpoints->count,
         .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
-        .keys = server->key_files.keys,
+        .settings = server->reload.first->settings,
         .revoked = server->revoked,
         .liveness = &server->liveness,
     };
@@ -251,6 +159,12 @@ static void create_workers(struct server *server)
         server->pulses[i] = worker_pulse(server->workers[i]);
         server->apps[i] = worker_app(server->workers[i]);
     }
+    server->reload.workers = server->workers;
+    server->reload.worker_count = count;
+    server->reload.pool = server->pool;
+    server->reload.clients = server->clients;
+    server->reload.registry = &server->registry;
+    reload_init(&server->reload);
 }
 
 static bool start_watchdog(struct server *server)
@@ -283,8 +197,10 @@ static void listen_for_questions(struct server *server)
 
 static bool start(struct server *server)
 {
-    if (!hidden_declare(server->config))
+    if (!hidden_declare(server->config)) {
+        log_write(LOG_ERROR, "start-failed", log_str("reason", HIDDEN_TOO_MANY));
         return false;
+    }
     listen_for_revocations(server);
     listen_for_questions(server);
     if (!sources_start(&server->sources)) {
@@ -310,31 +226,27 @@ static bool start(struct server *server)
     return true;
 }
 
-static void end_signals(sigset_t *signals)
+static void reload(struct server *server)
 {
-    sigemptyset(signals);
-    sigaddset(signals, SIGTERM);
-    sigaddset(signals, SIGINT);
+    systemd_reloading(server->systemd);
+    log_write(LOG_INFO, "reloading", log_str("file", server->reload.file));
+    bool good = reload_file(&server->reload);
+    systemd_ready(server->systemd);
+    systemd_status(server->systemd, "serving %u routes%s", server->reload.current->config->routes_count,
+                   good ? "" : ", the last reload has failed");
 }
 
-/* The first signal that ends the gateway, or 0 when none came in that time. */
-static int take_signal(int64_t timeout_ns)
+/*
+ * The signal that ends the gateway, if it comes within that time, or 0. SIGHUP
+ * reloads; without a file, in a trial, the terminal has been closed.
+ */
+static int take_end(struct server *server, int64_t timeout_ns)
 {
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    sigset_t signals;
-    end_signals(&signals);
-    int number = sigtimedwait(&signals, NULL, &timeout);
-    return number > 0 ? number : 0;
-}
-
-/* Whoever asks twice means it: from here on a signal kills. */
-static void release_signals(void)
-{
-    sigset_t signals;
-    end_signals(&signals);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
+    int number = signals_take(timeout_ns);
+    if (number != SIGHUP || server->reload.file == NULL)
+        return number;
+    reload(server);
+    return 0;
 }
 
 /* Until the streams are warm, but not for long: who comes meanwhile is let in, and waits. The signal that came, or 0. */
@@ -345,30 +257,53 @@ static int wait_for_streams(struct server *server, struct sources_report *report
     do {
         sources_wait(&server->sources, WARM_STEP_MS, report);
         if (report->state == SOURCES_COLD)
-            number = take_signal(0);
+            number = take_end(server, 0);
     } while (report->state == SOURCES_COLD && number == 0 && clock_mono_ns() < deadline_ns);
     return number;
+}
+
+/* Once a second, or as often as the service manager wants to hear of it. */
+static void turn(struct server *server)
+{
+    systemd_feed(server->systemd, server->pulses, server->config->workers);
+    reload_turn(&server->reload);
+}
+
+static void on_drain_turn(void *arg, uint64_t streams)
+{
+    struct server *server = arg;
+    turn(server);
+    systemd_status(server->systemd, "draining, %llu streams left", (unsigned long long)streams);
+}
+
+static void drain(struct server *server, int number)
+{
+    const struct config_drain *config = &server->reload.current->config->drain;
+    int64_t turn_ns = systemd_turn_ns(server->systemd, TURN_NS);
+    log_write(LOG_INFO, "stopping", log_str("signal", signals_name(number)));
+    systemd_stopping(server->systemd, config->timeout_ms);
+    drain_run(server->workers, server->config->workers, config, turn_ns, on_drain_turn, server);
 }
 
 /* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
 static enum server_exit serve(struct server *server)
 {
     struct sources_report report;
-    announce_listeners(server);
+    endpoints_announce(server->reload.endpoints, 0);
     int number = wait_for_streams(server, &report);
     if (number == 0 && report.state == SOURCES_COLD)
         log_write(LOG_WARN, "stream-not-ready", log_str("stream", report.stream), log_str("reason", report.reason));
     if (number == 0 && report.state != SOURCES_FAULT)
         announce_ready(server);
     while (number == 0 && report.state != SOURCES_FAULT) {
-        number = take_signal(TURN_NS);
-        key_files_refresh(&server->key_files);
+        number = take_end(server, systemd_turn_ns(server->systemd, TURN_NS));
+        turn(server);
     }
     if (number != 0)
-        log_write(LOG_INFO, "stopping", log_str("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+        drain(server, number);
     else
         log_write(LOG_ERROR, "stream-unusable", log_str("stream", report.stream), log_str("reason", report.reason));
-    release_signals();
+    signals_release();
     return number != 0 ? SERVER_CLEAN : SERVER_FAILED;
 }
 
@@ -403,11 +338,10 @@ static bool stop(struct server *server)
     presence_destroy(server->presence);
     info_destroy(server->info);
     sources_destroy(&server->sources);
-    key_files_dispose(&server->key_files);
     return true;
 }
 
-enum server_exit server_run(const struct config *config, const struct server_dev *dev)
+enum server_exit server_run(struct config *config, const char *file, const struct server_dev *dev)
 {
     struct server *server = check_calloc(1, sizeof(*server));
     enum server_exit result = SERVER_FAILED;
@@ -417,23 +351,24 @@ enum server_exit server_run(const struct config *config, const struct server_dev
     log_take_stderr();
     descriptors_prepare(config);
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
-    server->config = config;
     server->dev = dev;
+    server->reload.file = file;
     gateway_name_make(config->name, server->name);
     registry_init(&server->registry);
     registry_limit_bytes(&server->registry, config->limits.history_bytes);
     server->revoked = revoked_create();
     server->revocations = revocations_create(server->revoked);
-    if (load_keys(server) && open_listeners(server) && create_sources(server)) {
+    server->systemd = systemd_open();
+    if (load_keys(server, config) && open_endpoints(server) && create_sources(server)) {
         create_workers(server);
         if (start(server))
             result = serve(server);
         is_clean = stop(server);
-    } else {
-        key_files_dispose(&server->key_files);
     }
-    close_listeners(server);
+    endpoints_close(server->reload.endpoints);
+    systemd_close(server->systemd);
     if (is_clean) {
+        reload_dispose(&server->reload);
         revocations_destroy(server->revocations);
         revoked_destroy(server->revoked);
     }
@@ -451,7 +386,7 @@ bool server_check(const struct config *config, void (*on_error)(void *arg, const
         const struct config_listen *listen = &config->listen[i];
         if (listen->certificate == NULL)
             continue;
-        SSL_CTX *context = listen_context(listen, error, sizeof(error));
+        SSL_CTX *context = endpoints_context(listen, error, sizeof(error));
         if (context == NULL) {
             on_error(arg, error);
             ok = false;

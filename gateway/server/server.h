@@ -26,10 +26,14 @@ struct server_dev {
 };
 
 /*
- * Runs until SIGTERM or SIGINT (blocked by the caller in all threads, which
- * must be one), then ends cleanly. A second signal ends it at once. dev: NULL
+ * Takes the configuration over. file: where it is from, to be read again at
+ * SIGHUP; NULL: SIGHUP ends it as SIGTERM does.
+ *
+ * Runs until SIGTERM or SIGINT (after signals_block, in a process of one
+ * thread), then drains and ends cleanly. A second signal cuts what has not
+ * ended yet, a third one kills. dev: NULL
  * or what --dev adds. Says in the log what is wrong when it fails.
  */
-enum server_exit server_run(const struct config *config, const struct server_dev *dev);
+enum server_exit server_run(struct config *config, const char *file, const struct server_dev *dev);
 
 #endif

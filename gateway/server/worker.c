@@ -17,6 +17,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/clients.h"
+#include "gateway/core/drain.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/presence.h"
 #include "gateway/core/reclaim.h"
@@ -26,7 +27,9 @@
 #include "gateway/http/connection.h"
 #include "gateway/http/publish.h"
 #include "gateway/http/service_auth.h"
+#include "gateway/http/settings.h"
 #include "gateway/server/gate.h"
+#include "gateway/server/goaway.h"
 #include "gateway/server/listener.h"
 #include "gateway/server/watchdog.h"
 
@@ -34,13 +37,20 @@
 #define STACK_BYTES (4u << 20)
 /* A GET needs no body; where nothing is published, nobody gets to send one of size. */
 #define BODY_MAX 4096
+/* How long streams that are cut get to take their freshet.bye. */
+#define LAST_WORDS_NS 1000000000LL
+/* Who has come so lately is about to ask for something, and is to have an answer. */
+#define ARRIVAL_NS 2000000000LL
+/* Connections that are told in one turn to go elsewhere: each is a write. */
+#define TURN_GOAWAYS 200
 /* How long connections get to close after they were shut down. */
 #define CLOSE_NS 2000000000LL
 #define SWEEP_NS 1000000000LL
 /* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
 #define LIBRARY_TIMEOUT_MS UINT64_C(86400000)
 
-enum phase { RUNNING = 0, ENDING_STREAMS, CLOSING, DONE };
+enum phase { RUNNING = 0, DRAINING, ENDING_STREAMS, CLOSING, DONE };
+enum order { ORDER_NONE = 0, ORDER_DRAIN, ORDER_SHUTDOWN };
 
 struct worker {
     const struct worker_shared *shared;
@@ -62,7 +72,10 @@ struct worker {
     enum phase phase;
     int64_t deadline_ns; /* of the phase */
     int64_t swept_ns;
-    _Atomic bool shutdown;
+    int64_t drain_window_ns;            /* set before the order */
+    _Atomic int order;                  /* enum order: what the main thread wants */
+    _Atomic unsigned asked, drained;    /* the last time it was asked; as of which nobody was left, 0: none */
+    unsigned noted;                     /* what `asked` was a turn ago */
     sem_t running, finished, dismissed; /* the thread's loop begins; has ended; what it made may go */
 };
 
@@ -114,7 +127,6 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
     worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * 1000000;
     connections_init(&worker->connections, &worker->metrics);
     worker->app = (struct app){
-        .config = shared->config,
         .gateway = shared->gateway,
         .hub = &worker->hub,
         .clients = shared->clients,
@@ -122,22 +134,28 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
         .presence = shared->presence,
         .sources = shared->sources,
         .dev_nats_url = shared->dev_nats_url,
-        .keys = shared->keys,
         .revoked = shared->revoked,
         .liveness = shared->liveness,
     };
+    settings_replace(&worker->app, shared->settings[number]);
     worker->app.service = service_auth_create(&worker->app);
     CHECK(sem_init(&worker->running, 0, 0) == 0 && sem_init(&worker->finished, 0, 0) == 0 &&
           sem_init(&worker->dismissed, 0, 0) == 0);
     return worker;
 }
 
-static bool publishes(const struct worker_shared *shared)
+static bool publishes(const struct worker *worker)
 {
-    bool any = shared->dev_nats_url != NULL;
-    for (unsigned i = 0; i != shared->config->routes_count; ++i)
-        any |= shared->config->routes[i].publish;
+    const struct config *config = worker->app.config;
+    bool any = worker->shared->dev_nats_url != NULL;
+    for (unsigned i = 0; i != config->routes_count; ++i)
+        any |= config->routes[i].publish;
     return any;
+}
+
+static size_t body_max(const struct worker *worker)
+{
+    return publishes(worker) ? PUBLISH_BODY_BUFFER : BODY_MAX;
 }
 
 /*
@@ -149,7 +167,7 @@ static void set_up(struct worker *worker)
 {
     h2o_config_init(&worker->config);
     worker->config.server_name = h2o_iovec_init(H2O_STRLIT("freshet"));
-    worker->config.max_request_entity_size = publishes(worker->shared) ? PUBLISH_BODY_BUFFER : BODY_MAX;
+    worker->config.max_request_entity_size = body_max(worker);
     worker->config.http1.upgrade_to_http2 = 0;
     worker->config.http1.req_timeout = worker->config.http2.idle_timeout = LIBRARY_TIMEOUT_MS;
     h2o_hostconf_t *public = h2o_config_register_host(&worker->config, h2o_iovec_init(H2O_STRLIT("public")), 65535);
@@ -168,7 +186,7 @@ static void set_up(struct worker *worker)
     worker->listeners =
         listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->shared->endpoints,
                          worker->shared->endpoint_count, worker->shared->pool, worker->shared->clients,
-                         &(struct gate_rules){&worker->shared->config->limits, publishes(worker->shared)});
+                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
 }
 
 static void tear_down(struct worker *worker)
@@ -185,34 +203,146 @@ static void tear_down(struct worker *worker)
     h2o_config_dispose(&worker->config);
 }
 
+/* ---- a new configuration ---- */
+
+static void on_prepare(struct hub_task *task)
+{
+    struct worker_change *change = LIST_ENTRY(task, struct worker_change, task);
+    for (size_t i = change->first_new; i != change->endpoint_count; ++i)
+        listeners_add(change->worker->listeners, &change->endpoints[i], change->fds[i - change->first_new]);
+    sem_post(change->done);
+}
+
+/* Those whose listener goes with this change end with it; those of earlier ones have been told. */
+static void look_for_streams(struct worker *worker, struct worker_change *change)
+{
+    size_t count = 0;
+    settings_retain(change->settings);
+    for (size_t i = 0; i != change->endpoint_count; ++i) {
+        if (change->endpoints[i].fd == -1)
+            change->gone[count++] = listeners_origin(worker->listeners, i);
+    }
+    change->walk.gone = change->gone;
+    change->walk.gone_count = count;
+    if (count != 0)
+        hub_part(&worker->hub, change->window_ns);
+    hub_evict(&worker->hub, &change->walk.walk);
+}
+
+static void on_change(struct hub_task *task)
+{
+    struct worker_change *change = LIST_ENTRY(task, struct worker_change, task);
+    struct worker *worker = change->worker;
+    if (change->settings != NULL)
+        settings_replace(&worker->app, change->settings);
+    const struct config_limits *limits = &worker->app.config->limits;
+    worker->hub.write_timeout_ns = limits->write_timeout_ms * 1000000;
+    worker->config.max_request_entity_size = body_max(worker);
+    listeners_change(worker->listeners, change->endpoints, change->endpoint_count,
+                     &(struct gate_rules){limits, publishes(worker)});
+    if (change->settings != NULL)
+        look_for_streams(worker, change);
+    sem_post(change->done);
+}
+
+static void post(struct worker *worker, struct worker_change *change, void (*run)(struct hub_task *task))
+{
+    change->worker = worker;
+    change->task = (struct hub_task){.run = run};
+    hub_post(&worker->hub, &change->task);
+}
+
+void worker_prepare(struct worker *worker, struct worker_change *change)
+{
+    post(worker, change, on_prepare);
+}
+
+void worker_change(struct worker *worker, struct worker_change *change)
+{
+    post(worker, change, on_change);
+}
+
+/* ---- the end ---- */
+
+static void begin_drain(struct worker *worker)
+{
+    worker->phase = DRAINING;
+    worker->context.shutdown_requested = 1; /* HTTP/1.1 answers say "connection: close" */
+    listeners_stop_public(worker->listeners);
+    service_auth_stop(worker->app.service);
+    hub_drain(&worker->hub, worker->drain_window_ns);
+}
+
+/* Those told already stand at the end, and so do those that came later. True: there are more. */
+static bool send_goaways(struct connections *connections)
+{
+    for (unsigned i = 0; i != TURN_GOAWAYS && !list_is_empty(&connections->open); ++i) {
+        struct connection *connection = LIST_ENTRY(connections->open.next, struct connection, link);
+        if (connection->told_to_go)
+            return false;
+        connection->told_to_go = true;
+        list_remove(&connection->link);
+        list_append(&connections->open, &connection->link);
+        /* who has not asked for anything yet would lose its first request by it; it is answered instead */
+        if (connection->requested)
+            goaway_send(connection);
+    }
+    return !list_is_empty(&connections->open);
+}
+
 static void begin_shutdown(struct worker *worker, int64_t now_ns)
 {
     worker->phase = ENDING_STREAMS;
-    worker->deadline_ns = now_ns + worker->shared->config->limits.shutdown_ms * 1000000;
+    worker->deadline_ns = now_ns + LAST_WORDS_NS;
     listeners_stop(worker->listeners);
     service_auth_stop(worker->app.service);
     hub_shutdown(&worker->hub);
 }
 
-static void look_for_unsent(void *arg, struct connection *connection)
+/* Who came so lately asks soon, or its request is just coming in. */
+static bool is_arriving(const struct connection *connection, int64_t now_ns)
 {
-    bool *any = arg;
-    *any |= connection->unsent != 0;
+    return (!connection->requested && now_ns - connection->accepted_ns < ARRIVAL_NS) ||
+           (connection->body_since_ns != 0 && now_ns - connection->body_since_ns < ARRIVAL_NS);
+}
+
+struct search {
+    int64_t now_ns;
+    bool arrivals, found;
+};
+
+static void look_for_waiting(void *arg, struct connection *connection)
+{
+    struct search *search = arg;
+    if (!connection->killed)
+        search->found |= connection->unsent != 0 || connection->asking != 0 ||
+                         (search->arrivals && is_arriving(connection, search->now_ns));
 }
 
 /* Every stream has had its end, and every answer has left, also of those who were told just now that it is over. */
-static bool has_said_all(struct worker *worker)
+static bool has_said_all(struct worker *worker, int64_t now_ns)
 {
-    bool unsent = false;
+    struct search search = {.now_ns = now_ns, .arrivals = worker->phase == DRAINING};
     if (worker->hub.reader_count != 0)
         return false;
-    connections_for_each(&worker->connections, look_for_unsent, &unsent);
-    return !unsent;
+    connections_for_each(&worker->connections, look_for_waiting, &search);
+    return !search.found;
+}
+
+/* True: again at once, there is more to do. */
+static bool step_drain(struct worker *worker, int64_t now_ns)
+{
+    if (worker->phase != DRAINING)
+        return false;
+    /* what had been handed over when it was asked has arrived in this turn at the latest */
+    atomic_store_explicit(&worker->drained, has_said_all(worker, now_ns) ? worker->noted : 0, memory_order_release);
+    worker->noted = atomic_load_explicit(&worker->asked, memory_order_acquire);
+    return send_goaways(&worker->connections);
 }
 
 static void step_shutdown(struct worker *worker, int64_t now_ns)
 {
-    if (worker->phase == ENDING_STREAMS && (has_said_all(worker) || now_ns >= worker->deadline_ns)) {
+    if (worker->phase == ENDING_STREAMS && (has_said_all(worker, now_ns) || now_ns >= worker->deadline_ns)) {
         if (worker->hub.reader_count != 0)
             log_write(LOG_WARN, "streams-cut", log_u64("worker", worker->number),
                       log_u64("streams", worker->hub.reader_count));
@@ -239,6 +369,15 @@ static bool sweep(struct worker *worker, int64_t now_ns)
     return more;
 }
 
+static void take_order(struct worker *worker, int64_t now_ns)
+{
+    int order = atomic_load_explicit(&worker->order, memory_order_acquire);
+    if (worker->phase == RUNNING && order == ORDER_DRAIN)
+        begin_drain(worker);
+    else if (worker->phase <= DRAINING && order == ORDER_SHUTDOWN)
+        begin_shutdown(worker, now_ns);
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
@@ -255,8 +394,8 @@ static void *run(void *arg)
         more = hub_turn(&worker->hub, now_ns);
         listeners_tick(worker->listeners, now_ns);
         more |= sweep(worker, now_ns);
-        if (worker->phase == RUNNING && atomic_load_explicit(&worker->shutdown, memory_order_acquire))
-            begin_shutdown(worker, now_ns);
+        take_order(worker, now_ns);
+        more |= step_drain(worker, now_ns);
         step_shutdown(worker, now_ns);
     }
     watchdog_pulse_end(&worker->pulse);
@@ -292,11 +431,35 @@ struct watchdog_pulse *worker_pulse(struct worker *worker)
     return &worker->pulse;
 }
 
-void worker_shutdown(struct worker *worker)
+static void give_order(struct worker *worker, enum order order)
 {
-    atomic_store_explicit(&worker->shutdown, true, memory_order_release);
+    atomic_store_explicit(&worker->order, order, memory_order_release);
     if (worker->started)
         wake(worker);
+}
+
+void worker_drain(struct worker *worker, int64_t window_ns)
+{
+    worker->drain_window_ns = window_ns;
+    give_order(worker, ORDER_DRAIN);
+}
+
+void worker_ask_drained(struct worker *worker)
+{
+    atomic_fetch_add_explicit(&worker->asked, 1, memory_order_release);
+    if (worker->started)
+        wake(worker);
+}
+
+bool worker_is_drained(const struct worker *worker)
+{
+    return !worker->started || atomic_load_explicit(&worker->drained, memory_order_acquire) ==
+                                   atomic_load_explicit(&worker->asked, memory_order_relaxed);
+}
+
+void worker_shutdown(struct worker *worker)
+{
+    give_order(worker, ORDER_SHUTDOWN);
 }
 
 void worker_wait(struct worker *worker)

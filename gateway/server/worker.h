@@ -3,8 +3,14 @@
 #ifndef GATEWAY_SERVER_WORKER_H
 #define GATEWAY_SERVER_WORKER_H
 
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/core/allowed.h"
+#include "gateway/core/hub.h"
+#include "gateway/server/listener.h"
 
 struct accept_pool;
 struct admission;
@@ -17,6 +23,7 @@ struct liveness;
 struct presence;
 struct registry;
 struct revoked;
+struct settings;
 struct source;
 struct watchdog_pulse;
 struct worker;
@@ -37,16 +44,16 @@ struct worker_shared {
     struct presence *presence;
     const struct listener_endpoint *endpoints;
     size_t endpoint_count;
-    const char *dev_nats_url; /* NULL unless --dev */
-    struct keys *const *keys; /* by the routes' auth.keys */
+    const char *dev_nats_url;         /* NULL unless --dev */
+    struct settings *const *settings; /* of each worker, for the configuration of the start */
     struct revoked *revoked;
     const struct liveness *liveness;
 };
 
 /*
  * In this order, all by the main thread: create each, start each (listening
- * begins), shutdown each, wait for each, release each, then, when no source
- * calls anybody any more, destroy each.
+ * begins), drain each or not, shutdown each, wait for each, release each, then,
+ * when no source calls anybody any more, destroy each.
  */
 struct worker *worker_create(const struct worker_shared *shared, unsigned number);
 /* False: there are no threads or descriptors to be had. What follows works all the same, started or not. */
@@ -57,9 +64,46 @@ struct app *worker_app(struct worker *worker);
 struct watchdog_pulse *worker_pulse(struct worker *worker);
 
 /*
- * Stops accepting, ends every stream with freshet.bye, and lets the loop end
- * when all have taken it or limits.shutdown is over; then what is left is shut
- * down. Returns at once.
+ * A new configuration, in two steps (see listener.h): worker_prepare, and when
+ * all workers have posted `done`, worker_change, which posts it again. Streams
+ * that are not allowed any more, or whose listener is gone, are told to end in
+ * the turns that follow; `over` is called on the worker's thread when all have
+ * been looked at. Everything but the walk has to live until `done`.
+ */
+struct worker_change {
+    struct settings *
+        settings; /* NULL: only endpoints change, and there is no walk; else retained until `over`, which releases it */
+    const struct listener_endpoint *endpoints;
+    size_t endpoint_count, first_new; /* from first_new on they are new … */
+    int *fds;                         /* … and here are their descriptors, taken over */
+    int64_t window_ns;                /* for streams whose listener is gone */
+    sem_t *done;
+    struct allowed_walk walk; /* config, walk.judge and walk.over are set */
+    /* the worker's own */
+    struct worker *worker;
+    struct hub_task task;
+    const void *gone[LISTENER_ENDPOINTS_MAX];
+};
+void worker_prepare(struct worker *worker, struct worker_change *change);
+void worker_change(struct worker *worker, struct worker_change *change);
+
+/*
+ * Stops accepting, but on the admin listener; tells HTTP/2 clients to go
+ * elsewhere; ends its streams one after the other over the window, with
+ * freshet.bye; answers what is asked meanwhile with 503. Returns at once.
+ */
+void worker_drain(struct worker *worker, int64_t window_ns);
+/*
+ * True once a turn has passed since it was asked, and nobody is left who has
+ * something coming. A worker that still accepts may hand a connection over to
+ * one that has found this already: ask again when all have.
+ */
+void worker_ask_drained(struct worker *worker);
+bool worker_is_drained(const struct worker *worker);
+
+/*
+ * Ends at once every stream that is left, with a freshet.bye for which there is
+ * a second, and all connections, and then its loop. Returns at once.
  */
 void worker_shutdown(struct worker *worker);
 void worker_wait(struct worker *worker);

@@ -2,11 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/gateway_fixture.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,15 +41,16 @@ const char *gateway_binary(void)
 
 static void write_config(const struct gateway *gateway)
 {
+    const char *drain = strstr(gateway->yaml, "drain:") == NULL ? "drain: {window: 0, timeout: 2s}\n" : "";
     char *text = text_format("workers: %u\n"
                              "listen:\n"
                              "  - address: \"127.0.0.1:%u\"\n"
                              "    certificate: %s\n"
                              "    key: %s\n"
                              "  - address: \"127.0.0.1:%u\"\n%s"
-                             "nats:\n%s%s",
+                             "nats:\n%s%s%s",
                              gateway->workers, gateway->tls_port, sandbox_certificate(), sandbox_key(),
-                             gateway->clear_port, gateway->listen_lines, gateway->nats_lines, gateway->yaml);
+                             gateway->clear_port, gateway->listen_lines, gateway->nats_lines, drain, gateway->yaml);
 
     sandbox_write(gateway->config_path, text);
     free(text);
@@ -118,7 +122,8 @@ static void launch(struct gateway *gateway, bool until_ready)
     write_config(gateway);
     if (truncate(gateway->log_path, 0) != 0 && access(gateway->log_path, F_OK) == 0)
         fixture_fail("%s: cannot be truncated", gateway->log_path);
-    gateway->pid = child_start(argv, gateway->log_path, gateway->log_path);
+    gateway->pid = child_start_with(argv, gateway->log_path, gateway->log_path, gateway->sockets,
+                                    gateway->sockets != NULL ? 2 : 0);
     for (;;) {
         char *log = gateway_log(gateway);
         int status;
@@ -143,6 +148,16 @@ static void launch(struct gateway *gateway, bool until_ready)
     }
 }
 
+static uint16_t port_of(int listening)
+{
+    struct sockaddr_in address;
+    socklen_t len = sizeof(address);
+
+    if (getsockname(listening, (struct sockaddr *)&address, &len) != 0)
+        fixture_fail("the socket has no address");
+    return ntohs(address.sin_port);
+}
+
 static struct gateway *create(const struct gateway_options *options)
 {
     struct gateway *gateway = calloc(1, sizeof(*gateway));
@@ -155,6 +170,11 @@ static struct gateway *create(const struct gateway_options *options)
         text_format("  url: \"%s\"\n%s", options->nats_url, options->nats != NULL ? options->nats : "");
     gateway->listen_lines = text_format("%s", options->listen != NULL ? options->listen : "");
     gateway->yaml = text_format("%s", options->yaml);
+    gateway->sockets = options->sockets;
+    if (gateway->sockets != NULL) {
+        gateway->tls_port = port_of(gateway->sockets[0]);
+        gateway->clear_port = port_of(gateway->sockets[1]);
+    }
     gateway->log_path = sandbox_path("gateway.log");
     gateway->config_path = sandbox_path("freshet.yaml");
     for (i = 0; i < GATEWAYS_MAX && alive[i] != NULL; i++)
@@ -188,6 +208,43 @@ void gateway_restart(struct gateway *gateway)
     launch(gateway, true);
     if (gateway->tls_port != tls_port || gateway->clear_port != clear_port)
         fixture_fail("the gateway came back on other ports");
+}
+
+static unsigned count_in_log(const struct gateway *gateway, const char *text)
+{
+    char *log = gateway_log(gateway);
+    unsigned count = 0;
+
+    for (const char *at = log; (at = strstr(at, text)) != NULL; at++)
+        count++;
+    free(log);
+    return count;
+}
+
+bool gateway_reload(struct gateway *gateway, const char *listen, const char *yaml)
+{
+    unsigned good = count_in_log(gateway, " reloaded "), bad = count_in_log(gateway, " reload-failed ");
+    int64_t deadline = deadline_in(10000);
+
+    free(gateway->yaml);
+    gateway->yaml = text_format("%s", yaml);
+    if (listen != NULL) {
+        free(gateway->listen_lines);
+        gateway->listen_lines = text_format("%s", listen);
+    }
+    write_config(gateway);
+    kill(gateway->pid, SIGHUP);
+    for (;;) {
+        if (count_in_log(gateway, " reloaded ") != good)
+            return true;
+        if (count_in_log(gateway, " reload-failed ") != bad)
+            return false;
+        if (now_ms() > deadline) {
+            gateway_show_logs();
+            fixture_fail("the gateway did not say that it has reloaded");
+        }
+        sleep_ms(5);
+    }
 }
 
 int gateway_wait_exit(struct gateway *gateway)

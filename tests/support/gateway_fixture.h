@@ -18,8 +18,10 @@ struct gateway_options {
     const char *nats; /* further lines of the nats mapping, indented by two; may be NULL */
     const char
         *listen; /* further lines of the listen list: keys of the cleartext listener, more listeners; may be NULL */
-    const char *yaml; /* the rest of the configuration: routes, defaults, limits, admin … */
-    unsigned workers; /* 0: one */
+    const char
+        *yaml; /* the rest of the configuration: routes, defaults, limits, admin …; drains at once unless it says */
+    unsigned workers;   /* 0: one */
+    const int *sockets; /* listening ones to pass to it: of the TLS listener, and of the cleartext one; NULL: none */
 };
 
 struct gateway {
@@ -31,6 +33,7 @@ struct gateway {
     char *config_path;
     char *nats_lines, *listen_lines, *yaml;
     unsigned workers;
+    const int *sockets;
 };
 
 const char *gateway_binary(void);
@@ -44,6 +47,11 @@ struct gateway *gateway_start(const struct gateway_options *options);
 struct gateway *gateway_start_listening(const struct gateway_options *options);
 /* Starts a stopped or killed one again, on the same ports. */
 void gateway_restart(struct gateway *gateway);
+/*
+ * Writes another configuration on the same ports (listen: NULL keeps those lines as they are), sends SIGHUP and waits.
+ * True: it has been taken over; false: it was refused.
+ */
+bool gateway_reload(struct gateway *gateway, const char *listen, const char *yaml);
 /* Its exit code, 128 + the signal that killed it, or -1 when it still ran after 5 s (and is killed). */
 int gateway_wait_exit(struct gateway *gateway);
 /* SIGTERM, and the same. */

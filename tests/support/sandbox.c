@@ -223,7 +223,31 @@ static void redirect(const char *path, int fd)
         _exit(126);
 }
 
+static void pass_sockets(const int *sockets, size_t count)
+{
+    char fds[32], pid[16];
+
+    if (count == 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        /* by way of a number that none of the others goes to */
+        int copy = fcntl(sockets[i], F_DUPFD_CLOEXEC, 3 + (int)count);
+        if (copy < 0 || dup2(copy, 3 + (int)i) < 0)
+            _exit(126);
+    }
+    snprintf(fds, sizeof(fds), "%zu", count);
+    snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    setenv("LISTEN_FDS", fds, 1);
+    setenv("LISTEN_PID", pid, 1);
+}
+
 pid_t child_start(char *const argv[], const char *stdout_path, const char *stderr_path)
+{
+    return child_start_with(argv, stdout_path, stderr_path, NULL, 0);
+}
+
+pid_t child_start_with(char *const argv[], const char *stdout_path, const char *stderr_path, const int *sockets,
+                       size_t count)
 {
     pid_t parent = getpid(), pid;
 
@@ -241,6 +265,7 @@ pid_t child_start(char *const argv[], const char *stdout_path, const char *stder
         redirect(stdout_path, 1);
         redirect(stderr_path, 2);
         close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+        pass_sockets(sockets, count);
         execvp(argv[0], argv);
         dprintf(2, "%s: %s\n", argv[0], strerror(errno));
         _exit(127);

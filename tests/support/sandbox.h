@@ -54,6 +54,9 @@ void sleep_ms(int64_t ms);
  * dies with this process.
  */
 pid_t child_start(char *const argv[], const char *stdout_path, const char *stderr_path);
+/* The same with listening sockets, as systemd passes them: from descriptor 3 on, and LISTEN_FDS and LISTEN_PID say so. */
+pid_t child_start_with(char *const argv[], const char *stdout_path, const char *stderr_path, const int *sockets,
+                       size_t count);
 /* Waits until the deadline for it to end: true and the wait status, or false while it still runs. */
 bool child_wait(pid_t pid, int64_t deadline, int *status);
 

@@ -59,7 +59,8 @@ Test(base_config, built_in_values)
     cr_expect(!config->nats.tls.enabled);
     cr_expect_eq(config->limits.connections, 0);
     cr_expect_eq(config->limits.write_timeout_ms, 30000);
-    cr_expect_eq(config->limits.shutdown_ms, 5000);
+    cr_expect_eq(config->drain.window_ms, 20000);
+    cr_expect_eq(config->drain.timeout_ms, 30000);
     cr_expect_eq(config->limits.replays, 16);
     cr_expect_eq(config->log.level, LOG_INFO);
     cr_expect_eq(config->log.format, LOG_TEXT);
@@ -84,25 +85,27 @@ Test(base_config, built_in_values)
 Test(base_config, built_in_values_are_those_of_the_option_table)
 {
     char *yaml = text_format(
-        LISTEN ROUTES
-        "workers: %s\nnats: {url: '%s', name: %s}\nlimits: {connections: %s, write_timeout: %s, "
-        "shutdown: %s, replays: %s}\nlog: {level: %s, format: %s}\ndefaults:\n  retry: %s\n  heartbeat: %s\n"
-        "  history: {store: %s, events: %s, bytes: %s, linger: %s}\n  slow: %s\n  event: %s\n"
-        "  format: %s\n",
+        LISTEN ROUTES "workers: %s\nnats: {url: '%s', name: %s}\nlimits: {connections: %s, write_timeout: %s, "
+                      "replays: %s}\ndrain: {window: %s, timeout: %s}\nlog: {level: %s, format: %s}\ndefaults:\n  "
+                      "retry: %s\n  heartbeat: %s\n"
+                      "  history: {store: %s, events: %s, bytes: %s, linger: %s}\n  slow: %s\n  event: %s\n"
+                      "  format: %s\n",
         options_builtin("workers"), options_builtin("nats.url"), options_builtin("nats.name"),
         options_builtin("limits.connections"), options_builtin("limits.write_timeout"),
-        options_builtin("limits.shutdown"), options_builtin("limits.replays"), options_builtin("log.level"),
-        options_builtin("log.format"), options_builtin("defaults.retry"), options_builtin("defaults.heartbeat"),
-        options_builtin("defaults.history.store"), options_builtin("defaults.history.events"),
-        options_builtin("defaults.history.bytes"), options_builtin("defaults.history.linger"),
-        options_builtin("defaults.slow"), options_builtin("defaults.event"), options_builtin("defaults.format"));
+        options_builtin("limits.replays"), options_builtin("drain.window"), options_builtin("drain.timeout"),
+        options_builtin("log.level"), options_builtin("log.format"), options_builtin("defaults.retry"),
+        options_builtin("defaults.heartbeat"), options_builtin("defaults.history.store"),
+        options_builtin("defaults.history.events"), options_builtin("defaults.history.bytes"),
+        options_builtin("defaults.history.linger"), options_builtin("defaults.slow"), options_builtin("defaults.event"),
+        options_builtin("defaults.format"));
     struct config *written = accept(yaml), *built_in = accept(LISTEN ROUTES);
     const struct config_route *a = &written->routes[0], *b = &built_in->routes[0];
 
     cr_expect_eq(written->workers, built_in->workers);
     cr_expect_eq(written->limits.connections, built_in->limits.connections);
     cr_expect_eq(written->limits.write_timeout_ms, built_in->limits.write_timeout_ms);
-    cr_expect_eq(written->limits.shutdown_ms, built_in->limits.shutdown_ms);
+    cr_expect_eq(written->drain.window_ms, built_in->drain.window_ms);
+    cr_expect_eq(written->drain.timeout_ms, built_in->drain.timeout_ms);
     cr_expect_eq(written->limits.replays, built_in->limits.replays);
     cr_expect(written->log.level == built_in->log.level && written->log.format == built_in->log.format);
     cr_expect(a->retry_ms == b->retry_ms && a->heartbeat_ms == b->heartbeat_ms);
@@ -139,7 +142,8 @@ Test(base_config, everything_set)
                "listen:\n  - address: '[::1]:8443'\n  - address: '*:0'\n  - {address: localhost:0}\n"
                "admin: {address: '127.0.0.1:9090'}\n"
                "nats:\n  url: nats://a:4222, tls://b\n  user: u\n  password: p:{}\n  name: gw\n"
-               "limits: {connections: 1000, write_timeout: 1s, shutdown: 0}\n"
+               "limits: {connections: 1000, write_timeout: 1s}\n"
+               "drain: {window: 0, timeout: 1s}\n"
                "log: {level: debug, format: json}\n"
                "routes:\n  - path: /\n    allow: ['public.>', 'a.*']\n    retry: 100ms\n    heartbeat: 0\n"
                "    history: {store: none, events: 1, bytes: 1GiB, linger: 24h}\n    slow: latest\n"
@@ -158,7 +162,8 @@ Test(base_config, everything_set)
     cr_expect(config->nats.tls.enabled);
     cr_expect_eq(config->limits.connections, 1000);
     cr_expect_eq(config->limits.write_timeout_ms, 1000);
-    cr_expect_eq(config->limits.shutdown_ms, 0);
+    cr_expect_eq(config->drain.window_ms, 0);
+    cr_expect_eq(config->drain.timeout_ms, 1000);
     cr_expect(config->log.level == LOG_DEBUG && config->log.format == LOG_JSON);
     cr_expect_eq(route->compiled.segment_count, 0);
     cr_assert_eq(route->allow_count, 2);

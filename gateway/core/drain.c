@@ -1,0 +1,92 @@
+/* drain.c - ends streams one after the other, at an even pace */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/drain.h"
+
+#include "gateway/base/check.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/reader.h"
+
+/* Each is a send: others wait for their events no longer than that takes. */
+#define TURN_ENDS 500
+
+void drain_init(struct hub *hub)
+{
+    list_init(&hub->drain.waiting);
+    list_init(&hub->drain.told);
+    list_init(&hub->parting.waiting);
+    list_init(&hub->parting.told);
+}
+
+static void begin(struct hub *hub, struct hub_drain *drain, int64_t window_ns)
+{
+    drain->active = true;
+    drain->begin_ns = hub->now_ns;
+    drain->window_ns = window_ns;
+    drain->total -= drain->ended;
+    drain->ended = 0;
+    hub_wake(hub);
+}
+
+void hub_drain(struct hub *hub, int64_t window_ns)
+{
+    CHECK(!hub->drain.active);
+    list_concat(&hub->readers, &hub->parting.waiting);
+    hub->parting.active = false;
+    hub->drain.total = hub->reader_count;
+    begin(hub, &hub->drain, window_ns);
+}
+
+void hub_part(struct hub *hub, int64_t window_ns)
+{
+    begin(hub, &hub->parting, window_ns);
+}
+
+void drain_part(struct hub *hub, struct reader *reader)
+{
+    hub->parting.total += !reader->parts;
+    reader->parts = true;
+    list_remove(&reader->all);
+    list_append(&hub->parting.waiting, &reader->all);
+}
+
+/* How many should have been told by now. Those that left by themselves don't make the others hurry. */
+static uint64_t due(const struct hub *hub, const struct hub_drain *drain)
+{
+    int64_t elapsed_ns = hub->now_ns - drain->begin_ns;
+    if (elapsed_ns >= drain->window_ns)
+        return UINT64_MAX;
+    return (uint64_t)((double)drain->total * (double)elapsed_ns / (double)drain->window_ns);
+}
+
+static bool step(struct hub *hub, struct hub_drain *drain, struct list *waiting)
+{
+    uint64_t until;
+    if (!drain->active)
+        return false;
+    until = due(hub, drain);
+    for (unsigned i = 0; i != TURN_ENDS && drain->ended < until && !list_is_empty(waiting); ++i) {
+        struct reader *reader = LIST_ENTRY(waiting->next, struct reader, all);
+        list_remove(&reader->all);
+        list_append(&drain->told, &reader->all);
+        ++drain->ended;
+        reader_end(reader, CLOSE_DRAIN);
+    }
+    return drain->ended < until && !list_is_empty(waiting);
+}
+
+/* What a walk under way has still to look at comes back to its list when it has. */
+bool drain_step(struct hub *hub)
+{
+    bool more = step(hub, &hub->drain, &hub->readers);
+    if (hub->drain.active) /* what parts came back to the wrong list */
+        list_concat(&hub->readers, &hub->parting.waiting);
+    more |= step(hub, &hub->parting, &hub->parting.waiting);
+    return more;
+}
+
+void drain_end(struct hub *hub, struct list *all)
+{
+    list_concat(all, &hub->parting.waiting);
+    list_concat(all, &hub->parting.told);
+    list_concat(all, &hub->drain.told);
+}

@@ -1,0 +1,40 @@
+/* settings.c - a configuration as the requests of one worker use it, for as long as one of them does */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/settings.h"
+
+#include "gateway/base/check.h"
+#include "gateway/http/app.h"
+
+static void look(struct settings *settings)
+{
+    /* the last thing that is done with it: whoever sees this frees it */
+    if (settings->replaced && settings->requests == 0)
+        atomic_store_explicit(&settings->is_over, true, memory_order_release);
+}
+
+void settings_replace(struct app *app, struct settings *settings)
+{
+    struct settings *before = app->settings;
+    app->settings = settings;
+    app->config = settings->config;
+    app->keys = settings->keys;
+    if (before == NULL)
+        return;
+    before->replaced = true;
+    look(before);
+}
+
+void settings_retain(struct settings *settings)
+{
+    if (settings != NULL)
+        ++settings->requests;
+}
+
+void settings_release(struct settings *settings)
+{
+    if (settings == NULL)
+        return;
+    CHECK(settings->requests != 0);
+    --settings->requests;
+    look(settings);
+}
