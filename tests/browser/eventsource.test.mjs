@@ -145,7 +145,7 @@ for (const protocol of ['HTTP/1.1', 'HTTP/2']) {
     assert.equal(await gateway.stop('SIGTERM'), 0);
     await received(stream, 1);
     assert.equal(stream.events[0].type, 'freshet.bye');
-    assert.deepEqual(JSON.parse(stream.events[0].data), { reason: 'shutdown' });
+    assert.deepEqual(JSON.parse(stream.events[0].data), { reason: 'drain' });
   });
 }
 

@@ -128,6 +128,7 @@ async function launch(t, dir, args, extra = {}) {
 // admin: a line of its own, or nothing.
 export function startGateway(t, dir, { broker, certificate, routes, port = 0, admin = '' }) {
   const config = `workers: 2
+drain: {window: 0}
 listen:
   - address: "127.0.0.1:${port}"
     certificate: ${certificate.certificate}

@@ -240,7 +240,7 @@ Test(presence, a_shutdown_tells_that_all_have_gone)
     wait_told(3, 0);
     kill(rig.gateway->pid, SIGTERM);
     wait_told(3, 3);
-    REQUIRE_STR(text("leaves", "reason"), "shutdown");
+    REQUIRE_STR(text("leaves", "reason"), "drain");
     REQUIRE(told.streams == 0);
     REQUIRE(gateway_wait_exit(rig.gateway) == 0);
 }

@@ -16,7 +16,7 @@ static struct rig rig;
 static void setup(void)
 {
     rig_start_workers(&rig,
-                      "limits: {shutdown: 1s}\n"
+                      "drain: {window: 0, timeout: 1s}\n"
                       "routes:\n"
                       "  - {path: \"/s/{id}\", subjects: [\"s.{id}\"], retry: 4s}\n"
                       "  - {path: /all, subjects: [\"s.>\"], slow: skip, history: {events: 64}}\n"
@@ -47,7 +47,7 @@ static void require_bye(struct http_stream *stream)
     REQUIRE(stream->log.count > 0);
     bye = http_event(stream, stream->log.count - 1);
     REQUIRE_STR(bye->name, "freshet.bye");
-    REQUIRE_STR(json_field(bye->data, "reason"), "shutdown");
+    REQUIRE_STR(json_field(bye->data, "reason"), "drain");
     REQUIRE(event_log_count(&stream->log, "freshet.bye") == 1);
 }
 
