@@ -35,15 +35,21 @@ struct refusals {
     unsigned count;
 };
 
-__attribute__((format(printf, 2, 3))) static void refuse(struct refusals *refusals, const char *format, ...)
+__attribute__((format(printf, 2, 0))) static void refuse_with(struct refusals *refusals, const char *format,
+                                                              va_list args)
 {
     char message[MESSAGE_MAX];
-    va_list args;
-    va_start(args, format);
     vsnprintf(message, sizeof(message), format, args);
-    va_end(args);
     refusals->on_error(refusals->arg, message);
     ++refusals->count;
+}
+
+__attribute__((format(printf, 2, 3))) static void refuse(struct refusals *refusals, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    refuse_with(refusals, format, args);
+    va_end(args);
 }
 
 static void check_nats(struct refusals *refusals, const struct config_nats *a, const struct config_nats *b)

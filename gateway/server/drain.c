@@ -46,7 +46,7 @@ static void log_end(enum drain_end end, int64_t begin_ns)
 enum drain_end drain_run(struct worker *const *workers, unsigned count, const struct config_drain *config,
                          int64_t turn_ns, void (*turn)(void *arg, uint64_t streams), void *arg)
 {
-    int64_t begin_ns = clock_mono_ns(), now_ns = begin_ns, next_ns = begin_ns;
+    int64_t begin_ns = clock_mono_ns(), next_ns = begin_ns;
     int64_t end_ns = begin_ns + config->timeout_ms * MS;
     enum drain_end end = DRAIN_DONE;
     bool asked_again = false;
@@ -64,7 +64,7 @@ enum drain_end drain_run(struct worker *const *workers, unsigned count, const st
             ask_all(workers, count);
         }
         int number = signals_take(STEP_NS);
-        now_ns = clock_mono_ns();
+        int64_t now_ns = clock_mono_ns();
         if (number == SIGTERM || number == SIGINT)
             end = DRAIN_SIGNAL;
         else if (now_ns >= end_ns)

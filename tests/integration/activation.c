@@ -61,7 +61,7 @@ static struct gateway *start_gateway(unsigned workers)
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {.sin_port = 0};
     socklen_t len = sizeof(address);
 
     getsockname(fd, (struct sockaddr *)&address, &len);

@@ -216,8 +216,9 @@ static double p99_between(size_t from, size_t to)
         to = LATENCIES_MAX;
     if (to <= from)
         return 0;
+    size_t at = from + (to - from) * 99 / 100;
     qsort(latencies_us + from, to - from, sizeof(latencies_us[0]), compare);
-    return latencies_us[from + (to - from) * 99 / 100] / 1000.0;
+    return latencies_us[at] / 1000.0;
 }
 
 /* Its connection has had its share: a new one, or the one that the others of its old connection are on. */

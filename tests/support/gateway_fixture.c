@@ -150,7 +150,7 @@ static void launch(struct gateway *gateway, bool until_ready)
 
 static uint16_t port_of(int listening)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {.sin_port = 0};
     socklen_t len = sizeof(address);
 
     if (getsockname(listening, (struct sockaddr *)&address, &len) != 0)
