@@ -17,6 +17,7 @@ void connections_init(struct connections *connections, struct metrics *metrics)
     *connections = (struct connections){.metrics = metrics};
     list_init(&connections->opening);
     list_init(&connections->open);
+    list_init(&connections->sent_away);
 }
 
 void connections_dispose(struct connections *connections)
@@ -32,6 +33,7 @@ static void on_socket_close(void *data)
     CHECK(list_is_empty(&connection->requests));
     list_remove(&connection->link);
     list_remove(&connection->deadline);
+    list_remove(&connection->away);
     registry->count--;
     metrics_sub(registry->metrics, METRIC_CONNECTIONS, 1);
     if (connection->gate != NULL)
@@ -64,6 +66,7 @@ struct connection *connection_attach(struct connections *registry, struct st_h2o
     connection->tls = tls;
     list_init(&connection->requests);
     list_init(&connection->deadline);
+    list_init(&connection->away);
     connection_set_peer(connection, peer);
 
     CHECK(sock->on_close.cb == NULL);
@@ -108,6 +111,14 @@ void connection_kill(struct connection *connection)
     connection->killed = true;
     /* ENOTCONN means that the peer was first: libh2o is about to notice just the same. */
     shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR);
+}
+
+void connection_send_away(struct connection *connection)
+{
+    if (connection->told_to_go)
+        return;
+    connection->told_to_go = true;
+    list_append(&connection->registry->sent_away, &connection->away);
 }
 
 static void for_each_in(struct list *list, void (*fn)(void *arg, struct connection *connection), void *arg)

@@ -27,6 +27,7 @@ struct st_h2o_socket_t;
  */
 struct connections {
     struct list opening, open;
+    struct list sent_away; /* whose clients are still to be told: see connection_send_away */
     size_t count;
     struct metrics *metrics;
     /* Called at the end of each connection's life, for whoever counts across workers; NULL: nobody does. */
@@ -59,7 +60,7 @@ struct connection {
     bool admin; /* came in where the operator does */
     bool killed;
     bool is_leaving; /* its listener is no more: no new streams; kept by server/listener.c */
-    bool told_to_go; /* kept by server/worker.c: it knows that the gateway drains */
+    bool told_to_go; /* kept by connection_send_away */
 
     /* Kept by http/limits.c, for the reaper. */
     struct list requests;       /* of which libh2o has not disposed, the oldest first */
@@ -71,6 +72,7 @@ struct connection {
     int64_t unsent_since_ns;    /* when `unsent` last was 0 or shrank */
     int64_t bucket_ns;          /* of new streams */
     int64_t body_since_ns;      /* kept by the gate: since when a request's body is under way; 0: none is */
+    struct list away;           /* in sent_away */
     struct list deadline;       /* kept by server/reaper.c */
     struct proxy_reader *proxy; /* while a PROXY header is being read; freed with the connection */
     uint64_t client_bytes;      /* what `client` was told that the connection holds */
@@ -110,6 +112,14 @@ struct connection *connection_of(struct st_h2o_req_t *req);
  * its stream has to send something (its end, for instance). Idempotent.
  */
 void connection_kill(struct connection *connection);
+
+/*
+ * Its client had better open its next streams over another connection: it will
+ * be told so by GOAWAY, if it speaks HTTP/2, in the next turn. Some clients drop
+ * a connection at that, with all that is open on it, so it comes with the first
+ * end of a stream and not before. Idempotent.
+ */
+void connection_send_away(struct connection *connection);
 void connections_kill_all(struct connections *connections);
 
 /* fn may kill the connection it is given. Those that are opening come first. */

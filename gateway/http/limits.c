@@ -384,6 +384,7 @@ static void ask_back(struct app *app, h2o_req_t *req, const char *why)
 void limits_refuse_ending(struct app *app, h2o_req_t *req)
 {
     metrics_add(app->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
+    connection_send_away(connection_of(req));
     ask_back(app, req, "the gateway is shutting down");
 }
 

@@ -153,6 +153,8 @@ static void on_dispose(void *p)
 {
     struct stream *stream = p;
     --stream->connection->streams;
+    if (stream->reader.reason == CLOSE_DRAIN)
+        connection_send_away(stream->connection);
     if (stream->responding)
         access_log_stream(stream->app, stream->req, &stream->reader);
     if (stream->attendance != NULL)

@@ -6,7 +6,6 @@
 
 #include "gateway/base/check.h"
 #include "gateway/http/connection.h"
-#include "gateway/server/goaway.h"
 
 static void set_listen(struct endpoint *endpoint, const struct listener_endpoint *from)
 {
@@ -65,8 +64,8 @@ static void leave(void *arg, struct connection *connection)
     if (connection->listen != &endpoint->listen || connection->is_leaving)
         return;
     connection->is_leaving = true;
-    if (connection->requested)
-        goaway_send(connection);
+    if (connection->requested && connection->streams == 0)
+        connection_send_away(connection);
 }
 
 /* What its connections were told to believe is no more: they believe nobody, and ask for nothing new. */

@@ -264,6 +264,14 @@ void worker_change(struct worker *worker, struct worker_change *change)
 
 /* ---- the end ---- */
 
+/* One that has not asked for anything yet would lose its first request by it; that is answered instead. */
+static void send_idle_away(void *arg, struct connection *connection)
+{
+    (void)arg;
+    if (connection->requested && connection->asking == 0)
+        connection_send_away(connection);
+}
+
 static void begin_drain(struct worker *worker)
 {
     worker->phase = DRAINING;
@@ -271,23 +279,18 @@ static void begin_drain(struct worker *worker)
     listeners_stop_public(worker->listeners);
     service_auth_stop(worker->app.service);
     hub_drain(&worker->hub, worker->drain_window_ns);
+    connections_for_each(&worker->connections, send_idle_away, NULL);
 }
 
-/* Those told already stand at the end, and so do those that came later. True: there are more. */
+/* True: there are more. */
 static bool send_goaways(struct connections *connections)
 {
-    for (unsigned i = 0; i != TURN_GOAWAYS && !list_is_empty(&connections->open); ++i) {
-        struct connection *connection = LIST_ENTRY(connections->open.next, struct connection, link);
-        if (connection->told_to_go)
-            return false;
-        connection->told_to_go = true;
-        list_remove(&connection->link);
-        list_append(&connections->open, &connection->link);
-        /* who has not asked for anything yet would lose its first request by it; it is answered instead */
-        if (connection->requested)
-            goaway_send(connection);
+    for (unsigned i = 0; i != TURN_GOAWAYS && !list_is_empty(&connections->sent_away); ++i) {
+        struct connection *connection = LIST_ENTRY(connections->sent_away.next, struct connection, away);
+        list_remove(&connection->away);
+        goaway_send(connection);
     }
-    return !list_is_empty(&connections->open);
+    return !list_is_empty(&connections->sent_away);
 }
 
 static void begin_shutdown(struct worker *worker, int64_t now_ns)
@@ -329,15 +332,13 @@ static bool has_said_all(struct worker *worker, int64_t now_ns)
     return !search.found;
 }
 
-/* True: again at once, there is more to do. */
-static bool step_drain(struct worker *worker, int64_t now_ns)
+static void step_drain(struct worker *worker, int64_t now_ns)
 {
     if (worker->phase != DRAINING)
-        return false;
+        return;
     /* what had been handed over when it was asked has arrived in this turn at the latest */
     atomic_store_explicit(&worker->drained, has_said_all(worker, now_ns) ? worker->noted : 0, memory_order_release);
     worker->noted = atomic_load_explicit(&worker->asked, memory_order_acquire);
-    return send_goaways(&worker->connections);
 }
 
 static void step_shutdown(struct worker *worker, int64_t now_ns)
@@ -395,7 +396,8 @@ static void *run(void *arg)
         listeners_tick(worker->listeners, now_ns);
         more |= sweep(worker, now_ns);
         take_order(worker, now_ns);
-        more |= step_drain(worker, now_ns);
+        more |= send_goaways(&worker->connections);
+        step_drain(worker, now_ns);
         step_shutdown(worker, now_ns);
     }
     watchdog_pulse_end(&worker->pulse);
