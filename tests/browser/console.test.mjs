@@ -171,7 +171,7 @@ test('the console tells of a gateway that says goodbye', { timeout: 60000 }, asy
   await reads(page, '#open', /^1$/);
   await world.gateway.stop('SIGTERM');
   await reads(page, '#byes', /^1$/);
-  await reads(page, '#notice', /shut down/);
+  await reads(page, '#notice', /sends its streams elsewhere/);
   await reads(page, '#link-text', /^gateway away/);
   await reads(page, '#health-text', /^Not available/);
   await until('a stream that waits', async () => (await rowsOf(page, '#streams'))[0]?.[1] === 'reconnecting');
