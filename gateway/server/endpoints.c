@@ -17,6 +17,8 @@
 #include "gateway/server/tls_clients.h"
 #include "gateway/server/worker.h"
 
+/* Our own look at a connection comes first, and counts it as what it is. */
+#define STALL_MARGIN_MS 2000
 #define ERROR_MAX 512
 
 static SSL_CTX *dev_context(char *error, size_t size)
@@ -64,12 +66,17 @@ static void set_endpoint(struct endpoints *endpoints, size_t n, const struct con
     };
 }
 
+unsigned endpoints_stall_ms(const struct config_limits *limits)
+{
+    return (unsigned)limits->write_timeout_ms + STALL_MARGIN_MS;
+}
+
 /* Takes the context over. False: error says why. */
 static bool add(struct endpoints *endpoints, const struct config *config, const char *address,
                 const struct config_listen *listen, SSL_CTX *context, char error[static ERROR_MAX])
 {
     struct listen_socket sockets[LISTEN_SOCKETS_MAX];
-    unsigned stall_ms = (unsigned)config->limits.write_timeout_ms;
+    unsigned stall_ms = endpoints_stall_ms(&config->limits);
     size_t first = endpoints->count;
     size_t count = listen_sockets_open(address, stall_ms, endpoints->passed, sockets, error, ERROR_MAX);
     if (count == 0 || first + count > LISTENER_ENDPOINTS_MAX) {

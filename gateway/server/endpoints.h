@@ -13,6 +13,7 @@
 #include "gateway/server/passed.h"
 
 struct config;
+struct config_limits;
 struct config_listen;
 
 /*
@@ -33,6 +34,9 @@ struct endpoints {
 
 /* The context of a listener with a certificate. NULL: error says why, naming the file. */
 SSL_CTX *endpoints_context(const struct config_listen *listen, char *error, size_t size);
+
+/* For listen_sockets_open: when the kernel drops a connection that takes nothing, should nobody have done so before. */
+unsigned endpoints_stall_ms(const struct config_limits *limits);
 
 /*
  * Opens all that the configuration names, which outlives it, or takes what has
