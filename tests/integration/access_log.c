@@ -67,16 +67,12 @@ static const char yaml[] = "routes:\n"
 /* auth_start writes a log mapping of its own. */
 static void start(const char *text)
 {
-    char *whole = strdup(text), *at;
+    char *whole = strdup(text);
 
     key = tokens_key("ES256", "main");
     key_file = sandbox_path("keys.json");
     tokens_write_jwks(key_file, key, NULL);
-    while ((at = strstr(whole, "%K")) != NULL) {
-        char *longer = text_format("%.*s%s%s", (int)(at - whole), whole, key_file, at + 2);
-        free(whole);
-        whole = longer;
-    }
+    whole = text_replace(whole, "%K", key_file);
     rig_start(&rig, whole);
     free(whole);
     client = http_client_create(rig.gateway, HTTP_H2);

@@ -24,16 +24,12 @@ static char *key_file;
 /* yaml: the configuration from the routes on; each %K in it becomes the path of the key file. */
 static void auth_start(const char *yaml)
 {
-    char *whole = text_format("log: {level: debug}\n%s", yaml), *at;
+    char *whole = text_format("log: {level: debug}\n%s", yaml);
 
     key = tokens_key("ES256", "main");
     key_file = sandbox_path("keys.json");
     tokens_write_jwks(key_file, key, NULL);
-    while ((at = strstr(whole, "%K")) != NULL) {
-        char *longer = text_format("%.*s%s%s", (int)(at - whole), whole, key_file, at + 2);
-        free(whole);
-        whole = longer;
-    }
+    whole = text_replace(whole, "%K", key_file);
     rig_start(&rig, whole);
     free(whole);
     client = http_client_create(rig.gateway, HTTP_H2);

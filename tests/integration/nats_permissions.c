@@ -34,16 +34,8 @@ static char *documented(const char *name)
 
 static char *replace(char *text, const char *from, const char *to)
 {
-    char *at = strstr(text, from);
-
-    REQUIRE(at != NULL, "the documented file has no \"%s\"", from);
-    while (at != NULL) {
-        char *next = text_format("%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
-        at = strstr(next + (at - text) + strlen(to), from);
-        free(text);
-        text = next;
-    }
-    return text;
+    REQUIRE(strstr(text, from) != NULL, "the documented file has no \"%s\"", from);
+    return text_replace(text, from, to);
 }
 
 /* ---- what is started ---- */

@@ -53,6 +53,19 @@ char *text_format(const char *format, ...)
     return s;
 }
 
+char *text_replace(char *text, const char *from, const char *to)
+{
+    for (char *at = strstr(text, from); at != NULL;) {
+        size_t before = (size_t)(at - text);
+        char *next = text_format("%.*s%s%s", (int)before, text, to, at + strlen(from));
+
+        free(text);
+        text = next;
+        at = strstr(text + before + strlen(to), from);
+    }
+    return text;
+}
+
 int64_t now_ms(void)
 {
     struct timespec ts;

@@ -34,6 +34,8 @@ const char *sandbox_key(void);
 
 /* printf into a new string. The caller frees. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Takes a malloc'd text over and returns one with each `from` as `to`; free with free. */
+char *text_replace(char *text, const char *from, const char *to);
 
 _Noreturn void fixture_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
