@@ -2,17 +2,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/gate.h"
 
-#include <dlfcn.h>
 #include <h2o.h>
 #include <h2o/http1.h>
 #include <h2o/http2.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate_internal.h"
+#include "gateway/server/interpose.h"
 
 struct gate *gate_of(h2o_socket_t *sock)
 {
@@ -59,23 +58,19 @@ enum gate_shown gate_show(struct gate *gate, h2o_socket_t *sock, const char *err
  */
 void h2o_socket_read_start(h2o_socket_t *sock, h2o_socket_cb cb)
 {
-    static _Atomic(void (*)(h2o_socket_t *, h2o_socket_cb)) next;
-    void (*fn)(h2o_socket_t *, h2o_socket_cb) = atomic_load_explicit(&next, memory_order_relaxed);
+    static _Atomic(void *) next;
+    void (*read_start)(h2o_socket_t *, h2o_socket_cb);
     struct connection *connection = connection_find(sock);
     struct gate *gate = connection != NULL ? connection->gate : NULL;
 
-    if (fn == NULL) {
-        *(void **)&fn = dlsym(RTLD_NEXT, "h2o_socket_read_start");
-        CHECK(fn != NULL);
-        atomic_store_explicit(&next, fn, memory_order_relaxed);
-    }
+    *(void **)&read_start = interpose_next(&next, "h2o_socket_read_start");
     if (gate != NULL && gate->reader != NULL) {
         gate->inner = cb;
         cb = gate->reader;
         if (gate->on_read_start != NULL)
             gate->on_read_start(gate);
     }
-    fn(sock, cb);
+    read_start(sock, cb);
 }
 
 static void free_gate(struct gate *gate)

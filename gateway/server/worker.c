@@ -4,12 +4,10 @@
 
 #include <errno.h>
 #include <h2o.h>
-#include <limits.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/timerfd.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
@@ -31,6 +29,7 @@
 #include "gateway/server/gate.h"
 #include "gateway/server/goaway.h"
 #include "gateway/server/listener.h"
+#include "gateway/server/loop.h"
 #include "gateway/server/watchdog.h"
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
@@ -64,10 +63,10 @@ struct worker {
     struct connections connections;
     h2o_globalconf_t config;
     h2o_context_t context;
+    struct loop loop;
     h2o_accept_ctx_t accept_ctx[WORKER_HOSTS];
     h2o_hostconf_t *hosts[WORKER_HOSTS][2]; /* each list has one host and its end */
     h2o_multithread_receiver_t waker;
-    h2o_socket_t *timer;
     struct listeners *listeners;
     enum phase phase;
     int64_t deadline_ns; /* of the phase */
@@ -96,23 +95,6 @@ static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
 {
     (void)receiver;
     CHECK(h2o_linklist_is_empty(messages));
-}
-
-/* It only has to make the loop turn: libh2o's own timers follow the wall clock and freeze when that is set back. */
-static void on_timer(h2o_socket_t *sock, const char *err)
-{
-    CHECK(err == NULL);
-    h2o_buffer_consume(&sock->input, sock->input->size);
-}
-
-static void start_timer(struct worker *worker)
-{
-    struct timespec interval = {.tv_nsec = WHEEL_TICK_NS};
-    struct itimerspec spec = {.it_interval = interval, .it_value = interval};
-    int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    CHECK(fd != -1 && timerfd_settime(fd, 0, &spec, NULL) == 0);
-    worker->timer = h2o_evloop_socket_create(worker->context.loop, fd, 0);
-    h2o_socket_read_start(worker->timer, on_timer);
 }
 
 struct worker *worker_create(const struct worker_shared *shared, unsigned number)
@@ -182,7 +164,6 @@ static void set_up(struct worker *worker)
     for (unsigned i = 0; i != WORKER_HOSTS; ++i)
         worker->accept_ctx[i] = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->hosts[i]};
     hub_start(&worker->hub, clock_mono_ns());
-    start_timer(worker);
     worker->listeners =
         listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->shared->endpoints,
                          worker->shared->endpoint_count, worker->shared->pool, worker->shared->clients,
@@ -196,7 +177,6 @@ static void tear_down(struct worker *worker)
     connections_dispose(&worker->connections);
     hub_dispose(&worker->hub);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->waker);
-    h2o_socket_close(worker->timer);
     h2o_loop_t *loop = worker->context.loop;
     h2o_context_dispose(&worker->context);
     h2o_evloop_destroy(loop);
@@ -379,6 +359,23 @@ static void take_order(struct worker *worker, int64_t now_ns)
         begin_shutdown(worker, now_ns);
 }
 
+/* Everything the worker does that is not an answer to a socket: see loop.h. True: there is more. */
+static bool take_turn(void *arg)
+{
+    struct worker *worker = arg;
+    int64_t now_ns = clock_mono_ns();
+
+    watchdog_pulse_turn(&worker->pulse);
+    bool more = hub_turn(&worker->hub, now_ns);
+    listeners_tick(worker->listeners, now_ns);
+    more |= sweep(worker, now_ns);
+    take_order(worker, now_ns);
+    more |= send_goaways(&worker->connections);
+    step_drain(worker, now_ns);
+    step_shutdown(worker, now_ns);
+    return more;
+}
+
 static void *run(void *arg)
 {
     struct worker *worker = arg;
@@ -387,19 +384,10 @@ static void *run(void *arg)
     set_up(worker);
     watchdog_pulse_begin(&worker->pulse);
     sem_post(&worker->running);
-    while (worker->listeners != NULL && worker->phase != DONE) {
-        /* a process that was stopped and goes on (by a debugger, by SIGCONT) is interrupted in its wait */
-        CHECK(h2o_evloop_run(worker->context.loop, more ? 0 : INT32_MAX) == 0 || errno == EINTR);
-        watchdog_pulse_turn(&worker->pulse);
-        int64_t now_ns = clock_mono_ns();
-        more = hub_turn(&worker->hub, now_ns);
-        listeners_tick(worker->listeners, now_ns);
-        more |= sweep(worker, now_ns);
-        take_order(worker, now_ns);
-        more |= send_goaways(&worker->connections);
-        step_drain(worker, now_ns);
-        step_shutdown(worker, now_ns);
-    }
+    loop_init(&worker->loop, &worker->context, WHEEL_TICK_NS, take_turn, worker);
+    while (worker->listeners != NULL && worker->phase != DONE)
+        more = loop_run(&worker->loop, !more);
+    loop_dispose(&worker->loop);
     watchdog_pulse_end(&worker->pulse);
     sem_post(&worker->finished);
     wait_for(&worker->dismissed);
