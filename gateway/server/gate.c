@@ -5,6 +5,7 @@
 #include <h2o.h>
 #include <h2o/http1.h>
 #include <h2o/http2.h>
+#include <openssl/ssl.h>
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
@@ -73,12 +74,19 @@ void h2o_socket_read_start(h2o_socket_t *sock, h2o_socket_cb cb)
     read_start(sock, cb);
 }
 
+void gate_keep_tls(struct connection *connection, SSL_CTX *context)
+{
+    CHECK(connection->gate->tls == NULL && SSL_CTX_up_ref(context) == 1);
+    connection->gate->tls = context;
+}
+
 static void free_gate(struct gate *gate)
 {
     if (gate->gone != NULL)
         *gate->gone = true;
     if (gate->reader == gate_http1_read)
         gate_http1_dispose(gate);
+    SSL_CTX_free(gate->tls);
     free(gate);
 }
 

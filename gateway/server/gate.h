@@ -36,6 +36,12 @@ void gate_apply_rules(struct connection *connection);
  * Before h2o_socket_ssl_handshake or the first read.
  */
 void gate_meter(struct connection *connection, const struct gate_rules *rules);
+/*
+ * libh2o (2.2.5) keeps the context as a bare pointer until the first bytes of
+ * the handshake come, and a reload may let go of it before that: the
+ * connection holds a reference of its own. After gate_meter.
+ */
+void gate_keep_tls(struct connection *connection, SSL_CTX *context);
 /* At the start of each handshake, from the context's info callback: hangs the meter between OpenSSL and the socket. */
 void gate_meter_tls(SSL *ssl);
 /* At each message of a handshake, from there too: after it they are KeyUpdates, which cost us far more than their bytes. */

@@ -113,10 +113,12 @@ static void open_http(struct connection *connection)
     const struct endpoint *endpoint = connection->opener;
 
     gate_meter(connection, &endpoint->owner->rules);
-    if (endpoint->tls != NULL)
+    if (endpoint->tls != NULL) {
+        gate_keep_tls(connection, endpoint->tls);
         h2o_socket_ssl_handshake(connection->sock, endpoint->tls, NULL, on_handshake);
-    else
+    } else {
         h2o_socket_read_start(connection->sock, on_first_bytes);
+    }
 }
 
 /* A proxy that is believed brings many clients, each of which is known by its requests. */

@@ -79,26 +79,40 @@ static void teardown(void)
 
 TestSuite(reload_certificates, .init = setup, .fini = teardown, .timeout = 120);
 
-/* The name in the certificate of a new connection; "" if it doesn't get that far. */
-static const char *served_name(void)
+static int connect_silently(void)
 {
-    static char name[64];
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons(gateway_port(rig.gateway, 2)),
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* The name in the certificate that a connection is given, which is closed then; "" if it doesn't get that far. */
+static const char *name_on(int fd)
+{
+    static char name[64];
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     SSL *ssl = SSL_new(context);
 
     name[0] = '\0';
     SSL_set_fd(ssl, fd);
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && SSL_connect(ssl) == 1)
+    if (fd != -1 && SSL_connect(ssl) == 1)
         X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(ssl)), NID_commonName, name,
                                   sizeof(name));
     SSL_free(ssl);
     SSL_CTX_free(context);
     close(fd);
     return name;
+}
+
+static const char *served_name(void)
+{
+    return name_on(connect_silently());
 }
 
 static bool wait_for_name(const char *name)
@@ -139,6 +153,23 @@ Test(reload_certificates, sighup_serves_the_new_one_to_the_next_connection)
     publish(rig.publisher, "s.1", "x");
     REQUIRE(http_wait_events(stream, 1));
     http_client_destroy(client);
+}
+
+/* libh2o looks at the context of a connection only when its first bytes come. */
+Test(reload_certificates, a_client_that_has_said_nothing_yet_keeps_the_old_one)
+{
+    int silent[8];
+
+    for (size_t i = 0; i < 8; i++)
+        silent[i] = connect_silently();
+    REQUIRE_STR(served_name(), "localhost"); /* those before it have been accepted, too */
+    renew("second", true, true);
+    REQUIRE(gateway_reload(rig.gateway, NULL, YAML));
+    renew("third", true, true);
+    REQUIRE(gateway_reload(rig.gateway, NULL, YAML));
+    for (size_t i = 0; i < 8; i++)
+        REQUIRE_STR(name_on(silent[i]), "localhost");
+    REQUIRE_STR(served_name(), "third");
 }
 
 Test(reload_certificates, changed_files_are_enough)
