@@ -165,8 +165,8 @@ static void advance(struct js_source *source, uint64_t last)
 {
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
-    int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
     pthread_mutex_lock(&live->lock);
+    int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
     if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * INT64_C(1000000) &&
         republish->polled > live->horizon) {
         live->horizon = republish->polled;
