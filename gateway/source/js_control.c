@@ -192,6 +192,7 @@ static enum js_live_status work_on(struct js_source *source, struct js_link *lin
             return JS_LIVE_OK;
         }
         js_publish_send(source, link, work.publishes);
+        js_hole_settle(source, link);
         js_live_check_hole(source, link);
         answer_looks(source, link);
         if (!js_feeds_work(source, link))
@@ -204,6 +205,7 @@ static enum js_live_status work_on(struct js_source *source, struct js_link *lin
         if (!js_republish_leads(source))
             until_ns = earlier(until_ns, js_in_ms(atomic_load(&source->live.heard_ns), JS_SILENCE_MS));
         until_ns = earlier(until_ns, js_publish_expire(source, now_ns, false));
+        until_ns = earlier(until_ns, js_hole_due(source));
         if (source->looks != NULL)
             until_ns = earlier(until_ns, source->look_at_ns);
     }

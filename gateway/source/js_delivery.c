@@ -41,32 +41,70 @@ void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, str
     js_republish_note(source, number, message);
 }
 
-/* live.lock is held. */
-static void append(struct js_source *source, natsMsg *msg, const struct js_delivery *delivery)
+void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_arrival *arrival)
 {
     struct js_live *live = &source->live;
-    uint64_t number = live->base + delivery->stream_sequence;
+    uint64_t number = arrival->number;
     struct message message = {
-        .subject = natsMsg_GetSubject(msg), .received_ns = delivery->stored_ns, .arrived_ns = clock_mono_ns()};
+        .subject = natsMsg_GetSubject(msg), .received_ns = arrival->stored_ns, .arrived_ns = arrival->arrived_ns};
     message.subject_len = strlen(message.subject);
     live->matches.count = 0;
     subject_index_find(live->index, message.subject, message.subject_len, &live->matches);
     note_hole(source, number);
     js_live_append(source, msg, number, &message);
-    if (number >= live->warm_at || delivery->pending == 0)
+    if (number >= live->warm_at || arrival->pending == 0)
         js_source_settle_warm(source);
     source->republish.consumer_at = number;
     js_republish_try(source);
 }
 
-static void on_event(struct js_link *link, natsMsg *msg)
+void js_delivery_reach(struct js_source *source, uint64_t number)
+{
+    struct js_live *live = &source->live;
+    if (number > live->horizon) {
+        note_hole(source, number + 1);
+        source_advance(&source->base, number);
+        live->horizon = number;
+    }
+    if (live->horizon >= live->warm_at)
+        js_source_settle_warm(source);
+    if (source->republish.consumer_at < number)
+        source->republish.consumer_at = number;
+    js_republish_try(source);
+}
+
+/*
+ * The next message of the consumer that counts. What the consumer has passed
+ * over may be stored all the same (nats-server 2.9.10: js_read_internal.h), so
+ * it waits until that is known. True: the message has been taken over.
+ */
+static bool take_event(struct js_source *source, natsMsg *msg, const struct js_delivery *delivery)
+{
+    struct js_live *live = &source->live;
+    struct js_arrival arrival = {.number = live->base + delivery->stream_sequence,
+                                 .stored_ns = delivery->stored_ns,
+                                 .arrived_ns = clock_mono_ns(),
+                                 .pending = delivery->pending};
+    uint64_t first = arrival.number > live->seen + 1 ? live->seen + 1 : 0;
+    bool waits = first != 0 || live->held != NULL;
+    if (live->seen < arrival.number)
+        live->seen = arrival.number;
+    if (waits)
+        js_held_add(source, JS_HELD_EVENT, msg, first, arrival.number)->arrival = arrival;
+    else
+        js_delivery_append(source, msg, &arrival);
+    return waits;
+}
+
+static bool on_event(struct js_link *link, natsMsg *msg)
 {
     struct js_source *source = link->source;
     struct js_live *live = &source->live;
     const char *reply = natsMsg_GetReply(msg);
     struct js_delivery delivery;
+    bool is_taken = false;
     if (!js_delivery_read(reply, &delivery))
-        return;
+        return false;
     pthread_mutex_lock(&live->lock);
     /* A consumer that was given up may have been delivering until just now. */
     if (live->working && live->link == link && strstr(reply, live->mark) != NULL) {
@@ -74,11 +112,12 @@ static void on_event(struct js_link *link, natsMsg *msg)
         if (delivery.consumer_sequence != live->consumer_sequence + 1)
             js_live_break_off(source, "messages of the consumer were lost on the way");
         else if (++live->consumer_sequence != 0)
-            append(source, msg, &delivery);
+            is_taken = take_event(source, msg, &delivery);
     } else {
         live->stray_heard = true;
     }
     pthread_mutex_unlock(&live->lock);
+    return is_taken;
 }
 
 static bool read_header(natsMsg *msg, const char *name, uint64_t *number)
@@ -96,6 +135,19 @@ static bool read_header(natsMsg *msg, const char *name, uint64_t *number)
  * An idle consumer says how far it is in the stream: there is nothing up to
  * there that it hasn't delivered, also when the last events were deleted.
  */
+static void take_heartbeat(struct js_source *source, uint64_t consumer_sequence, uint64_t number)
+{
+    struct js_live *live = &source->live;
+    if (consumer_sequence != live->consumer_sequence) {
+        js_live_break_off(source, "messages of the consumer were lost on the way");
+    } else if (number > live->seen) {
+        js_held_add(source, JS_HELD_HEARTBEAT, NULL, live->seen + 1, number + 1);
+        live->seen = number;
+    } else if (live->held == NULL) {
+        js_delivery_reach(source, number);
+    }
+}
+
 static void on_heartbeat(struct js_link *link, natsMsg *msg)
 {
     struct js_source *source = link->source;
@@ -108,38 +160,48 @@ static void on_heartbeat(struct js_link *link, natsMsg *msg)
     if (live->working && live->link == link && now_ns >= live->heartbeats_from_ns) {
         atomic_store_explicit(&live->heard_ns, now_ns, memory_order_relaxed);
         if (read_header(msg, "Nats-Last-Consumer", &consumer_sequence) &&
-            read_header(msg, "Nats-Last-Stream", &stream_sequence)) {
-            uint64_t number = live->base + stream_sequence;
-            if (consumer_sequence != live->consumer_sequence) {
-                js_live_break_off(source, "messages of the consumer were lost on the way");
-            } else if (number > live->horizon) {
-                note_hole(source, number + 1);
-                source_advance(&source->base, number);
-                live->horizon = number;
-            }
-            if (live->working && live->horizon >= live->warm_at)
-                js_source_settle_warm(source);
-            if (live->working && source->republish.consumer_at < number)
-                source->republish.consumer_at = number;
-            if (live->working)
-                js_republish_try(source);
-        }
+            read_header(msg, "Nats-Last-Stream", &stream_sequence))
+            take_heartbeat(source, consumer_sequence, live->base + stream_sequence);
     }
     pthread_mutex_unlock(&live->lock);
 }
 
-static void on_control(struct js_link *link, natsMsg *msg)
+/* Answered behind everything that was delivered before. True: the message has been taken over, until then. */
+static bool answer_flow(struct js_link *link, natsMsg *msg)
 {
-    const char *status, *stalled, *reply = natsMsg_GetReply(msg);
+    struct js_source *source = link->source;
+    pthread_mutex_lock(&source->live.lock);
+    bool waits = source->live.held != NULL;
+    if (waits)
+        js_held_add(source, JS_HELD_FLOW, msg, 0, 0);
+    pthread_mutex_unlock(&source->live.lock);
+    if (!waits)
+        natsConnection_Publish(link->session.connection, natsMsg_GetReply(msg), NULL, 0);
+    return waits;
+}
+
+/* The consumer waits for an answer that it did not get; while something waits here, that is how it should be. */
+static void answer_stalled(struct js_link *link, const char *subject)
+{
+    struct js_source *source = link->source;
+    pthread_mutex_lock(&source->live.lock);
+    bool waits = source->live.held != NULL;
+    pthread_mutex_unlock(&source->live.lock);
+    if (!waits)
+        natsConnection_Publish(link->session.connection, subject, NULL, 0);
+}
+
+static bool on_control(struct js_link *link, natsMsg *msg)
+{
+    const char *status, *stalled;
     if (natsMsgHeader_Get(msg, "Status", &status) != NATS_OK || strcmp(status, "100") != 0)
-        return;
-    /* Answered here, behind everything that was delivered before. */
-    if (reply != NULL)
-        natsConnection_Publish(link->session.connection, reply, NULL, 0);
-    else if (natsMsgHeader_Get(msg, "Nats-Consumer-Stalled", &stalled) == NATS_OK)
-        natsConnection_Publish(link->session.connection, stalled, NULL, 0);
-    if (reply == NULL)
-        on_heartbeat(link, msg);
+        return false;
+    if (natsMsg_GetReply(msg) != NULL)
+        return answer_flow(link, msg);
+    if (natsMsgHeader_Get(msg, "Nats-Consumer-Stalled", &stalled) == NATS_OK)
+        answer_stalled(link, stalled);
+    on_heartbeat(link, msg);
+    return false;
 }
 
 /* An event comes under its own subject, the rest under the subscription's. */
@@ -148,9 +210,7 @@ void js_delivery_on_message(natsConnection *connection, natsSubscription *subscr
     struct js_link *link = arg;
     (void)connection;
     (void)subscription;
-    if (strncmp(natsMsg_GetSubject(msg), link->inbox, link->inbox_len) == 0)
-        on_control(link, msg);
-    else
-        on_event(link, msg);
-    natsMsg_Destroy(msg);
+    bool is_control = strncmp(natsMsg_GetSubject(msg), link->inbox, link->inbox_len) == 0;
+    if (!(is_control ? on_control : on_event)(link, msg))
+        natsMsg_Destroy(msg);
 }

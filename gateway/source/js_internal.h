@@ -12,6 +12,7 @@
 #include "gateway/base/list.h"
 #include "gateway/core/source.h"
 #include "gateway/core/subject_index.h"
+#include "gateway/source/js_answers.h"
 #include "gateway/source/js_session.h"
 #include "gateway/source/nats_options.h"
 #include "gateway/source/nats_thread.h"
@@ -24,6 +25,7 @@
 #define JS_OUTAGE_MS 10000       /* the stream couldn't be followed for so long: not connected */
 #define JS_MISSING_RETRY_MS 1000 /* a stream that isn't there is asked for */
 #define JS_LOOK_RETRY_MS 500     /* a question that wasn't answered is asked again */
+#define JS_HOLE_RETRY_MS 500     /* the same, about what the consumer has passed over */
 #define JS_REGRESSION_MS 10000   /* a new leader may be behind its predecessor for so long */
 #define JS_PUBLISH_WAIT_MS 5000  /* for the acknowledgement */
 #define JS_PUBLISH_QUEUE_MAX 1024
@@ -58,10 +60,12 @@ struct js_link {
     struct js_session session; /* first: freed as a session */
     struct js_source *source;
     natsSubscription *live, *acks;
+    struct js_answers answers; /* control: to js_ask_each */
     char *inbox;
     size_t inbox_len;
     bool was_current;           /* control: the pool may know its base */
     unsigned silences;          /* control: calls in a row that weren't answered */
+    unsigned hole_failures;     /* control: questions about holes, the same */
     bool closed;                /* inbox.lock: the connection is */
     unsigned listening;         /* inbox.lock: subscriptions whose end hasn't been reported */
     bool lame_duck, discovered; /* inbox.lock: its server is about to stop, or has told of others */
@@ -172,6 +176,34 @@ struct js_republish {
     uint64_t polled; /* number of the stream's last message at the last poll */
 };
 
+/* What is known of an event beside its message. */
+struct js_arrival {
+    uint64_t number;
+    int64_t stored_ns;  /* wall clock */
+    int64_t arrived_ns; /* monotonic: in the client library's callback */
+    uint64_t pending;   /* further messages for the consumer at that time */
+};
+
+/*
+ * What the consumer has delivered from the first unexplained hole on. It waits
+ * here until control knows what the stream holds in that hole. Flow-control
+ * requests wait here too, so that the broker stops sending at its own limit.
+ */
+enum js_held_kind {
+    JS_HELD_EVENT = 0,
+    JS_HELD_HEARTBEAT, /* there is nothing in front of `end` that the consumer has not delivered */
+    JS_HELD_FLOW,      /* flow control: to be answered */
+};
+struct js_held {
+    enum js_held_kind kind;
+    bool is_missing;           /* `first` is stored, and the consumer has passed over it */
+    natsMsg *msg;              /* owned; NULL: a heartbeat */
+    uint64_t first;            /* number: where the hole in front of it begins; 0: nothing is stored there */
+    uint64_t end;              /* number: one past the hole; the event's own */
+    struct js_arrival arrival; /* of an event */
+    struct js_held *next;
+};
+
 /* The consumer that follows the stream, and where it has got to. */
 struct js_live {
     pthread_mutex_t lock;
@@ -189,8 +221,10 @@ struct js_live {
     char *mark;                 /* ".<stream>.<consumer>.", which is in the reply subject of each of its messages */
     uint64_t generation;        /* of consumers */
     uint64_t consumer_sequence; /* of the consumer's last message */
-    bool working;               /* what it delivers counts */
-    const char *broken;         /* why it doesn't any more; NULL: nothing is known */
+    uint64_t seen;              /* number: up to here the consumer has delivered all, or it is asked about */
+    struct js_held *held, **held_end;
+    bool working;       /* what it delivers counts */
+    const char *broken; /* why it doesn't any more; NULL: nothing is known */
     /*
      * Sequences that were passed over were deleted one by one, or purged
      * before they were delivered: the number that came after the first such
@@ -215,6 +249,7 @@ struct js_source {
     struct js_live live;
     struct js_republish republish;
     atomic_bool is_warm;
+    atomic_bool is_stopping; /* as inbox.stop, for calls that take long */
     _Atomic int64_t lost_ns; /* since when the stream hasn't been followed; 0: it is */
 
     /* control */
@@ -233,6 +268,8 @@ struct js_source {
     struct look *looks;    /* waiting for an answer */
     int64_t look_at_ns;
     int64_t hole_checked_ns;
+    int64_t hole_at_ns;    /* nothing is asked about holes until then */
+    unsigned hole_fetched; /* messages in a row that the consumer has skipped */
     const char *lost_reason;
     bool was_turned_away;  /* by the last server that was asked */
     struct js_link *spare; /* of an attempt that failed: its callbacks may come late */
@@ -323,6 +360,8 @@ void js_republish_reset(struct js_source *source);
 void js_republish_filter(struct js_source *source, uint64_t number, const struct message *message);
 /* live.lock is held. The subscriptions no longer lead: what may have been lost lately is looked for. */
 void js_republish_look_back(struct js_source *source);
+/* live.lock is held. The next consumer need not begin in front of what this one has delivered. */
+void js_republish_keep_progress(struct js_source *source);
 /* live.lock is held. The stream is that far, and the broker has answered. */
 void js_republish_polled(struct js_source *source, uint64_t last);
 /* live.lock is held. A message has gone into all of live.matches. */
@@ -341,7 +380,27 @@ bool js_feeds_work(struct js_source *source, struct js_link *link);
 /* When js_feeds_work is due, 0: when there is news. */
 int64_t js_feeds_due(const struct js_source *source);
 
+/* js_held.c: what waits behind a hole. live.lock is held. */
+void js_held_init(struct js_live *live);
+/* Takes the message over; the arrival is left to the caller. `first` is not 0: control asks about the hole up to `end`. */
+struct js_held *js_held_add(struct js_source *source, enum js_held_kind kind, natsMsg *msg, uint64_t first,
+                            uint64_t end);
+/* Takes the first one out, for the caller to free. */
+struct js_held *js_held_take(struct js_live *live);
+void js_held_free(struct js_held *held);
+/* The consumer is given up. */
+void js_held_forget(struct js_live *live);
+
+/* js_hole.c: control asks what the stream holds where the consumer has delivered nothing */
+void js_hole_settle(struct js_source *source, struct js_link *link);
+/* When it is to be called again; 0: when there is news. */
+int64_t js_hole_due(struct js_source *source);
+
 /* js_delivery.c: the delivery thread */
+/* live.lock is held. The next event of the stream, from its consumer or from the store, goes into its channels. */
+void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_arrival *arrival);
+/* live.lock is held. Nothing more is stored up to this number. */
+void js_delivery_reach(struct js_source *source, uint64_t number);
 void js_delivery_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *link);
 
 /* js_publish.c: publishing with acknowledgement */

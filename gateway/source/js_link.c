@@ -9,6 +9,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/source/js_ask.h"
 #include "gateway/source/nats_retry.h"
 
 #define RELEASE_POLL_MS 5
@@ -138,6 +139,8 @@ static void dispose_link(struct js_session *session)
     js_feeds_free(link);
     natsSubscription_Destroy(link->live);
     natsSubscription_Destroy(link->acks);
+    js_answers_close(&link->answers, session);
+    js_answers_dispose(&link->answers);
     free(link->inbox);
 }
 
@@ -246,7 +249,7 @@ struct js_link *js_link_connect(struct js_source *source)
     options.Wait = JS_API_WAIT_MS;
     if (natsConnection_JetStream(&link->session.js, link->session.connection, &options) != NATS_OK ||
         !subscribe(link, &link->live, ".l", js_delivery_on_message) ||
-        !subscribe(link, &link->acks, ".p.*", js_publish_on_message)) {
+        !subscribe(link, &link->acks, ".p.*", js_publish_on_message) || !js_ask_open(&link->answers, &link->session)) {
         js_link_end(source, link);
         return NULL;
     }

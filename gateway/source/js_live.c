@@ -68,6 +68,7 @@ void js_live_break_off(struct js_source *source, const char *reason)
 {
     struct js_live *live = &source->live;
     live->working = false;
+    js_held_forget(live);
     live->broken = reason;
     js_republish_look_back(source);
     source->republish.mode = JS_BY_CONSUMER;
@@ -263,7 +264,7 @@ static uint64_t expect(struct js_source *source, struct js_link *link)
     uint64_t after = source->republish.rewind != 0 ? source->republish.rewind - 1 : live->horizon;
     if (source->republish.look_from != 0 && after >= source->republish.look_from)
         after = source->republish.look_from - 1;
-    source->republish.consumer_at = after;
+    source->republish.consumer_at = live->seen = after;
     pthread_mutex_unlock(&live->lock);
     return after - live->base + 1;
 }
@@ -304,6 +305,7 @@ static void stop_listening(struct js_source *source)
 {
     pthread_mutex_lock(&source->live.lock);
     source->live.working = false;
+    js_held_forget(&source->live);
     source->live.link = NULL;
     source->live.broken = NULL;
     pthread_mutex_unlock(&source->live.lock);

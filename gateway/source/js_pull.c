@@ -11,6 +11,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/source/js_ask.h"
 #include "gateway/source/js_session.h"
 
 #define CALL_WAIT_MS 2000
@@ -19,8 +20,7 @@
 #define EXPIRES_NS 500000000
 /* Counts of what pends can be wrong, and servers of the 2.9 series may drop a pull without a word as it expires. */
 #define SILENCE_MS 1000
-/* What one pull may bring: the memory a thread holds. */
-#define BATCH_MESSAGES 512
+#define GATHER_NS 20000000
 #define BATCH_BYTES (256 * 1024)
 #define AVERAGE_AT_FIRST 8192
 #define INACTIVE_NS (INT64_C(5) * 1000000000) /* for the servers to clean up after a gateway that died */
@@ -33,44 +33,27 @@ void js_pull_init(struct js_pull *pull)
 void js_pull_dispose(struct js_pull *pull)
 {
     CHECK(pull->session == NULL);
-    natsSubscription_Destroy(pull->retired);
-    pull->retired = NULL;
+    js_answers_dispose(&pull->inbox);
+    js_answers_dispose(&pull->answers);
 }
 
 static void forget_messages(struct js_pull *pull)
 {
-    js_pull_taken(pull);
+    while (pull->count != 0)
+        js_pull_taken(pull);
+    pull->then = JS_PULL_OK;
     pull->open = pull->requested = pull->got = pull->oversize = false;
     pull->pending = 0;
 }
 
-/* Random, so that no two threads, gateways or sessions have the same. */
-static bool choose_inbox(struct js_pull *pull)
-{
-    natsInbox *inbox;
-    if (natsInbox_Create(&inbox) != NATS_OK)
-        return false;
-    snprintf(pull->inbox_prefix, sizeof(pull->inbox_prefix), "%s.", inbox);
-    natsInbox_Destroy(inbox);
-    return true;
-}
-
 bool js_pull_attach(struct js_pull *pull, struct js_session *session)
 {
-    char subject[sizeof(pull->inbox_prefix) + 2];
+    /* More than a pull asks for never comes; a few of the largest messages always fit. */
+    int64_t bytes = 4 * natsConnection_GetMaxPayload(session->connection) + 16 * BATCH_BYTES;
     CHECK(pull->session == NULL);
-    natsSubscription_Destroy(pull->retired);
-    pull->retired = NULL;
     pull->session = session;
-    if (choose_inbox(pull)) {
-        snprintf(subject, sizeof(subject), "%s*", pull->inbox_prefix);
-        if (natsConnection_SubscribeSync(&pull->inbox, session->connection, subject) == NATS_OK) {
-            /* More than a pull asks for never comes; a few of the largest messages always fit. */
-            int64_t bytes = 4 * natsConnection_GetMaxPayload(session->connection) + 16 * BATCH_BYTES;
-            natsSubscription_SetPendingLimits(pull->inbox, 4 * BATCH_MESSAGES, bytes < INT_MAX ? (int)bytes : INT_MAX);
-            return true;
-        }
-    }
+    if (js_answers_open(&pull->inbox, session, 4 * JS_PULL_MESSAGES, bytes) && js_ask_open(&pull->answers, session))
+        return true;
     js_pull_detach(pull);
     return false;
 }
@@ -80,13 +63,8 @@ void js_pull_detach(struct js_pull *pull)
     if (pull->session == NULL)
         return;
     forget_messages(pull);
-    /* While the session lasts, the answer to a flush says that the reader of the socket is past the subscription. */
-    if (pull->inbox != NULL && natsSubscription_Unsubscribe(pull->inbox) == NATS_OK &&
-        natsConnection_FlushTimeout(pull->session->connection, CALL_WAIT_MS) == NATS_OK)
-        natsSubscription_Destroy(pull->inbox);
-    else
-        pull->retired = pull->inbox;
-    pull->inbox = NULL;
+    js_answers_close(&pull->inbox, pull->session);
+    js_answers_close(&pull->answers, pull->session);
     pull->timeouts = 0;
     js_session_release(pull->session);
     pull->session = NULL;
@@ -138,7 +116,7 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
     jsOptions_Init(&options);
     options.Wait = CALL_WAIT_MS;
     /* Named by us: if no answer comes, it can be deleted all the same. */
-    const char *random = strchr(pull->inbox_prefix, '.') + 1;
+    const char *random = strchr(pull->inbox.prefix, '.') + 1;
     snprintf(pull->consumer, sizeof(pull->consumer), "freshet-%.*s-%" PRIu64, (int)strcspn(random, "."), random,
              ++pull->consumers);
     fill_config(start, pull->consumer, &config);
@@ -151,6 +129,7 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
     }
     pull->open = true;
     pull->pending = info->NumPending;
+    pull->start = info->Delivered.Stream + 1;
     pull->sequence = 0;
     pull->waited_ns = 0;
     pull->snapshot = start->from == JS_PULL_FROM_LAST;
@@ -183,7 +162,7 @@ bool js_pull_close(struct js_pull *pull)
 static unsigned snapshot_batch(const struct js_pull *pull)
 {
     unsigned batch = BATCH_BYTES / (pull->average + 1);
-    return batch < 2 ? 2 : batch < BATCH_MESSAGES ? batch : BATCH_MESSAGES;
+    return batch < 2 ? 2 : batch < JS_PULL_MESSAGES ? batch : JS_PULL_MESSAGES;
 }
 
 /*
@@ -192,14 +171,14 @@ static unsigned snapshot_batch(const struct js_pull *pull)
  */
 static bool send_pull(struct js_pull *pull)
 {
-    char subject[512], reply[sizeof(pull->inbox_prefix) + 24], limits[64] = "", text[128];
-    unsigned batch = pull->snapshot ? snapshot_batch(pull) : pull->oversize ? 1 : BATCH_MESSAGES;
+    char subject[512], reply[sizeof(pull->inbox.prefix) + 24], limits[64] = "", text[128];
+    unsigned batch = pull->snapshot ? snapshot_batch(pull) : pull->oversize ? 1 : JS_PULL_MESSAGES;
     if (!pull->snapshot)
         snprintf(limits, sizeof(limits), ",\"max_bytes\":%d,\"expires\":%d", pull->oversize ? 0 : BATCH_BYTES,
                  pull->pending == 0 ? EXPIRES_NS : 0);
     snprintf(text, sizeof(text), "{\"batch\":%u,\"no_wait\":true%s}", batch, limits);
     snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", pull->session->stream, pull->consumer);
-    snprintf(reply, sizeof(reply), "%s%" PRIu64, pull->inbox_prefix, ++pull->requests);
+    snprintf(reply, sizeof(reply), "%s%" PRIu64, pull->inbox.prefix, ++pull->requests);
     natsStatus status = natsConnection_PublishRequestString(pull->session->connection, subject, reply, text);
     pull->requested = status == NATS_OK;
     pull->got = pull->oversize = false;
@@ -236,9 +215,9 @@ static enum verdict judge_message(struct js_pull *pull, natsMsg *msg, struct js_
 
 static enum verdict judge_status(struct js_pull *pull, natsMsg *msg)
 {
-    char current[sizeof(pull->inbox_prefix) + 24];
+    char current[sizeof(pull->inbox.prefix) + 24];
     const char *code, *description = "";
-    snprintf(current, sizeof(current), "%s%" PRIu64, pull->inbox_prefix, pull->requests);
+    snprintf(current, sizeof(current), "%s%" PRIu64, pull->inbox.prefix, pull->requests);
     if (strcmp(natsMsg_GetSubject(msg), current) != 0)
         return VERDICT_STALE;
     if (natsMsgHeader_Get(msg, "Status", &code) != NATS_OK)
@@ -265,12 +244,10 @@ static enum verdict judge(struct js_pull *pull, natsMsg *msg)
     struct js_delivery delivery;
     enum verdict verdict =
         natsMsg_GetReply(msg) != NULL ? judge_message(pull, msg, &delivery) : judge_status(pull, msg);
-    if (verdict == VERDICT_MESSAGE) {
-        pull->message = msg;
-        pull->delivery = delivery;
-    } else {
+    if (verdict == VERDICT_MESSAGE)
+        pull->queue[(pull->head + pull->count++) % JS_PULL_MESSAGES] = (struct js_pulled){msg, delivery};
+    else
         natsMsg_Destroy(msg);
-    }
     return verdict;
 }
 
@@ -293,11 +270,12 @@ static enum verdict judge_silence(struct js_pull *pull, natsStatus status, int64
 static enum verdict receive(struct js_pull *pull, int64_t wait_ms, int64_t waited_ns)
 {
     natsMsg *msg = NULL;
-    natsStatus status = natsSubscription_NextMsg(&msg, pull->inbox, wait_ms);
+    natsStatus status = natsSubscription_NextMsg(&msg, pull->inbox.subscription, wait_ms);
     return status == NATS_OK ? judge(pull, msg) : judge_silence(pull, status, waited_ns);
 }
 
-enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
+/* VERDICT_STALE is no news. */
+static enum js_pull_status status_of(enum verdict verdict)
 {
     static const enum js_pull_status statuses[] = {
         [VERDICT_MESSAGE] = JS_PULL_OK,
@@ -305,10 +283,13 @@ enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
         [VERDICT_END] = JS_PULL_END,
         [VERDICT_LOST] = JS_PULL_FAILED,
     };
+    return statuses[verdict];
+}
+
+/* For one more message to be in the queue. */
+static enum js_pull_status await_message(struct js_pull *pull, bool patient)
+{
     int64_t since_ns = 0, waited_ns = 0;
-    CHECK(pull->open);
-    if (pull->message != NULL)
-        return JS_PULL_OK;
     while (!atomic_load(pull->interrupt)) {
         bool at_end = pull->pending == 0 && (!patient || pull->snapshot);
         if (!pull->requested && at_end)
@@ -326,20 +307,71 @@ enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
             pull->waited_ns += waited_ns;
         }
         if (verdict != VERDICT_STALE)
-            return statuses[verdict];
+            return status_of(verdict);
         if (at_end)
             return JS_PULL_END;
     }
     return JS_PULL_FAILED;
 }
 
+enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
+{
+    enum js_pull_status status = JS_PULL_OK;
+    CHECK(pull->open);
+    if (pull->count == 0 && pull->then != JS_PULL_OK) {
+        status = pull->then;
+        pull->then = JS_PULL_OK;
+    } else if (pull->count == 0) {
+        status = await_message(pull, patient);
+    }
+    if (status == JS_PULL_OK)
+        pull->delivery = js_pull_peek(pull, 0)->delivery;
+    return status;
+}
+
+void js_pull_gather(struct js_pull *pull)
+{
+    int64_t now_ns = clock_mono_ns(), end_ns = now_ns + GATHER_NS;
+    /* one place is left, for js_pull_put_first */
+    while (pull->count < JS_PULL_MESSAGES - 1 && pull->requested && pull->pending != 0 && pull->then == JS_PULL_OK &&
+           now_ns < end_ns && !atomic_load(pull->interrupt)) {
+        enum verdict verdict = receive(pull, (end_ns - now_ns) / 1000000 + 1, 0);
+        int64_t before_ns = now_ns;
+        now_ns = clock_mono_ns();
+        if (verdict == VERDICT_MESSAGE)
+            pull->waited_ns += now_ns - before_ns;
+        else if (verdict != VERDICT_STALE)
+            pull->then = status_of(verdict);
+    }
+}
+
+const struct js_pulled *js_pull_peek(const struct js_pull *pull, unsigned n)
+{
+    CHECK(n < pull->count);
+    return &pull->queue[(pull->head + n) % JS_PULL_MESSAGES];
+}
+
+unsigned js_pull_queued(const struct js_pull *pull)
+{
+    return pull->count;
+}
+
+void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_delivery *delivery)
+{
+    CHECK(pull->open && pull->count < JS_PULL_MESSAGES);
+    pull->head = (pull->head + JS_PULL_MESSAGES - 1) % JS_PULL_MESSAGES;
+    pull->queue[pull->head] = (struct js_pulled){message, *delivery};
+    ++pull->count;
+}
+
 void js_pull_taken(struct js_pull *pull)
 {
-    natsMsg_Destroy(pull->message);
-    pull->message = NULL;
+    natsMsg_Destroy(js_pull_peek(pull, 0)->message);
+    pull->head = (pull->head + 1) % JS_PULL_MESSAGES;
+    --pull->count;
 }
 
 bool js_pull_is_drained(const struct js_pull *pull)
 {
-    return pull->message == NULL && !pull->requested && pull->pending != 0;
+    return pull->count == 0 && pull->then == JS_PULL_OK && !pull->requested && pull->pending != 0;
 }

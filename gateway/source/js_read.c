@@ -89,6 +89,7 @@ void js_read_close(struct js_read *read)
     while (js_read_is_attached(read) && !js_pull_close(&read->pull))
         pause_after_failure(read);
     read->failures = 0;
+    read->counted = read->skipped_at = 0;
 }
 
 /* ---- what the server holds ---- */
@@ -150,7 +151,10 @@ bool js_read_open(struct js_read *read, const struct js_pull_start *start)
         js_read_failed(read);
         return false;
     }
-    read->checked = 0;
+    uint64_t sequence = start->from == JS_PULL_FROM_SEQUENCE ? start->sequence : read->pull.start;
+    read->pattern = start->filter != NULL ? start->filter : ">";
+    read->position = read->pull.session->base + sequence - 1;
+    read->proven = read->checked = 0;
     read->patient = false;
     return true;
 }
@@ -193,7 +197,11 @@ static bool open_fetch(struct js_read *read, struct js_read_fetch *job)
         start.from = JS_PULL_FROM_TIME;
         start.time_ns = fetch->start_ns;
     }
-    return js_read_open(read, &start);
+    if (!js_read_open(read, &start))
+        return false;
+    if (start.from == JS_PULL_FROM_LAST) /* what it leaves out up to there was superseded */
+        read->position = job->snapshot;
+    return true;
 }
 
 /* What the leader has of a fetch behind what was handed out. */
@@ -258,16 +266,8 @@ static void end_of_consumer(struct js_read *read, struct js_read_fetch *job)
             pause_after_failure(read);
         read->pull.open = false;
     } else if (fetch->events == 0) {
-        js_read_wait(read);
+        js_read_wait(read, fetch->from == FETCH_TIME ? 0 : next);
     }
-}
-
-void js_read_wait(struct js_read *read)
-{
-    read->patient = true;
-    /* It may have lost its way, too. */
-    if (++read->waits % 8 == 0)
-        read->pull.open = false;
 }
 
 /* False: it belongs into the next piece. */
@@ -282,7 +282,7 @@ static bool add_message(struct js_read *read, struct fetch *fetch)
         return true;
     }
     if (is_wanted) {
-        nats_message_read(read->pull.message, &message);
+        nats_message_read(js_pull_peek(&read->pull, 0)->message, &message);
         if (!fetch_add(fetch, &read->encoding, number, &message))
             return false;
         if (fetch->from == FETCH_TIME) {
@@ -290,15 +290,15 @@ static bool add_message(struct js_read *read, struct fetch *fetch)
             read->checked = read->pull.requests + 1; /* a time reaches back as far as it does */
         }
     }
-    js_pull_taken(&read->pull);
-    read->patient = false;
+    js_read_taken(read);
     return true;
 }
 
 /*
- * The first consumer was lost half-way. The second leaves out what was
- * superseded since, of subjects too that the first has given: it is good up to
- * the first one's moment only, and from there on nothing may be left out.
+ * A message from after the snapshot: all of it has come, and from there on
+ * nothing may be left out. Where the first consumer was lost half-way, the
+ * second has left out what was superseded since, of subjects too that the
+ * first has given: that one is good up to the first one's moment only.
  */
 static void end_snapshot(struct js_read *read, struct js_read_fetch *job)
 {
@@ -307,7 +307,27 @@ static void end_snapshot(struct js_read *read, struct js_read_fetch *job)
     if (fetch->after < job->snapshot)
         fetch->after = job->snapshot;
     read->checked = 0;
-    read->pull.open = false;
+    read->pull.open = !job->is_retaken;
+}
+
+/* Is the message that the consumer gives next the next one that is stored? False: the piece ends before it, for now. */
+static bool is_next(struct js_read *read, const struct fetch *fetch)
+{
+    if (!js_read_has_hole(read))
+        return true;
+    if (fetch->events != 0) /* first hand out what is in front of the hole: a loss belongs to the next piece */
+        return false;
+    switch (js_read_check_hole(read)) {
+    case JS_READ_NO_HOLE:
+        return true;
+    case JS_READ_SKIPPED:
+        return false;
+    case JS_READ_UNKNOWN:
+        break;
+    }
+    if (!atomic_load(read->pull.interrupt))
+        js_read_failed(read);
+    return false;
 }
 
 /* True: the piece is to be handed out. */
@@ -328,15 +348,15 @@ static bool step(struct js_read *read, struct js_read_fetch *job)
     case JS_PULL_OK:
         break;
     }
+    if (fetch->from == FETCH_LAST && js_read_number(read) > job->snapshot)
+        end_snapshot(read, job);
+    if (!read->pull.open || !is_next(read, fetch))
+        return fetch->events != 0;
     if (!check_first(read, fetch, js_read_number(read))) {
         js_read_failed(read);
         return false;
     }
     read->failures = read->waits = 0;
-    if (fetch->from == FETCH_LAST && job->is_retaken && js_read_number(read) > job->snapshot) {
-        end_snapshot(read, job);
-        return fetch->events != 0;
-    }
     if (!add_message(read, fetch)) {
         CHECK(fetch->events != 0);
         return true;

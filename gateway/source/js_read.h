@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "gateway/core/encode.h"
+#include "gateway/source/js_ask.h"
 #include "gateway/source/js_pull.h"
 
 struct channel;
@@ -25,6 +26,13 @@ struct js_read {
     struct encoding encoding;
     unsigned failures; /* in a row: how long the next pause is */
     uint64_t checked;  /* the pull, plus 1, that source->first is up to date for */
+    /* Of the open consumer: what it reads, and how far it is known to have left out nothing that is stored. */
+    const char *pattern; /* ">": all subjects */
+    uint64_t position;   /* number: all up to here was taken, or is not wanted */
+    uint64_t counted;    /* number: holes up to here have been counted, of this job */
+    uint64_t proven;     /* number: no message up to here has a hole in front of it that was not asked about */
+    uint64_t skipped_at; /* number: where a consumer of this job has skipped messages last; 0: none has */
+    struct js_question questions[JS_PULL_MESSAGES];
     bool patient;
     unsigned waits; /* in vain, for a server that lags */
 };

@@ -64,13 +64,12 @@ static void add_message(struct js_read *read, struct js_read_fill *job)
     uint64_t number = js_read_number(read);
     if (number > job->position && number <= fill_end(job->fill)) {
         const char *pattern = channel_pattern(job->channel);
-        nats_message_read(read->pull.message, &message);
+        nats_message_read(js_pull_peek(&read->pull, 0)->message, &message);
         if (!job->unfiltered || subject_matches(pattern, strlen(pattern), message.subject, message.subject_len))
             fill_add(job->fill, &read->encoding, number, &message);
     }
     job->position = bigger(job->position, number);
-    js_pull_taken(&read->pull);
-    read->patient = false;
+    js_read_taken(read);
 }
 
 /* The consumer has nothing further: neither has the leader, or it lags. */
@@ -85,7 +84,7 @@ static void end_of_consumer(struct js_read *read, struct js_read_fill *job)
     if (next > fill_end(job->fill))
         job->position = bigger(job->position, fill_end(job->fill));
     else
-        js_read_wait(read);
+        js_read_wait(read, next);
 }
 
 static void step(struct js_read *read, struct js_read_fill *job)
@@ -102,10 +101,14 @@ static void step(struct js_read *read, struct js_read_fill *job)
     case JS_PULL_OK:
         break;
     }
-    if (!js_read_check_first(read, job->position, js_read_number(read))) {
+    enum js_read_hole hole = js_read_check_hole(read);
+    if (hole == JS_READ_UNKNOWN ||
+        (hole == JS_READ_NO_HOLE && !js_read_check_first(read, job->position, js_read_number(read)))) {
         js_read_failed(read);
         return;
     }
+    if (hole == JS_READ_SKIPPED)
+        return;
     read->failures = read->waits = 0;
     add_message(read, job);
     if (!job->unfiltered && js_read_is_slow(read, fill_end(job->fill))) {

@@ -16,10 +16,30 @@ uint64_t js_read_number(const struct js_read *read);
 
 /* The consumer is in doubt: makes another after a pause. */
 void js_read_failed(struct js_read *read);
-/* The consumer's server lags behind the leader: waits for what is to come. */
-void js_read_wait(struct js_read *read);
+/*
+ * The leader has a message `next` (0: its number is not known), of which the
+ * consumer knows nothing: its server lags, or the consumer has skipped it.
+ */
+void js_read_wait(struct js_read *read, uint64_t next);
 /* Makes a consumer. False: it failed, and there was a pause. */
 bool js_read_open(struct js_read *read, const struct js_pull_start *start);
+/* Takes the message that js_pull_next gave out of the queue. */
+void js_read_taken(struct js_read *read);
+/*
+ * Consumers of nats-server 2.9.10 leave out messages that the stream still
+ * holds: each purge of a subject moves every consumer that has not got there
+ * yet to the first message that remains of it. So what a consumer passes over
+ * proves nothing, and the leader is asked.
+ */
+enum js_read_hole {
+    JS_READ_NO_HOLE = 0, /* nothing stored is missing in front of the message that js_pull_next gave */
+    JS_READ_SKIPPED,     /* there is: it comes next now, or the consumer is closed, for another to begin there */
+    JS_READ_UNKNOWN,     /* no answer */
+};
+/* Is there a hole that js_read_check_hole would ask about? */
+bool js_read_has_hole(const struct js_read *read);
+/* One question for each hole in front of what has come with the message, all of them together. Blocks. */
+enum js_read_hole js_read_check_hole(struct js_read *read);
 /*
  * To be called with the first that a pull has found above `after` (0:
  * nothing), before it is used: brings source->first up to date, unless nothing

@@ -217,6 +217,16 @@ void js_republish_look_back(struct js_source *source)
         republish->switch_at = horizon;
 }
 
+void js_republish_keep_progress(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    uint64_t next = republish->consumer_at + 1;
+    if (republish->rewind != 0 && republish->rewind < next)
+        republish->rewind = next;
+    if (republish->look_from != 0 && republish->look_from < next)
+        republish->look_from = next;
+}
+
 void js_republish_polled(struct js_source *source, uint64_t last)
 {
     struct js_republish *republish = &source->republish;
@@ -317,6 +327,7 @@ void js_republish_try(struct js_source *source)
     republish->mark_ns = clock_mono_ns();
     republish->was_unreachable = false;
     live->working = false;
+    js_held_forget(live);
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
         struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
         if (channel->known < live->horizon)

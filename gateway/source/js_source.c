@@ -184,6 +184,7 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
     source->inbox.publishes_end = &source->inbox.publishes;
     source->inbox.sent_end = &source->inbox.sent;
     list_init(&source->live.channels);
+    js_held_init(&source->live);
     js_republish_init(source, stream->live == CONFIG_LIVE_REPUBLISH);
     source->live.index = subject_index_create();
     source->replay = js_replay_create(&(struct js_replay_options){
@@ -233,6 +234,7 @@ bool js_source_stop(struct js_source *source)
         return !source->abandoned;
     pthread_mutex_lock(&source->inbox.lock);
     source->inbox.stop = true;
+    atomic_store(&source->is_stopping, true);
     source->inbox.over = source->inbox.over || !source->started;
     js_inbox_wake(source);
     pthread_cond_broadcast(&source->inbox.settled);

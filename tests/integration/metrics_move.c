@@ -256,6 +256,8 @@ static const struct {
     {METRIC_BYTES_SENT, live_stream, NULL, NULL},
     {METRIC_DELIVERY, live_stream, NULL, NULL},
     {METRIC_EVENTS_REPLAYED, replay, NULL, NULL},
+    {METRIC_STORE_HOLES, NULL, "tests/integration/source_js_hole.c", "a stream with holes"},
+    {METRIC_STORE_SKIPS, NULL, "tests/integration/source_js_hole.c", "purges that overtake a consumer"},
     {METRIC_CLOSED_DONE, replay, NULL, NULL},
     {METRIC_GAPS_EVICTED, cursors, NULL, NULL},
     {METRIC_GAPS_UNKNOWN_ID, cursors, NULL, NULL},

@@ -89,6 +89,7 @@ static void fill_config(jsStreamConfig *config, jsRePublish *republish, const st
         config->MaxMsgs = stream->max_messages;
     if (stream->max_messages_per_subject != 0)
         config->MaxMsgsPerSubject = stream->max_messages_per_subject;
+    config->AllowRollup = stream->allow_rollup;
     config->MaxAge = stream->max_age_ms * 1000000;
     if (stream->max_age_ms != 0 && stream->max_age_ms < 120000)
         config->Duplicates = config->MaxAge; /* may not be longer */
@@ -137,11 +138,17 @@ void jetstream_delete(struct jetstream *js, const char *stream)
 
 void jetstream_purge(struct jetstream *js, const char *stream, const char *subject)
 {
+    jetstream_purge_keep(js, stream, subject, 0);
+}
+
+void jetstream_purge_keep(struct jetstream *js, const char *stream, const char *subject, uint64_t keep)
+{
     int64_t deadline = deadline_in(GIVE_UP_MS);
     jsOptions options;
 
     jsOptions_Init(&options);
     options.Stream.Purge.Subject = subject;
+    options.Stream.Purge.Keep = keep;
     while (!is_done(js_PurgeStream(js->context, stream, &options, NULL), deadline, "purge", stream))
         ;
 }
@@ -224,6 +231,16 @@ uint64_t jetstream_publish_format(struct jetstream *js, const char *subject, con
 void jetstream_publish_later(struct jetstream *js, const char *subject, const char *text)
 {
     if (js_PublishAsync(js->context, subject, text, (int)strlen(text), NULL) != NATS_OK)
+        fixture_fail("JetStream: publish on %s: %s", subject, nats_GetLastError(NULL));
+}
+
+void jetstream_publish_rollup_later(struct jetstream *js, const char *subject, const char *text)
+{
+    natsMsg *message = NULL;
+
+    if (natsMsg_Create(&message, subject, NULL, text, (int)strlen(text)) != NATS_OK ||
+        natsMsgHeader_Set(message, JSMsgRollup, JSMsgRollupSubject) != NATS_OK ||
+        js_PublishMsgAsync(js->context, &message, NULL) != NATS_OK)
         fixture_fail("JetStream: publish on %s: %s", subject, nats_GetLastError(NULL));
 }
 

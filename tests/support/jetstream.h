@@ -20,7 +20,7 @@ struct jetstream_stream {
     const char *name;
     const char *subjects[4];
     unsigned replicas;
-    bool in_memory, work_queue;
+    bool in_memory, work_queue, allow_rollup;
     int64_t max_messages, max_messages_per_subject, max_age_ms;
     const char *republish_from, *republish_to;
 };
@@ -39,6 +39,8 @@ void jetstream_update(struct jetstream *js, const struct jetstream_stream *strea
 void jetstream_delete(struct jetstream *js, const char *stream);
 /* subject: only that one's messages, or NULL */
 void jetstream_purge(struct jetstream *js, const char *stream, const char *subject);
+/* The same, but for the newest messages, as many as are to be kept. */
+void jetstream_purge_keep(struct jetstream *js, const char *stream, const char *subject, uint64_t keep);
 void jetstream_delete_message(struct jetstream *js, const char *stream, uint64_t sequence);
 struct jetstream_state jetstream_state(struct jetstream *js, const char *stream);
 /* Without repetition: false when there is no answer (no leader, no such stream). */
@@ -50,6 +52,8 @@ uint64_t jetstream_publish_format(struct jetstream *js, const char *subject, con
     __attribute__((format(printf, 3, 4)));
 /* Fast and without an acknowledgement: jetstream_flush waits for those of all and fails if one is not stored. */
 void jetstream_publish_later(struct jetstream *js, const char *subject, const char *text);
+/* The same, and what the stream (it has allow_rollup) held of that subject before is purged. */
+void jetstream_publish_rollup_later(struct jetstream *js, const char *subject, const char *text);
 void jetstream_flush(struct jetstream *js);
 
 /* All that is stored, in order: on_message is called with each. */
