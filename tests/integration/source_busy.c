@@ -43,7 +43,8 @@ Test(source_busy, dropped_messages_are_counted_and_marked_in_front_and_behind)
     for (int i = 0; i < COUNT; ++i)
         publish_format(publisher, "slow", "%d", i);
     publisher_flush(publisher);
-    AWAIT(metrics_sum(METRIC_NATS_DROPPED) >= 1);
+    /* all have come: one is held, the queue is full, the others are dropped; none follows behind the hole later */
+    AWAIT(metrics_sum(METRIC_NATS_DROPPED) >= COUNT - LIMIT - 1);
     AWAIT(count_of(slow, LOST) == 1);
     cr_assert_leq(count_of(slow, MESSAGE), 1);
     atomic_store(&gate_closed, false);
