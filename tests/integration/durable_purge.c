@@ -17,7 +17,8 @@
 #define PURGED_GROUP 1 /* every reader here wants it */
 #define KEYS 2001      /* a multiple of GROUPS: so the last message that store_keys publishes is never purged */
 #define STORED (6 * KEYS)
-#define PADDING 250 /* bytes: a catch-up has to be longer than what its connection's buffers hold */
+#define MANY_KEYS 20001 /* likewise */
+#define PADDING 250     /* bytes: a catch-up has to be longer than what its connection's buffers hold */
 #define ROLLUP_EVERY 20
 #define WRITES_PER_SECOND 8000
 #define NUMBERS_MAX 32768
@@ -86,12 +87,12 @@ static void publish_key(unsigned key, bool is_rollup)
         jetstream_publish_later(js, subject_of(key), text);
 }
 
-static void store_keys(void)
+static void store_keys(unsigned keys, unsigned count)
 {
     unsigned i;
 
-    for (i = 0; i < STORED; i++)
-        publish_key(i % KEYS, false);
+    for (i = 0; i < count; i++)
+        publish_key(i % keys, false);
     jetstream_flush(js);
 }
 
@@ -295,7 +296,7 @@ static void check_catch_up(const char *path, unsigned groups, purge_function *pu
 static void check_catch_ups(purge_function *purge, unsigned times, int64_t max_messages_per_subject)
 {
     allow_rollups(max_messages_per_subject);
-    store_keys();
+    store_keys(KEYS, STORED);
     check_catch_up("/all?since=earliest", ALL_GROUPS, purge, times);
     check_catch_up("/small/1?since=earliest", 1U << PURGED_GROUP, purge, times);
     check_catch_up("/pick?since=earliest&subject=orders.0.*&subject=orders.1.>", 3, purge, times);
@@ -311,6 +312,14 @@ TEST_IN_BOTH_MODES(durable_purge, no_purge)
 TEST_IN_BOTH_MODES(durable_purge, a_rollup)
 {
     check_catch_ups(roll_up, 1, 0);
+}
+
+/* One message each: the rollup takes a single one of them away. */
+TEST_IN_BOTH_MODES(durable_purge, a_rollup_of_one_key_of_twenty_thousand)
+{
+    allow_rollups(0);
+    store_keys(MANY_KEYS, MANY_KEYS);
+    check_catch_up("/all?since=earliest", ALL_GROUPS, roll_up, 1);
 }
 
 TEST_IN_BOTH_MODES(durable_purge, a_rollup_of_a_new_key)

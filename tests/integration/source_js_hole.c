@@ -28,7 +28,10 @@ TestSuite(source_js_hole, .fini = forget_records);
 
 static const struct jetstream_stream stream_s = {.name = "S", .subjects = {"a.>"}, .allow_rollup = true};
 
-static void publish_numbers(struct jetstream *js, unsigned first, unsigned count, const char *filler)
+static struct nats_fixture *nats;
+static struct jetstream *js;
+
+static void publish_numbers(unsigned first, unsigned count, const char *filler)
 {
     for (unsigned i = first; i < first + count; ++i) {
         char subject[32], *text = text_format("%u%s", i, filler);
@@ -39,7 +42,14 @@ static void publish_numbers(struct jetstream *js, unsigned first, unsigned count
     jetstream_flush(js);
 }
 
-static void end(struct js_source *source, struct channel *channel, struct jetstream *js, struct nats_fixture *nats)
+static void begin(void)
+{
+    nats = nats_fixture_start(NULL);
+    js = jetstream_connect(nats_fixture_url(nats));
+    jetstream_create(js, &stream_s);
+}
+
+static void end(struct js_source *source, struct channel *channel)
 {
     close_channel(source, channel);
     end_source(source);
@@ -49,12 +59,12 @@ static void end(struct js_source *source, struct channel *channel, struct jetstr
 
 Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
 {
-    struct nats_fixture *nats = nats_fixture_start(MAY_NOT_ASK);
+    nats = nats_fixture_start(MAY_NOT_ASK);
     char *url = text_format("nats://all:p@127.0.0.1:%d", nats_fixture_port(nats));
     char *limited = text_format("nats://u:p@127.0.0.1:%d", nats_fixture_port(nats));
-    struct jetstream *js = jetstream_connect(url);
+    js = jetstream_connect(url);
     jetstream_create(js, &stream_s);
-    publish_numbers(js, 1, 9, "");
+    publish_numbers(1, 9, "");
     jetstream_delete_message(js, "S", 5);
     struct js_source *source = create_source(limited, "S", "a.>", 100);
     struct channel *channel = open_channel(source, "a.>");
@@ -69,7 +79,7 @@ Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
     cr_assert_eq(count_of(channel, EVENT), jetstream_state(js, "S").count);
     cr_assert_eq(record_of(channel, EVENT, count_of(channel, EVENT) - 4).number, 6);
     cr_assert_eq(count_of(channel, LOST), 0);
-    end(source, channel, js, nats);
+    end(source, channel);
     free(url);
     free(limited);
 }
@@ -77,10 +87,8 @@ Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
 /* No message follows that hole: the consumer's heartbeat tells of it. */
 Test(source_js_hole, a_hole_at_the_end_of_the_stream_is_passed_over)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    publish_numbers(js, 1, 5, "");
+    begin();
+    publish_numbers(1, 5, "");
     jetstream_delete_message(js, "S", 4);
     jetstream_delete_message(js, "S", 5);
     struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
@@ -88,21 +96,21 @@ Test(source_js_hole, a_hole_at_the_end_of_the_stream_is_passed_over)
     cr_assert_eq(js_source_start(source), JS_START_OK);
     AWAIT(horizon() == 5);
     cr_assert_eq(metrics_sum(METRIC_STORE_HOLES), 1);
-    publish_numbers(js, 6, 1, "");
+    publish_numbers(6, 1, "");
     AWAIT(count_of(channel, EVENT) == 4);
     cr_assert_eq(record_of(channel, EVENT, 3).number, 6);
     cr_assert_eq(count_of(channel, LOST), 0);
-    end(source, channel, js, nats);
+    end(source, channel);
 }
 
 /* More than the broker sends at once, then a purge of the first message's subject, which overtakes the consumer. */
 #define COUNT 4000
-static void publish_much_and_purge(struct jetstream *js, unsigned first)
+static void publish_much_and_purge(unsigned first)
 {
     char filler[4096];
     memset(filler, 'x', sizeof(filler) - 1);
     filler[sizeof(filler) - 1] = '\0';
-    publish_numbers(js, first, COUNT - first + 1, filler);
+    publish_numbers(first, COUNT - first + 1, filler);
     jetstream_publish_rollup_later(js, "a.1", "again");
     jetstream_flush(js);
 }
@@ -124,17 +132,15 @@ static void check_all_came(struct channel *channel, uint64_t but)
 
 Test(source_js_hole, what_the_consumer_skips_comes_in_order)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
+    begin();
     struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
     await_warm(source);
     struct channel *channel = open_channel(source, "a.>");
     atomic_store(&recorder.is_held, true);
-    publish_much_and_purge(js, 1);
+    publish_much_and_purge(1);
     atomic_store(&recorder.is_held, false);
     check_all_came(channel, 0);
-    end(source, channel, js, nats);
+    end(source, channel);
 }
 
 /*
@@ -144,19 +150,17 @@ Test(source_js_hole, what_the_consumer_skips_comes_in_order)
  */
 Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    publish_numbers(js, 1, 9, "");
+    begin();
+    publish_numbers(1, 9, "");
     jetstream_delete_message(js, "S", 5);
     atomic_store(&are_questions_held, true);
     struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
     struct channel *channel = open_channel(source, "a.>");
     cr_assert_eq(js_source_start(source), JS_START_OK);
     AWAIT(count_of(channel, EVENT) == 4);
-    publish_much_and_purge(js, 10);
+    publish_much_and_purge(10);
     sleep_ms(1700); /* three heartbeats; after 2 s without one the consumer counts as lost */
     atomic_store(&are_questions_held, false);
     check_all_came(channel, 5);
-    end(source, channel, js, nats);
+    end(source, channel);
 }
