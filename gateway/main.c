@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
-#include "gateway/server/dev_broker.h"
+#include "gateway/server/dev/dev_broker.h"
 #include "gateway/server/server.h"
-#include "gateway/server/signals.h"
-#include "gateway/source/dev_stream.h"
+#include "gateway/server/process/signals.h"
+#include "gateway/source/jetstream/dev_stream.h"
 
 #define DEV_CERTIFICATE "certs/dev/server.crt"
 #define DEV_KEY "certs/dev/server.key"

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/base/options.h"
+#include "gateway/config/options.h"
 
 /* What roff would take for its own: a backslash anywhere, a dot or quote at a line's begin, a minus for a hyphen. */
 static void put_text(const char *text)

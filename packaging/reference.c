@@ -4,14 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/base/options.h"
+#include "gateway/config/options.h"
 
 /*
  * usage: freshet-reference docs/configuration.md
  * The document goes to stdout with what stands between these two lines replaced; exit code 1 and a reason when it can't
  * be read, or lacks one of them. `cmake --build build --target docs` puts the result in its place.
  */
-#define BEGIN "<!-- all keys: written by `cmake --build build --target docs` from gateway/base/options.def -->\n"
+#define BEGIN "<!-- all keys: written by `cmake --build build --target docs` from gateway/config/options.def -->\n"
 #define END "<!-- end of all keys -->\n"
 
 /* A bar would end the cell. */

@@ -6,8 +6,6 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
-
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip)
@@ -59,7 +57,7 @@ bool ip_is_v4(const struct ip *ip)
     return memcmp(ip->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
 }
 
-static bool is_in(const struct ip *ip, const struct config_network *network)
+static bool is_in(const struct ip *ip, const struct ip_network *network)
 {
     unsigned whole = network->bits / 8, rest = network->bits % 8;
 
@@ -68,7 +66,7 @@ static bool is_in(const struct ip *ip, const struct config_network *network)
     return rest == 0 || ((ip->bytes[whole] ^ network->address[whole]) & (0xff00 >> rest) & 0xff) == 0;
 }
 
-bool ip_in_networks(const struct ip *ip, const struct config_network *networks, unsigned count)
+bool ip_in_networks(const struct ip *ip, const struct ip_network *networks, unsigned count)
 {
     for (unsigned i = 0; i != count; ++i) {
         if (is_in(ip, &networks[i]))

@@ -7,12 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct config_network;
 struct sockaddr;
 
 /* An IPv6 address; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2). */
 struct ip {
     uint8_t bytes[16];
+};
+
+/* A block of addresses, IPv4 as IPv4-mapped IPv6. */
+struct ip_network {
+    uint8_t address[16];
+    unsigned bits; /* 0 … 128 of `address` count */
 };
 
 /* False: of another family; *ip is :: then. */
@@ -25,7 +30,7 @@ bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip);
 bool ip_parse(const char *s, size_t len, struct ip *ip);
 
 bool ip_is_v4(const struct ip *ip);
-bool ip_in_networks(const struct ip *ip, const struct config_network *networks, unsigned count);
+bool ip_in_networks(const struct ip *ip, const struct ip_network *networks, unsigned count);
 
 /* Who counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole. */
 struct ip ip_of_client(const struct ip *ip);

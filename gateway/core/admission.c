@@ -9,7 +9,7 @@
 #include <uthash.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "proto/bucket.h"
 
 /* Workers meet here whenever a bearer's stream opens or closes; so many locks keep them apart. */

@@ -53,7 +53,7 @@ static void add_event(struct reader *reader, const struct sse_event *event)
 
 static bool has_ids(const struct reader *reader)
 {
-    return reader->route->history.store != CONFIG_STORE_NONE;
+    return reader->route->history.store != POLICY_STORE_NONE;
 }
 
 static size_t write_id(const struct reader *reader, char *dst, uint64_t sequence)

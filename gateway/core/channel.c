@@ -79,7 +79,7 @@ static void append_event(struct channel *channel, uint64_t sequence, const struc
 {
     struct source *source = channel->profile.source;
     struct event_id id = {.incarnation = 0};
-    if (channel->profile.store != CONFIG_STORE_NONE)
+    if (channel->profile.store != POLICY_STORE_NONE)
         id = source_id(source, sequence);
     int64_t balance = channel->ring.balance;
     ring_append(&channel->ring, source->encoding, id, sequence, message);

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/core/ring.h"
 #include "gateway/core/source.h"
 
@@ -27,9 +27,9 @@ struct view;
  */
 struct channel_profile {
     struct source *source;
-    enum config_store store;
-    enum config_event event;
-    enum config_format format;
+    enum policy_store store;
+    enum policy_event event;
+    enum policy_format format;
     uint32_t events;   /* the ring holds at most so many entries … */
     uint64_t bytes;    /* … and so many bytes, but always the newest entry */
     int64_t linger_ns; /* kept so long after the last view left */

@@ -50,15 +50,15 @@ static void set_name(struct sse_event *event, const char *name, size_t len)
     }
 }
 
-static void choose_name(struct sse_event *event, enum config_event kind, const struct message *message)
+static void choose_name(struct sse_event *event, enum policy_event kind, const struct message *message)
 {
     switch (kind) {
-    case CONFIG_EVENT_NONE:
+    case POLICY_EVENT_NONE:
         break;
-    case CONFIG_EVENT_SUBJECT:
+    case POLICY_EVENT_SUBJECT:
         set_name(event, message->subject, message->subject_len);
         break;
-    case CONFIG_EVENT_HEADER:
+    case POLICY_EVENT_HEADER:
         if (message->sse_event != NULL)
             set_name(event, message->sse_event, strlen(message->sse_event));
         if (event->name_len == 0 && message->ce_type != NULL)
@@ -138,7 +138,7 @@ static void use_text(struct encoding *encoding, const struct message *message)
     use_base64(encoding, message);
 }
 
-size_t encode_prepare(struct encoding *encoding, enum config_event event, enum config_format format, struct event_id id,
+size_t encode_prepare(struct encoding *encoding, enum policy_event event, enum policy_format format, struct event_id id,
                       const struct message *message)
 {
     encoding->event = (struct sse_event){.retry_ms = -1, .has_data = true};
@@ -152,13 +152,13 @@ size_t encode_prepare(struct encoding *encoding, enum config_event event, enum c
         encoding->event.retry_ms = (int64_t)retry;
     choose_name(&encoding->event, event, message);
     switch (format) {
-    case CONFIG_FORMAT_TEXT:
+    case POLICY_FORMAT_TEXT:
         use_text(encoding, message);
         break;
-    case CONFIG_FORMAT_BASE64:
+    case POLICY_FORMAT_BASE64:
         use_base64(encoding, message);
         break;
-    case CONFIG_FORMAT_CLOUDEVENTS:
+    case POLICY_FORMAT_CLOUDEVENTS:
         use_cloudevent(encoding, message);
         break;
     }

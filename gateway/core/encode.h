@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "proto/event_id.h"
 #include "proto/sse.h"
 
@@ -36,7 +36,7 @@ void encoding_init(struct encoding *encoding);
 void encoding_dispose(struct encoding *encoding);
 
 /* id.incarnation 0: the event has no id. */
-size_t encode_prepare(struct encoding *encoding, enum config_event event, enum config_format format, struct event_id id,
+size_t encode_prepare(struct encoding *encoding, enum policy_event event, enum policy_format format, struct event_id id,
                       const struct message *message);
 size_t encode_write(char *dst, const struct encoding *encoding);
 

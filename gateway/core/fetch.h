@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 struct encoding;
 struct message;
@@ -34,8 +34,8 @@ enum fetch_from {
 struct fetch {
     /* the core's; the source reads them from ops->fetch until fetched */
     struct source *source;
-    enum config_event event;
-    enum config_format format;
+    enum policy_event event;
+    enum policy_format format;
     char **patterns; /* 1 … 32, NUL terminated, none covers another */
     unsigned pattern_count;
     enum fetch_from from; /* set to FETCH_AFTER by the source once that goes on where it was */

@@ -10,7 +10,7 @@
 #include "gateway/core/drain.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
-#include "gateway/core/survey.h"
+#include "gateway/core/snapshot.h"
 #include "gateway/core/view.h"
 #include "gateway/core/walk.h"
 
@@ -34,7 +34,7 @@ void hub_init(struct hub *hub, struct registry *registry, struct metrics *metric
     list_init(&hub->readers);
     list_init(&hub->unlooked);
     drain_init(hub);
-    list_init(&hub->surveys);
+    list_init(&hub->snapshots);
     hub->walks_waiting_end = &hub->walks_waiting;
     list_init(&hub->later);
     list_init(&hub->later_due);
@@ -83,7 +83,7 @@ void hub_dispose(struct hub *hub)
     run_tasks(hub);        /* what came back from the source after the last turn */
     while (walk_step(hub)) /* through nobody: whoever walks waits for the end of it */
         ;
-    survey_end_all(hub);
+    snapshot_end_all(hub);
     while (hub->free_batches != NULL) {
         struct batch *batch = hub->free_batches;
         hub->free_batches = batch->next_free;
@@ -276,7 +276,7 @@ bool hub_turn(struct hub *hub, int64_t now_ns)
     bool more = run_later(hub);
     more |= walk_step(hub); /* before they are sent more */
     more |= drain_step(hub);
-    more |= survey_step(hub);
+    more |= snapshot_step(hub);
     more |= pump_slices(hub);
     drop_idle_views(hub);
     return more;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "proto/subject.h"
 
 /*

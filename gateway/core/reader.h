@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "gateway/base/close_reason.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/list.h"
 #include "gateway/core/view.h"
 #include "proto/event_id.h"

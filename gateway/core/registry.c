@@ -96,7 +96,7 @@ static bool is_over(struct channel *channel, int64_t now_ns)
 {
     if (channel->users != 0)
         return false;
-    int64_t linger_ns = channel->profile.store == CONFIG_STORE_NONE ? 0 : channel->profile.linger_ns;
+    int64_t linger_ns = channel->profile.store == POLICY_STORE_NONE ? 0 : channel->profile.linger_ns;
     if (linger_ns < LINGER_MIN_NS)
         linger_ns = LINGER_MIN_NS;
     pthread_mutex_lock(&channel->lock);

@@ -25,10 +25,10 @@ struct registry {
     pthread_mutex_t lock;
     struct channel *channels; /* uthash, by key */
     struct registry_walk *walks;
-    _Atomic unsigned surveys; /* that are not freed yet */
-    size_t closing_count;     /* left the table, but the source still has them */
-    struct budget budget;     /* of the channels' rings */
-    int64_t reclaim_after_ns; /* kept by registry_reclaim */
+    _Atomic unsigned snapshots; /* that are not freed yet */
+    size_t closing_count;       /* left the table, but the source still has them */
+    struct budget budget;       /* of the channels' rings */
+    int64_t reclaim_after_ns;   /* kept by registry_reclaim */
     struct hub *hubs[REGISTRY_HUBS_MAX];
     unsigned hub_count;
     int64_t started_ns; /* monotonic */

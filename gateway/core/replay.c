@@ -64,7 +64,7 @@ static void start_from_cursor(struct reader *reader)
 {
     struct event_id id;
     uint64_t sequence;
-    if (reader->route->history.store == CONFIG_STORE_NONE) {
+    if (reader->route->history.store == POLICY_STORE_NONE) {
         replay_place_after(reader, reader->replay_end);
         batch_add_preamble(reader, false);
         batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, 0);
@@ -123,7 +123,7 @@ void replay_start(struct reader *reader)
         reader->cursors[i].end = reader->cursors[i].view->head;
 
     /* without history, what is still in the ring is there for slow readers, and no place to start from */
-    bool from_now = reader->route->history.store == CONFIG_STORE_NONE && reader->start != READER_FROM_CURSOR;
+    bool from_now = reader->route->history.store == POLICY_STORE_NONE && reader->start != READER_FROM_CURSOR;
     switch (from_now ? READER_FROM_NOW : (enum reader_start)reader->start) {
     case READER_FROM_LAST:
     case READER_FROM_NOW:
@@ -155,7 +155,7 @@ void replay_start(struct reader *reader)
 /* What the client has, as it knows it: the id of the last event, or nothing. */
 static size_t write_last(const struct reader *reader, char *dst)
 {
-    if (reader->route->history.store == CONFIG_STORE_NONE)
+    if (reader->route->history.store == POLICY_STORE_NONE)
         return 0;
     return event_id_write(dst, source_id(reader->source, reader->last_sequence));
 }
@@ -164,7 +164,7 @@ static void on_fallen_behind(struct reader *reader)
 {
     char last[EVENT_ID_MAX];
     size_t len = write_last(reader, last);
-    if (reader->route->slow == CONFIG_SLOW_DISCONNECT) {
+    if (reader->route->slow == POLICY_SLOW_DISCONNECT) {
         if (!history_rejoin(reader))
             reader->ending = CLOSE_SLOW + 1;
         return;
@@ -176,7 +176,7 @@ static void on_fallen_behind(struct reader *reader)
     }
     /* each time, also while it is conflating: what left the ring unseen may have been the newest of its subject */
     batch_add_gap(reader, GAP_SLOW, last, len, replay_next_sequence(reader));
-    reader->conflating = reader->route->slow == CONFIG_SLOW_LATEST;
+    reader->conflating = reader->route->slow == POLICY_SLOW_LATEST;
 }
 
 /* An earlier pattern of this stream brings the same message. */

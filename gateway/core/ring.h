@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "proto/event_id.h"
 
 struct budget;
@@ -31,8 +31,8 @@ struct entry {
 /* Not thread safe: its channel has a lock. */
 struct ring {
     struct budget *budget; /* what it allocates is counted there; outlives it */
-    enum config_event event;
-    enum config_format format;
+    enum policy_event event;
+    enum policy_format format;
     bool with_subjects;  /* one pattern, many subjects: each entry keeps its own */
     uint32_t events_max; /* at most so many events … */
     uint64_t bytes_max;  /* … and so many bytes, but always the newest entry */

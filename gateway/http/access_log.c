@@ -6,7 +6,7 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/identity.h"

@@ -6,12 +6,12 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/http/cors.h"
-#include "gateway/http/dev.h"
+#include "gateway/http/admin/dev.h"
 #include "gateway/http/limits.h"
 #include "gateway/http/pending.h"
-#include "gateway/http/problem.h"
+#include "gateway/http/reply.h"
 #include "gateway/http/publish.h"
 #include "gateway/http/subscribe.h"
 
@@ -43,7 +43,7 @@ static void answer_route(struct app *app, h2o_req_t *req, const struct config_ro
         if (is_method(req, "OPTIONS"))
             reply_send(app, req, 204, NULL, NULL, 0);
         else
-            problem_send(app, req, 405, "%.*s is none of %s", (int)req->method.len, req->method.base, methods);
+            reply_problem(app, req, 405, "%.*s is none of %s", (int)req->method.len, req->method.base, methods);
     }
 }
 
@@ -59,10 +59,10 @@ bool app_answer_route(struct app *app, h2o_req_t *req, size_t path_len)
             answer_route(app, req, route);
             return true;
         case ROUTE_BAD_ENCODING:
-            problem_send(app, req, 400, "the path has a bad percent-encoding");
+            reply_problem(app, req, 400, "the path has a bad percent-encoding");
             return true;
         case ROUTE_TOO_LONG:
-            problem_send(app, req, 400, "the path is longer than %d bytes", ROUTE_PATH_MAX);
+            reply_problem(app, req, 400, "the path is longer than %d bytes", ROUTE_PATH_MAX);
             return true;
         }
     }
@@ -84,7 +84,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     if (!limits_begin(app, req))
         return 0;
     if (path_len == 0 || req->path.base[0] != '/') {
-        problem_send(app, req, 400, "the request has no path");
+        reply_problem(app, req, 400, "the request has no path");
         return 0;
     }
     if (app->dev_nats_url != NULL && dev_answer(app, req, path_len))
@@ -92,8 +92,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     if (app_answer_route(app, req, path_len))
         return 0;
     if (limits_admit(app, req, LIMITS_OTHER))
-        problem_send(app, req, 404, "no route at %.*s", (int)problem_path_len(req->path.base, path_len),
-                     req->path.base);
+        reply_problem(app, req, 404, "no route at %.*s", (int)reply_path_len(req->path.base, path_len), req->path.base);
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include "gateway/base/log.h"
 
 struct admission;
-struct clients;
+struct address_limits;
 struct config;
 struct connection;
 struct hub;
@@ -29,7 +29,7 @@ struct app {
     const struct config *config;
     const char *gateway; /* its name */
     struct hub *hub;
-    struct clients *clients; /* NULL: addresses have no limits */
+    struct address_limits *clients; /* NULL: addresses have no limits */
     struct admission *admission;
     struct presence *presence;
     struct source *const *sources; /* by history.source of a route; 0 is core NATS */

@@ -10,7 +10,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/clients.h"
+#include "gateway/core/address_limits.h"
 
 void connections_init(struct connections *connections, struct metrics *metrics)
 {

@@ -5,8 +5,8 @@
 #include <h2o.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
-#include "gateway/http/problem.h"
+#include "gateway/config/config.h"
+#include "gateway/http/reply.h"
 
 #define HEADERS_ALLOWED "last-event-id, authorization, cache-control, content-type"
 /* … of a route that publishes */

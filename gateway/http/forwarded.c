@@ -4,7 +4,7 @@
 
 #include <h2o.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/ip.h"
 
 /* More proxies in a row than anybody has; each costs a look into the list of networks. */

@@ -9,17 +9,17 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/admission.h"
-#include "gateway/core/clients.h"
+#include "gateway/core/address_limits.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/forwarded.h"
-#include "gateway/http/problem.h"
+#include "gateway/http/reply.h"
 #include "gateway/http/settings.h"
 #include "proto/bucket.h"
 
@@ -170,7 +170,7 @@ static enum limit take_from_client(struct app *app, struct ticket *ticket, int64
 {
     if (app->clients == NULL || !ticket->known_ip)
         return WITHIN;
-    switch (clients_take(app->clients, &ticket->ip, CLIENT_REQUEST, ticket->bytes, now_ns, &ticket->client)) {
+    switch (address_limits_take(app->clients, &ticket->ip, CLIENT_REQUEST, ticket->bytes, now_ns, &ticket->client)) {
     case CLIENT_OVER_STREAMS:
         return ADDRESS_STREAMS;
     case CLIENT_OVER_MEMORY:
@@ -272,7 +272,7 @@ static void refuse(struct app *app, const struct ticket *ticket, enum limit limi
     }
     if (row->status != 431)
         reply_header(req, "retry-after", H2O_STRLIT(RETRY_AFTER));
-    problem_send(app, req, row->status, row->detail, value_of(&app->config->limits, limit));
+    reply_problem(app, req, row->status, row->detail, value_of(&app->config->limits, limit));
 }
 #pragma GCC diagnostic pop
 
@@ -378,7 +378,7 @@ static void ask_back(struct app *app, h2o_req_t *req, const char *why)
         return;
     }
     reply_header(req, "retry-after", H2O_STRLIT(RETRY_AFTER));
-    problem_send(app, req, 503, "%s", why);
+    reply_problem(app, req, 503, "%s", why);
 }
 
 void limits_refuse_ending(struct app *app, h2o_req_t *req)

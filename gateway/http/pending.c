@@ -5,7 +5,7 @@
 #include <h2o.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
 #include "gateway/http/limits.h"

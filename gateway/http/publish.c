@@ -8,16 +8,16 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/list.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/http/app.h"
-#include "gateway/http/authorize.h"
+#include "gateway/http/access/authorize.h"
 #include "gateway/http/cors.h"
-#include "gateway/http/problem.h"
-#include "gateway/http/service_auth.h"
+#include "gateway/http/reply.h"
+#include "gateway/http/access/service_auth.h"
 #include "proto/event_id.h"
 #include "proto/text.h"
 
@@ -68,17 +68,17 @@ static void send_result(struct app *app, h2o_req_t *req, const struct publish_ca
         send_accepted(app, req, &call->publish);
         break;
     case PUBLISH_TOO_LARGE:
-        problem_send(app, req, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
+        reply_problem(app, req, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
         break;
     case PUBLISH_UNAVAILABLE:
         reply_header(req, "retry-after", H2O_STRLIT("1"));
         if (call->stream == NULL)
-            problem_send(app, req, 503, "the message broker is away");
+            reply_problem(app, req, 503, "the message broker is away");
         else
-            problem_send(app, req, 503, "stream %s did not confirm that it has stored the message", call->stream);
+            reply_problem(app, req, 503, "stream %s did not confirm that it has stored the message", call->stream);
         break;
     case PUBLISH_DENIED:
-        problem_send(app, req, 403, "the message broker does not let the gateway publish there");
+        reply_problem(app, req, 403, "the message broker does not let the gateway publish there");
         break;
     }
 }
@@ -124,7 +124,7 @@ static bool read_msg_id(struct app *app, h2o_req_t *req, char dst[MSG_ID_MAX + 1
     for (size_t i = 0; good && i != value.len; ++i)
         good = value.base[i] >= 0x20 && value.base[i] < 0x7f;
     if (!good) {
-        problem_send(app, req, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters", MSG_ID_MAX);
+        reply_problem(app, req, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters", MSG_ID_MAX);
         return false;
     }
     memcpy(dst, value.base, value.len);
@@ -167,12 +167,12 @@ static bool read_headers(struct app *app, h2o_req_t *req, const struct config_ro
         for (ssize_t at = -1; (at = h2o_find_header_by_str(&req->headers, name, strlen(name), at)) != -1;) {
             h2o_iovec_t value = req->headers.entries[at].value;
             if (!is_header_value(value)) {
-                problem_send(app, req, 400, "header %s has a value that is not UTF-8 without control bytes", name);
+                reply_problem(app, req, 400, "header %s has a value that is not UTF-8 without control bytes", name);
                 return false;
             }
             if (!add_header(call, name, value, &used)) {
-                problem_send(app, req, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
-                             HEADERS_BYTES);
+                reply_problem(app, req, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
+                              HEADERS_BYTES);
                 return false;
             }
         }
@@ -211,16 +211,16 @@ static void send_message(struct app *app, h2o_req_t *req, const struct config_ro
                          const struct config_history *history, const char *subject, size_t len)
 {
     if (req->entity.len > PUBLISH_BODY_MAX) {
-        problem_send(app, req, 413, "a message of %zu bytes is too long, the limit is %u", req->entity.len,
-                     PUBLISH_BODY_MAX);
+        reply_problem(app, req, 413, "a message of %zu bytes is too long, the limit is %u", req->entity.len,
+                      PUBLISH_BODY_MAX);
         return;
     }
     if (message_is_control(subject, len)) {
-        problem_send(app, req, 403, "what is said on freshet.control.> is not for clients to say");
+        reply_problem(app, req, 403, "what is said on freshet.control.> is not for clients to say");
         return;
     }
     if (message_is_hidden(subject, len)) {
-        problem_send(app, req, 403, "what is said on this subject is not for clients to say");
+        reply_problem(app, req, 403, "what is said on this subject is not for clients to say");
         return;
     }
     struct publish_call *call = check_calloc(1, sizeof(*call));
@@ -253,14 +253,14 @@ static bool read_subject(struct app *app, h2o_req_t *req, char dst[SUBJECT_MAX +
         char *decoded = h2o_mem_alloc_pool(&req->pool, pair.value_len + 1);
         if (++found != 1 || !text_percent_decode(decoded, len, pair.value, pair.value_len, true) ||
             *len > SUBJECT_MAX) {
-            problem_send(app, req, 400, "publishing takes one subject of at most %d bytes", SUBJECT_MAX);
+            reply_problem(app, req, 400, "publishing takes one subject of at most %d bytes", SUBJECT_MAX);
             return false;
         }
         memcpy(dst, decoded, *len);
         dst[*len] = '\0';
     }
     if (found == 0)
-        problem_send(app, req, 400, "no subject: say where to publish with ?subject=NAME");
+        reply_problem(app, req, 400, "no subject: say where to publish with ?subject=NAME");
     return found != 0;
 }
 
@@ -284,9 +284,9 @@ static bool find_subject(struct app *app, h2o_req_t *req, const struct config_ro
         return false;
     enum subject_verdict verdict = subject_check_literal(dst, *len);
     if (verdict != SUBJECT_OK)
-        problem_send(app, req, 400, "subject \"%.*s\" %s", (int)*len, dst, subject_verdict_text(verdict));
+        reply_problem(app, req, 400, "subject \"%.*s\" %s", (int)*len, dst, subject_verdict_text(verdict));
     else if (!is_allowed(route, dst, *len))
-        problem_send(app, req, 403, "subject \"%.*s\" is outside what this route allows", (int)*len, dst);
+        reply_problem(app, req, 403, "subject \"%.*s\" is outside what this route allows", (int)*len, dst);
     else
         return authorize_subject(app, req, permit, true, dst, *len);
     return false;
@@ -346,7 +346,7 @@ void publish_answer(struct app *app, h2o_req_t *req, const struct config_route *
     struct permit permit;
     size_t len;
     if (!cors_may_write(&route->cors, req)) {
-        problem_send(app, req, 403, "pages of this origin may not publish here: it is not among the route's cors");
+        reply_problem(app, req, 403, "pages of this origin may not publish here: it is not among the route's cors");
         return;
     }
     if (!authorize(app, req, route, &permit))

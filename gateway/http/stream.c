@@ -14,7 +14,7 @@
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/limits.h"
-#include "gateway/http/problem.h"
+#include "gateway/http/reply.h"
 
 /* What each event touches stands around the start of the reader. */
 struct stream {
@@ -73,14 +73,14 @@ static void do_refuse(struct reader *reader, enum reader_refusal refusal)
     switch (refusal) {
     case READER_DENIED:
         reply_header(stream->req, "retry-after", H2O_STRLIT("5"));
-        problem_send(stream->app, stream->req, 503,
-                     "the message broker does not let the gateway read a subject of this route");
+        reply_problem(stream->app, stream->req, 503,
+                      "the message broker does not let the gateway read a subject of this route");
         break;
     case READER_STOPPING:
         limits_refuse_ending(stream->app, stream->req);
         break;
     case READER_REVOKED:
-        problem_send(stream->app, stream->req, 403, "what allowed this stream has been revoked");
+        reply_problem(stream->app, stream->req, 403, "what allowed this stream has been revoked");
         break;
     case READER_CHANGED:
         limits_refuse_changed(stream->app, stream->req);

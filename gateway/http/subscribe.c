@@ -8,17 +8,17 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/message.h"
 #include "gateway/core/reader.h"
 #include "gateway/http/accept.h"
 #include "gateway/http/app.h"
-#include "gateway/http/authorize.h"
+#include "gateway/http/access/authorize.h"
 #include "gateway/http/limits.h"
-#include "gateway/http/problem.h"
-#include "gateway/http/service_auth.h"
+#include "gateway/http/reply.h"
+#include "gateway/http/access/service_auth.h"
 #include "gateway/http/stream.h"
 #include "proto/text.h"
 #include "proto/units.h"
@@ -96,17 +96,17 @@ static bool choose_subject(struct ask *ask, const char *value, size_t len, unsig
 {
     if (number > READER_SUBJECTS_MAX) {
         metrics_add(ask->app->hub->metrics, METRIC_REJECTED_SUBJECTS, 1);
-        problem_send(ask->app, ask->req, 400, "more than %d subjects on one stream", READER_SUBJECTS_MAX);
+        reply_problem(ask->app, ask->req, 400, "more than %d subjects on one stream", READER_SUBJECTS_MAX);
         return false;
     }
     enum subject_verdict verdict = subject_check_pattern(value, len);
     if (verdict != SUBJECT_OK) {
-        problem_send(ask->app, ask->req, 400, "subject \"%.*s\" %s", (int)len, value, subject_verdict_text(verdict));
+        reply_problem(ask->app, ask->req, 400, "subject \"%.*s\" %s", (int)len, value, subject_verdict_text(verdict));
         return false;
     }
     const char *subject = h2o_strdup(&ask->req->pool, value, len).base;
     if (!is_covered(subject, ask->route->allow, ask->route->allow_count)) {
-        problem_send(ask->app, ask->req, 403, "subject \"%s\" is outside what this route allows", subject);
+        reply_problem(ask->app, ask->req, 403, "subject \"%s\" is outside what this route allows", subject);
         return false;
     }
     if (!authorize_subject(ask->app, ask->req, &ask->permit, false, subject, len))
@@ -123,8 +123,8 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
     } else if (h2o_memis(value, len, H2O_STRLIT("earliest"))) {
         ask->options.start = READER_FROM_EARLIEST;
     } else if (h2o_memis(value, len, H2O_STRLIT("last"))) {
-        if (ask->route->history.store != CONFIG_STORE_JETSTREAM) {
-            problem_send(ask->app, ask->req, 400, "since=last needs a route whose history is kept by JetStream");
+        if (ask->route->history.store != POLICY_STORE_JETSTREAM) {
+            reply_problem(ask->app, ask->req, 400, "since=last needs a route whose history is kept by JetStream");
             return false;
         }
         ask->options.start = READER_FROM_LAST;
@@ -135,9 +135,9 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
         ask->options.start = READER_FROM_TIME;
         ask->options.start_ns = ns;
     } else {
-        problem_send(ask->app, ask->req, 400,
-                     "since=\"%.*s\" is not now, earliest, last, a duration such as 5m, or an RFC 3339 time", (int)len,
-                     value);
+        reply_problem(ask->app, ask->req, 400,
+                      "since=\"%.*s\" is not now, earliest, last, a duration such as 5m, or an RFC 3339 time", (int)len,
+                      value);
         return false;
     }
     return true;
@@ -148,7 +148,7 @@ static bool read_follow(struct ask *ask, const char *value, size_t len)
     ask->options.follow = !h2o_memis(value, len, H2O_STRLIT("false"));
     if (!ask->options.follow || h2o_memis(value, len, H2O_STRLIT("true")))
         return true;
-    problem_send(ask->app, ask->req, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
+    reply_problem(ask->app, ask->req, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
     return false;
 }
 
@@ -184,12 +184,12 @@ static bool read_encoded_pair(struct ask *ask, const struct text_query_pair *pai
     size_t key_len, value_len;
     char *value = decoded + pair->key_len;
     if (!text_percent_decode(decoded, &key_len, pair->key, pair->key_len, true)) {
-        problem_send(ask->app, ask->req, 400, "the query has a name with a bad percent-encoding");
+        reply_problem(ask->app, ask->req, 400, "the query has a name with a bad percent-encoding");
         return false;
     }
     if (!text_percent_decode(value, &value_len, pair->value, pair->value_len, true)) {
-        problem_send(ask->app, ask->req, 400, "the query has a bad percent-encoding in the value of \"%.*s\"",
-                     (int)pair->key_len, pair->key);
+        reply_problem(ask->app, ask->req, 400, "the query has a bad percent-encoding in the value of \"%.*s\"",
+                      (int)pair->key_len, pair->key);
         return false;
     }
     return read_pair(ask, decoded, key_len, value, value_len, subject_number);
@@ -237,7 +237,7 @@ static bool expand_presence(struct ask *ask, const struct route_params *params)
         return true;
     if (!route_expand(presence, params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
         subject_check_literal(subject, len) != SUBJECT_OK) {
-        problem_send(ask->app, ask->req, 400, "the path has what can be no part of a subject");
+        reply_problem(ask->app, ask->req, 400, "the path has what can be no part of a subject");
         return false;
     }
     ask->presence = h2o_strdup(&ask->req->pool, subject, len).base;
@@ -249,8 +249,8 @@ static bool read_request(struct ask *ask, const struct route_params *params)
     if (!expand_subjects(ask, params) || !expand_presence(ask, params) || !read_query(ask))
         return false;
     if (ask->subject_count == 0) {
-        problem_send(ask->app, ask->req, 400, "no subject: ask for some with ?subject=NAME, at most %d",
-                     READER_SUBJECTS_MAX);
+        reply_problem(ask->app, ask->req, 400, "no subject: ask for some with ?subject=NAME, at most %d",
+                      READER_SUBJECTS_MAX);
         return false;
     }
     read_cursor(ask);
@@ -322,7 +322,7 @@ void subscribe(struct app *app, h2o_req_t *req, const struct config_route *route
                     .follow = true},
     };
     if (!accepts_event_stream(req)) {
-        problem_send(app, req, 406, "this is a text/event-stream, which the accept header excludes");
+        reply_problem(app, req, 406, "this is a text/event-stream, which the accept header excludes");
         return;
     }
     if (!authorize(app, req, route, &ask.permit))

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/http/settings.h"
 
 struct generation *generation_create(struct config *config, unsigned workers,

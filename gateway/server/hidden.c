@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/core/message.h"
 #include "proto/subject.h"
 

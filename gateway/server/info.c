@@ -16,7 +16,7 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
-#include "gateway/core/survey.h"
+#include "gateway/core/snapshot.h"
 #include "gateway/http/app.h"
 #include "proto/subject.h"
 
@@ -116,7 +116,7 @@ static void on_published(struct publish *publish)
     end(ask);
 }
 
-static void on_surveyed(void *arg, const char *json, size_t len)
+static void on_snapshot(void *arg, const char *json, size_t len)
 {
     char *copy = check_malloc(len + 1);
     memcpy(copy, json, len);
@@ -126,7 +126,7 @@ static void on_surveyed(void *arg, const char *json, size_t len)
 /* ---- the question ---- */
 
 /* What is wrong with it, or NULL. The filter lives as long as the question. */
-static const char *read_question(const json_t *question, struct survey_options *options)
+static const char *read_question(const json_t *question, struct snapshot_options *options)
 {
     const json_t *limit = json_object_get(question, "limit"), *filter = json_object_get(question, "filter");
     if (!json_is_object(question))
@@ -148,12 +148,12 @@ static const char *read_question(const json_t *question, struct survey_options *
     return NULL;
 }
 
-static void survey(struct ask *ask, struct hub *hub)
+static void snapshot(struct ask *ask, struct hub *hub)
 {
-    struct survey_options options = {.gateway = ask->info->gateway, .limit = SURVEY_LIMIT_DEFAULT};
+    struct snapshot_options options = {.gateway = ask->info->gateway, .limit = SURVEY_LIMIT_DEFAULT};
     json_t *question = ask->len != 0 ? json_loadb(ask->data, ask->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *wrong = ask->len != 0 ? read_question(question, &options) : NULL;
-    if (wrong == NULL && survey_start(hub, &options, on_surveyed, ask) == NULL)
+    if (wrong == NULL && snapshot_start(hub, &options, on_snapshot, ask) == NULL)
         wrong = "too many ask at a time";
     json_decref(question);
     if (wrong != NULL)
@@ -167,7 +167,7 @@ static void on_turn(struct hub_task *task)
     if (hub->stopping)
         end(ask);
     else
-        survey(ask, hub);
+        snapshot(ask, hub);
 }
 
 static void refuse(const char *reason)

@@ -30,7 +30,7 @@ void info_open(struct info *info, struct app *app);
 /*
  * One question: for nats_source_answer, on whatever thread. Nothing, or a JSON
  * object with "limit" and "filter" as /streams has them. The answer is the JSON
- * of core/survey.h, or {"gateway":"NAME","error":"what is wrong"}. A question
+ * of core/snapshot.h, or {"gateway":"NAME","error":"what is wrong"}. A question
  * without a reply subject, one whose reply would go where only gateways and the
  * broker's own interfaces listen, and more than INFO_ASKS_MAX at a time are not
  * answered; the last two are counted and logged.

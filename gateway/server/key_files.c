@@ -6,7 +6,7 @@
 
 #include "gateway/auth/keys.h"
 #include "gateway/base/check.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 #define ERROR_MAX 512
 

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/reaper.h"
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/connection.h"

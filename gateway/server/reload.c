@@ -13,15 +13,15 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
-#include "gateway/base/config_reload.h"
+#include "gateway/config/config.h"
+#include "gateway/config/config_reload.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/clients.h"
+#include "gateway/core/address_limits.h"
 #include "gateway/core/registry.h"
 #include "gateway/http/settings.h"
-#include "gateway/server/accept_pool.h"
-#include "gateway/server/endpoints.h"
+#include "gateway/server/listen/accept_pool.h"
+#include "gateway/server/listen/endpoints.h"
 #include "gateway/server/generation.h"
 #include "gateway/server/hidden.h"
 #include "gateway/server/worker.h"
@@ -68,7 +68,7 @@ static void leave(struct change *change)
 
 static void on_walk_over(struct eviction_walk *walk)
 {
-    struct allowed_walk *allowed = LIST_ENTRY(walk, struct allowed_walk, walk);
+    struct reauthorize_walk *allowed = LIST_ENTRY(walk, struct reauthorize_walk, walk);
     struct part *part = LIST_ENTRY(LIST_ENTRY(allowed, struct worker_change, walk), struct part, of_worker);
     struct change *change = part->change;
     atomic_fetch_add(&change->ended, walk->ended);
@@ -123,7 +123,7 @@ static struct change *create_change(const struct reload *reload, const struct en
             .first_new = reload->endpoints->count,
             .window_ns = config->drain.window_ms * MS,
             .done = &change->done,
-            .walk = {.walk = {.judge = allowed_judge, .over = on_walk_over}, .config = config},
+            .walk = {.walk = {.judge = reauthorize_judge, .over = on_walk_over}, .config = config},
         };
         good = good && duplicate(&change->parts[i].of_worker);
     }
@@ -228,7 +228,7 @@ static void set_limits(const struct reload *reload, const struct config_limits *
 {
     accept_pool_set_limits(reload->pool, accept_pool_limit(limits->connections, reload->worker_count),
                            limits->handshakes);
-    clients_set_limits(reload->clients, limits);
+    address_limits_set_limits(reload->clients, limits);
     registry_limit_bytes(reload->registry, limits->history_bytes);
     for (size_t i = 0; i != reload->endpoints->count; ++i) {
         if (reload->endpoints->sockets[i].fd != -1)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct accept_pool;
-struct clients;
+struct address_limits;
 struct endpoints;
 struct generation;
 struct registry;
@@ -22,7 +22,7 @@ struct reload {
     struct worker *const *workers;
     unsigned worker_count;
     struct accept_pool *pool;
-    struct clients *clients;
+    struct address_limits *clients;
     struct registry *registry;
     uint64_t certificates, seen, failed; /* the files of the certificates: as loaded, as last seen, as found bad */
 };

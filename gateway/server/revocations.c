@@ -14,7 +14,7 @@
 #include "gateway/core/evict.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
-#include "gateway/http/service_auth.h"
+#include "gateway/http/access/service_auth.h"
 
 #define SECOND_NS INT64_C(1000000000)
 

@@ -11,32 +11,32 @@
 #include "gateway/auth/revoked.h"
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/core/admission.h"
-#include "gateway/core/clients.h"
+#include "gateway/core/address_limits.h"
 #include "gateway/core/presence.h"
 #include "gateway/core/registry.h"
 #include "gateway/http/liveness.h"
-#include "gateway/server/accept_pool.h"
-#include "gateway/server/descriptors.h"
-#include "gateway/server/dev_feed.h"
-#include "gateway/server/drain.h"
-#include "gateway/server/endpoints.h"
-#include "gateway/server/gateway_name.h"
+#include "gateway/server/listen/accept_pool.h"
+#include "gateway/server/process/descriptors.h"
+#include "gateway/server/dev/dev_feed.h"
+#include "gateway/server/farewell.h"
+#include "gateway/server/listen/endpoints.h"
+#include "gateway/server/process/gateway_name.h"
 #include "gateway/server/generation.h"
 #include "gateway/server/hidden.h"
 #include "gateway/server/info.h"
 #include "gateway/server/key_files.h"
 #include "gateway/server/reload.h"
 #include "gateway/server/revocations.h"
-#include "gateway/server/signals.h"
+#include "gateway/server/process/signals.h"
 #include "gateway/server/sources.h"
-#include "gateway/server/systemd.h"
-#include "gateway/server/tls.h"
-#include "gateway/server/watchdog.h"
+#include "gateway/server/process/systemd.h"
+#include "gateway/server/tls/tls.h"
+#include "gateway/server/process/watchdog.h"
 #include "gateway/server/worker.h"
-#include "gateway/source/nats_source.h"
+#include "gateway/source/nats/nats_source.h"
 
 #define ERROR_MAX 512
 /* How long `ready` waits for the JetStream streams, and for how long it does so before it looks for a signal. */
@@ -51,7 +51,7 @@ struct server {
     struct sources sources;
     struct registry registry;
     struct accept_pool *pool;
-    struct clients *clients;
+    struct address_limits *clients;
     struct admission *admission;
     struct presence *presence;
     char name[GATEWAY_NAME_MAX];
@@ -130,7 +130,7 @@ static void create_workers(struct server *server)
     unsigned count = server->config->workers;
     server->pool = accept_pool_create(accept_pool_limit(server->config->limits.connections, count),
                                       server->config->limits.handshakes);
-    server->clients = clients_create(&server->config->limits);
+    server->clients = address_limits_create(&server->config->limits);
     server->admission = admission_create();
     server->presence = presence_create(server->name, server->sources.bases[0]);
     server->shared = (struct worker_shared){
@@ -282,7 +282,7 @@ static void drain(struct server *server, int number)
     int64_t turn_ns = systemd_turn_ns(server->systemd, TURN_NS);
     log_write(LOG_INFO, "stopping", log_str("signal", signals_name(number)));
     systemd_stopping(server->systemd, config->timeout_ms);
-    drain_run(server->workers, server->config->workers, config, turn_ns, on_drain_turn, server);
+    farewell_run(server->workers, server->config->workers, config, turn_ns, on_drain_turn, server);
 }
 
 /* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
@@ -333,7 +333,7 @@ static bool stop(struct server *server)
     free(server->pulses);
     registry_dispose(&server->registry);
     accept_pool_destroy(server->pool);
-    clients_destroy(server->clients);
+    address_limits_destroy(server->clients);
     admission_destroy(server->admission);
     presence_destroy(server->presence);
     info_destroy(server->info);

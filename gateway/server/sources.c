@@ -7,8 +7,8 @@
 #include <sys/random.h>
 
 #include "gateway/base/clock.h"
-#include "gateway/source/js_source.h"
-#include "gateway/source/nats_source.h"
+#include "gateway/source/jetstream/js_source.h"
+#include "gateway/source/nats/nats_source.h"
 
 /* Ids stay short on the wire, and two lives of one process tell each other apart. */
 #define INCARNATION_BITS 40

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 struct js_source;
 struct nats_source;

@@ -11,26 +11,26 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/clients.h"
+#include "gateway/core/address_limits.h"
 #include "gateway/core/drain.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/presence.h"
 #include "gateway/core/reclaim.h"
 #include "gateway/core/registry.h"
-#include "gateway/http/admin.h"
+#include "gateway/http/admin/admin.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/publish.h"
-#include "gateway/http/service_auth.h"
+#include "gateway/http/access/service_auth.h"
 #include "gateway/http/settings.h"
-#include "gateway/server/gate.h"
-#include "gateway/server/goaway.h"
-#include "gateway/server/listener.h"
+#include "gateway/server/gate/gate.h"
+#include "gateway/server/gate/goaway.h"
+#include "gateway/server/listen/listener.h"
 #include "gateway/server/loop.h"
-#include "gateway/server/watchdog.h"
+#include "gateway/server/process/watchdog.h"
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
 #define STACK_BYTES (4u << 20)
@@ -346,7 +346,7 @@ static bool sweep(struct worker *worker, int64_t now_ns)
         return more;
     worker->swept_ns = now_ns;
     registry_sweep(worker->shared->registry, now_ns);
-    clients_sweep(worker->shared->clients, now_ns);
+    address_limits_sweep(worker->shared->clients, now_ns);
     return more;
 }
 

@@ -8,14 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/core/allowed.h"
+#include "gateway/core/reauthorize.h"
 #include "gateway/core/hub.h"
-#include "gateway/server/listener.h"
+#include "gateway/server/listen/listener.h"
 
 struct accept_pool;
 struct admission;
 struct app;
-struct clients;
+struct address_limits;
 struct config;
 struct keys;
 struct listener_endpoint;
@@ -39,7 +39,7 @@ struct worker_shared {
     struct source *const *sources; /* by history.source of a route */
     unsigned source_count;
     struct accept_pool *pool;
-    struct clients *clients;
+    struct address_limits *clients;
     struct admission *admission;
     struct presence *presence;
     const struct listener_endpoint *endpoints;
@@ -78,7 +78,7 @@ struct worker_change {
     int *fds;                         /* … and here are their descriptors, taken over */
     int64_t window_ns;                /* for streams whose listener is gone */
     sem_t *done;
-    struct allowed_walk walk; /* config, walk.judge and walk.over are set */
+    struct reauthorize_walk walk; /* config, walk.judge and walk.over are set */
     /* the worker's own */
     struct worker *worker;
     struct hub_task task;

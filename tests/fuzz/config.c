@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 struct errors {
     unsigned count;
@@ -43,7 +43,7 @@ static void check_route(const struct config *config, const struct config_route *
     }
     check_patterns(route->allow, route->allow_count);
     FUZZ_CHECK(route->heartbeat_ms >= 0 && route->retry_ms >= 0);
-    FUZZ_CHECK((history->store == CONFIG_STORE_JETSTREAM) == (history->stream != NULL));
+    FUZZ_CHECK((history->store == POLICY_STORE_JETSTREAM) == (history->stream != NULL));
     FUZZ_CHECK(history->source <= config->streams_count);
     if (history->source != 0)
         FUZZ_CHECK(history->stream != NULL && strcmp(config->streams[history->source - 1].name, history->stream) == 0);

@@ -8,8 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "gateway/server/dev_broker.h"
-#include "gateway/server/dev_feed.h"
+#include "gateway/server/dev/dev_broker.h"
+#include "gateway/server/dev/dev_feed.h"
 
 /* Brokers make their directories in the sandbox, where it is seen what they leave behind. */
 static void use_sandbox(void)

@@ -19,10 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
-#include "gateway/source/js_source.h"
+#include "gateway/source/jetstream/js_source.h"
 #include "tests/support/jetstream.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/sandbox.h"

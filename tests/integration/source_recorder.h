@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
-#include "gateway/source/nats_source.h"
+#include "gateway/source/nats/nats_source.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/publisher.h"
 #include "tests/support/sandbox.h"

@@ -74,11 +74,11 @@ static const struct config_route routes[] = {
     {.retry_ms = 1000,
      .heartbeat_ms = 1000,
      .history = {.events = 200, .bytes = 1 << 20, .linger_ms = 1000},
-     .slow = CONFIG_SLOW_SKIP},
+     .slow = POLICY_SLOW_SKIP},
     {.retry_ms = 1000,
      .heartbeat_ms = 1000,
      .history = {.events = 3000, .bytes = 1 << 17, .linger_ms = 1000},
-     .slow = CONFIG_SLOW_LATEST},
+     .slow = POLICY_SLOW_LATEST},
 };
 enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
 
@@ -106,7 +106,7 @@ static void on_event(void *arg, const struct sse_parsed_event *event)
     if (strcmp(event->name, "freshet.gap") == 0) {
         atomic_fetch_add(&gaps, 1);
         memset(client->excused, true, sizeof(client->excused));
-        client->conflated = client->route->slow == CONFIG_SLOW_LATEST;
+        client->conflated = client->route->slow == POLICY_SLOW_LATEST;
         client->last_id = id;
         return;
     }

@@ -23,8 +23,8 @@
 #include "gateway/core/message.h"
 #include "gateway/core/segment.h"
 #include "gateway/core/source.h"
-#include "gateway/source/js_replay.h"
-#include "gateway/source/js_session.h"
+#include "gateway/source/jetstream/store/js_replay.h"
+#include "gateway/source/jetstream/js_session.h"
 #include "tests/support/broker_monitor.h"
 #include "tests/support/jetstream.h"
 #include "tests/support/nats_fixture.h"
@@ -289,7 +289,7 @@ static inline struct test_reader *reader_create(const char *pattern, enum fetch_
     pthread_mutex_init(&reader->lock, NULL);
     reader->patterns[0] = strdup(pattern);
     reader->fetch = (struct fetch){.source = &rig.source,
-                                   .format = CONFIG_FORMAT_TEXT,
+                                   .format = POLICY_FORMAT_TEXT,
                                    .patterns = reader->patterns,
                                    .pattern_count = 1,
                                    .from = from,

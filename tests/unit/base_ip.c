@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 static struct ip ip(const char *text)
 {
@@ -17,16 +17,16 @@ static struct ip ip(const char *text)
     return ip;
 }
 
-static struct config_network network(const char *text, unsigned bits)
+static struct ip_network network(const char *text, unsigned bits)
 {
     struct ip address = ip(text);
-    struct config_network network = {.bits = ip_is_v4(&address) ? bits + 96 : bits};
+    struct ip_network network = {.bits = ip_is_v4(&address) ? bits + 96 : bits};
 
     memcpy(network.address, address.bytes, sizeof(network.address));
     return network;
 }
 
-static bool is_in(const char *text, struct config_network network)
+static bool is_in(const char *text, struct ip_network network)
 {
     struct ip address = ip(text);
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/base/config.h"
+#include "gateway/config/config.h"
 
 #define S INT64_C(1000000000)
 #define NOW (1000 * S)

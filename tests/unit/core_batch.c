@@ -36,7 +36,7 @@ Test(core_batch, events_that_lie_back_to_back_are_one_piece)
 
 Test(core_batch, also_when_they_are_taken_one_by_one)
 {
-    rig.route.slow = CONFIG_SLOW_LATEST;
+    rig.route.slow = POLICY_SLOW_LATEST;
     rig.route.history.events = 8;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "p.*");
     rig_turn();
@@ -230,7 +230,7 @@ Test(core_batch, preamble)
     cr_assert_eq((size_t)end, flying_batch(r)->bytes);
     cr_assert(retry >= 1500 && retry <= 2500);
     rig_close(r);
-    rig.route.history.store = CONFIG_STORE_NONE;
+    rig.route.history.store = POLICY_STORE_NONE;
     r = rig_open_one(READER_FROM_NOW, NULL, "a");
     cr_assert_eq(sscanf(wire_of(flying_batch(r)), "retry: %d\n\n%n", &retry, &end), 1);
     cr_assert_eq((size_t)end, flying_batch(r)->bytes);
@@ -373,7 +373,7 @@ Test(core_batch, whatever_a_cursor_is_made_of)
 
 Test(core_batch, without_ids_a_cursor_is_shown_all_the_same)
 {
-    rig.route.history.store = CONFIG_STORE_NONE;
+    rig.route.history.store = POLICY_STORE_NONE;
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "\"from\nelsewhere\"", "a");
     rig_flush(r);
     cr_assert_str_eq(r->log,

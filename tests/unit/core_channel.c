@@ -11,7 +11,7 @@ Test(core_channel, the_same_question_is_the_same_channel)
     struct rig_reader *a = rig_open_one(READER_FROM_NOW, NULL, "a");
     struct rig_reader *b = rig_open_one(READER_FROM_NOW, NULL, "a");
     cr_assert_eq(rig.channel_count, 1);
-    rig.route.format = CONFIG_FORMAT_BASE64;
+    rig.route.format = POLICY_FORMAT_BASE64;
     struct rig_reader *c = rig_open_one(READER_FROM_NOW, NULL, "a");
     cr_assert_eq(rig.channel_count, 2, "another form is another channel");
     rig_close(a);

@@ -18,8 +18,8 @@
 
 struct wire_case {
     const char *what;
-    enum config_event event;
-    enum config_format format;
+    enum policy_event event;
+    enum policy_format format;
     struct message message; /* subject "a.b" and 2026-01-02T03:04:05.678Z where it has none */
     const char *expected;
     bool without_id;
@@ -80,15 +80,15 @@ Test(core_encode, payloads)
         {"UTF-8", .message = {.data = "\xf0\x9f\x8c\x8a"}, .expected = ID "data: \xf0\x9f\x8c\x8a\n\n"},
         {"without an id", .message = {.data = "x"}, .expected = "data: x\n\n", .without_id = true},
         {"not UTF-8", .message = {.data = "\xff\xfe"}, .expected = "event: freshet.binary\n" ID "data: //4=\n\n"},
-        {"binary comes before any name", CONFIG_EVENT_SUBJECT, .message = {.data = "\xff"},
+        {"binary comes before any name", POLICY_EVENT_SUBJECT, .message = {.data = "\xff"},
          .expected = "event: freshet.binary\n" ID "data: /w==\n\n"},
         {"binary without an id", .message = {.data = "\xc0\x80\n"}, .without_id = true,
          .expected = "event: freshet.binary\ndata: wIAK\n\n"},
-        {"base64", .format = CONFIG_FORMAT_BASE64, .message = {.data = "a\nb"}, .expected = ID "data: YQpi\n\n"},
-        {"base64 of bytes", .format = CONFIG_FORMAT_BASE64, .message = {.data = "\xff"},
+        {"base64", .format = POLICY_FORMAT_BASE64, .message = {.data = "a\nb"}, .expected = ID "data: YQpi\n\n"},
+        {"base64 of bytes", .format = POLICY_FORMAT_BASE64, .message = {.data = "\xff"},
          .expected = ID "data: /w==\n\n"},
-        {"base64 of nothing", .format = CONFIG_FORMAT_BASE64, .message = {.data = ""}, .expected = ID "data: \n\n"},
-        {"base64 keeps its name", CONFIG_EVENT_SUBJECT, CONFIG_FORMAT_BASE64, .message = {.data = "\xff"},
+        {"base64 of nothing", .format = POLICY_FORMAT_BASE64, .message = {.data = ""}, .expected = ID "data: \n\n"},
+        {"base64 keeps its name", POLICY_EVENT_SUBJECT, POLICY_FORMAT_BASE64, .message = {.data = "\xff"},
          .expected = "event: a.b\n" ID "data: /w==\n\n"},
     };
     EXPECT(rows);
@@ -98,39 +98,39 @@ Test(core_encode, names)
 {
     static const struct wire_case rows[] = {
         {"none", .message = {.data = "x", .sse_event = "e", .ce_type = "t"}, .expected = ID "data: x\n\n"},
-        {"subject", CONFIG_EVENT_SUBJECT, .message = {.data = "x", .sse_event = "e"},
+        {"subject", POLICY_EVENT_SUBJECT, .message = {.data = "x", .sse_event = "e"},
          .expected = "event: a.b\n" ID "data: x\n\n"},
-        {"header", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "e", .ce_type = "t"},
+        {"header", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "e", .ce_type = "t"},
          .expected = "event: e\n" ID "data: x\n\n"},
-        {"a name of the gateway's own", .event = CONFIG_EVENT_HEADER,
+        {"a name of the gateway's own", .event = POLICY_EVENT_HEADER,
          .message = {.data = "x", .sse_event = "freshet.gap", .ce_type = "freshet.bye"}, .expected = ID "data: x\n\n"},
-        {"header from ce-type", CONFIG_EVENT_HEADER, .message = {.data = "x", .ce_type = "com.example.t"},
+        {"header from ce-type", POLICY_EVENT_HEADER, .message = {.data = "x", .ce_type = "com.example.t"},
          .expected = "event: com.example.t\n" ID "data: x\n\n"},
-        {"no header", CONFIG_EVENT_HEADER, .message = {.data = "x"}, .expected = ID "data: x\n\n"},
-        {"empty header", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "", .ce_type = "t"},
+        {"no header", POLICY_EVENT_HEADER, .message = {.data = "x"}, .expected = ID "data: x\n\n"},
+        {"empty header", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "", .ce_type = "t"},
          .expected = "event: t\n" ID "data: x\n\n"},
-        {"LF", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\ndata: forged"},
+        {"LF", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\ndata: forged"},
          .expected = ID "data: x\n\n"},
-        {"CR", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\rid: 9"}, .expected = ID "data: x\n\n"},
-        {"LF at the end", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\n"},
+        {"CR", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\rid: 9"}, .expected = ID "data: x\n\n"},
+        {"LF at the end", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\n"},
          .expected = ID "data: x\n\n"},
-        {"LF in both", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "\n", .ce_type = "t\r\n\r\n"},
+        {"LF in both", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "\n", .ce_type = "t\r\n\r\n"},
          .expected = ID "data: x\n\n"},
-        {"a bad one leaves it to ce-type", CONFIG_EVENT_HEADER,
+        {"a bad one leaves it to ce-type", POLICY_EVENT_HEADER,
          .message = {.data = "x", .sse_event = "e\n\n", .ce_type = "t"}, .expected = "event: t\n" ID "data: x\n\n"},
-        {"not UTF-8", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\xff"},
+        {"not UTF-8", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = "e\xff"},
          .expected = ID "data: x\n\n"},
-        {"blanks stay", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = " e "},
+        {"blanks stay", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = " e "},
          .expected = "event:  e \n" ID "data: x\n\n"},
-        {"256 bytes", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = NAME_256},
+        {"256 bytes", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = NAME_256},
          .expected = "event: " NAME_256 "\n" ID "data: x\n\n"},
-        {"257 bytes", CONFIG_EVENT_HEADER, .message = {.data = "x", .sse_event = NAME_256 "x"},
+        {"257 bytes", POLICY_EVENT_HEADER, .message = {.data = "x", .sse_event = NAME_256 "x"},
          .expected = ID "data: x\n\n"},
-        {"LF in a subject", CONFIG_EVENT_SUBJECT, .message = {.subject = "a\nid: 9", .data = "x"},
+        {"LF in a subject", POLICY_EVENT_SUBJECT, .message = {.subject = "a\nid: 9", .data = "x"},
          .expected = ID "data: x\n\n"},
-        {"NUL in a subject", CONFIG_EVENT_SUBJECT, .message = {.subject = "a\0b", .subject_len = 3, .data = "x"},
+        {"NUL in a subject", POLICY_EVENT_SUBJECT, .message = {.subject = "a\0b", .subject_len = 3, .data = "x"},
          .expected = ID "data: x\n\n"},
-        {"a subject that is not UTF-8", CONFIG_EVENT_SUBJECT, .message = {.subject = "a.\xe9", .data = "x"},
+        {"a subject that is not UTF-8", POLICY_EVENT_SUBJECT, .message = {.subject = "a.\xe9", .data = "x"},
          .expected = ID "data: x\n\n"},
     };
     EXPECT(rows);
@@ -176,7 +176,7 @@ Test(core_encode, retry)
 
 #define CE(...)                                                                                                        \
     {                                                                                                                  \
-        .format = CONFIG_FORMAT_CLOUDEVENTS, __VA_ARGS__                                                               \
+        .format = POLICY_FORMAT_CLOUDEVENTS, __VA_ARGS__                                                               \
     }
 #define CE_TIME "\"time\":\"2026-01-02T03:04:05.678Z\""
 #define CE_OWN "\"id\":\"abc-7\",\"source\":\"/nats\",\"type\":\"freshet.message\",\"subject\":\"a.b\"," CE_TIME
@@ -223,7 +223,7 @@ Test(core_encode, cloudevents)
         CE(.what = "without history the time of arrival is the id", .message = {.data = "x"}, .without_id = true,
            .expected = CE_BEGIN "\"id\":\"1767323045678000000\",\"source\":\"/nats\",\"type\":\"freshet.message\","
                                 "\"subject\":\"a.b\"," CE_TIME ",\"data\":\"x\"}\n\n"),
-        CE(.what = "the name is ce-type", .event = CONFIG_EVENT_HEADER, .message = {.data = "", .ce_type = "t"},
+        CE(.what = "the name is ce-type", .event = POLICY_EVENT_HEADER, .message = {.data = "", .ce_type = "t"},
            .expected = "event: t\n" ID CE_BEGIN
                        "\"id\":\"abc-7\",\"source\":\"/nats\",\"type\":\"t\",\"subject\":\"a.b\"," CE_TIME "}\n\n"),
     };
@@ -288,8 +288,8 @@ static void check_random(struct encoding *encoding)
     char texts[9][80];
     struct wire_case row = {
         .what = "random",
-        .event = (enum config_event)(rand() % 3),
-        .format = (enum config_format)(rand() % 3),
+        .event = (enum policy_event)(rand() % 3),
+        .format = (enum policy_format)(rand() % 3),
         .message = {.subject = "a.b",
                     .data = random_text(texts[0], 80),
                     .sse_event = random_text(texts[1], 80),
@@ -310,7 +310,7 @@ static void check_random(struct encoding *encoding)
     cr_assert_str_eq(seen.id, "abc-7", "%s", text);
     cr_assert_eq(parser.comments, 0);
     cr_assert_eq(strlen(text) >= 2 ? strcmp(text + strlen(text) - 2, "\n\n") : 1, 0);
-    if (row.format == CONFIG_FORMAT_CLOUDEVENTS)
+    if (row.format == POLICY_FORMAT_CLOUDEVENTS)
         cr_assert_eq(seen.data[0], '{');
     sse_parser_dispose(&parser);
     free(seen.data);

@@ -131,7 +131,7 @@ static void one_run(unsigned seed, unsigned steps)
     struct follower followers[READERS];
     memset(followers, 0, sizeof(followers));
     store.seed = seed;
-    rig.route.slow = seed % 2 == 0 ? CONFIG_SLOW_SKIP : CONFIG_SLOW_DISCONNECT;
+    rig.route.slow = seed % 2 == 0 ? POLICY_SLOW_SKIP : POLICY_SLOW_DISCONNECT;
     for (unsigned i = 0; i != steps; ++i) {
         unsigned what = roll(12), who = roll(READERS);
         if (what < 4 && store.last < STORE_MAX - 10) {

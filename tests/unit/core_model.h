@@ -21,9 +21,9 @@ static const char *const model_subjects[MODEL_SUBJECTS] = {"a.x", "a.y", "a.x.1"
 static const char *const model_patterns[MODEL_PATTERNS] = {"a.x", "a.*", "*.x",   "a.>", "b.*",
                                                            "*.y", ">",   "*.*.1", "c",   "b.x.1"};
 static const struct config_history model_kinds[MODEL_KINDS] = {
-    {.store = CONFIG_STORE_MEMORY, .events = 8, .bytes = 1 << 30, .linger_ms = 1000},
-    {.store = CONFIG_STORE_MEMORY, .events = 100, .bytes = 1 << 30, .linger_ms = 1000},
-    {.store = CONFIG_STORE_NONE, .events = 20, .bytes = 1 << 30, .linger_ms = 1000},
+    {.store = POLICY_STORE_MEMORY, .events = 8, .bytes = 1 << 30, .linger_ms = 1000},
+    {.store = POLICY_STORE_MEMORY, .events = 100, .bytes = 1 << 30, .linger_ms = 1000},
+    {.store = POLICY_STORE_NONE, .events = 20, .bytes = 1 << 30, .linger_ms = 1000},
 };
 
 /* Where a message or mark went in a slot: which life of the channel, and its place there. number 0: nowhere. */
@@ -309,7 +309,7 @@ static inline void on_broker_lost(struct client *client, uint64_t id)
 
 static inline void on_slow(struct client *client)
 {
-    cr_assert_neq(client->route.slow, CONFIG_SLOW_DISCONNECT);
+    cr_assert_neq(client->route.slow, POLICY_SLOW_DISCONNECT);
     cr_assert(anything_evicted_after(client, client->last_number), "a gap though nothing is gone");
     excuse_evicted(client);
     for (size_t i = 0; i != model.mark_count; ++i) {
@@ -317,7 +317,7 @@ static inline void on_slow(struct client *client)
             client->lost_told < model.marks[i].message)
             client->lost_told = model.marks[i].message;
     }
-    client->behind = client->route.slow == CONFIG_SLOW_LATEST;
+    client->behind = client->route.slow == POLICY_SLOW_LATEST;
 }
 
 /* The number of an id of this source, 0 if there is none; anything else fails. */
@@ -369,7 +369,7 @@ static inline void on_message(struct client *client, const struct sse_parsed_eve
     cr_assert_neq(copy->number, 0);
     cr_assert(client->follow || k < client->start_count, "m%u came after a reader that does not follow", k);
     cr_assert(k >= client->next_message, "m%u comes again, after m%zu", k, client->next_message - 1);
-    if (model_kinds[client->kind].store != CONFIG_STORE_NONE)
+    if (model_kinds[client->kind].store != POLICY_STORE_NONE)
         cr_assert_eq(number_of(event), copy->number);
     else
         cr_assert_eq(event->id_len, 0);
@@ -387,7 +387,7 @@ static inline void client_on_event(void *arg, const struct sse_parsed_event *eve
         on_gap(client, event);
     } else if (strcmp(event->name, "freshet.bye") == 0) {
         cr_assert_str_eq(event->data, "{\"reason\":\"slow\"}");
-        cr_assert_eq(client->route.slow, CONFIG_SLOW_DISCONNECT);
+        cr_assert_eq(client->route.slow, POLICY_SLOW_DISCONNECT);
         cr_assert(anything_evicted_after(client, client->last_number), "a goodbye though nothing is gone");
     } else {
         cr_assert_str_eq(event->name, "message");
@@ -418,7 +418,7 @@ static inline void account_start(struct client *client)
     client->start_settled = model_settled();
     if (client->resumed && client->cursor_is_known)
         return;
-    bool from_now = client->start == READER_FROM_NOW || model_kinds[client->kind].store == CONFIG_STORE_NONE;
+    bool from_now = client->start == READER_FROM_NOW || model_kinds[client->kind].store == POLICY_STORE_NONE;
     client->next_message = 0;
     client->optional = SIZE_MAX;
     client->lost_told = client->young_until = 0;

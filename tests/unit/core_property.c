@@ -239,7 +239,7 @@ static void set_cursor(struct client *client, const char *id)
     snprintf(client->cursor, sizeof(client->cursor), "%s", id);
     client->start = READER_FROM_CURSOR;
     client->cursor_is_known = sscanf(id, "abc-%llu", &number) == 1 && number <= model.number &&
-                              model_kinds[client->kind].store != CONFIG_STORE_NONE;
+                              model_kinds[client->kind].store != POLICY_STORE_NONE;
     client->cursor_number = number;
 }
 
@@ -304,7 +304,7 @@ static void start_client(struct client *client)
         .retry_ms = 2000,
         .heartbeat_ms = 15000,
         .history = model_kinds[client->kind],
-        .slow = (enum config_slow)below(3),
+        .slow = (enum policy_slow)below(3),
     };
     choose_patterns(client);
     if (client->start == READER_FROM_CURSOR)

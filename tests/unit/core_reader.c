@@ -173,7 +173,7 @@ Test(core_reader, nothing_to_replay_still_answers)
 
 Test(core_reader, without_history_there_are_no_ids)
 {
-    rig.route.history.store = CONFIG_STORE_NONE;
+    rig.route.history.store = POLICY_STORE_NONE;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_publish("a", "a", "x");
     rig_flush(r);

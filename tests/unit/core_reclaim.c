@@ -177,7 +177,7 @@ Test(core_reclaim, a_reader_that_has_all_is_none_the_worse)
 
 Test(core_reclaim, a_reader_that_falls_out_is_slow)
 {
-    rig.route.slow = CONFIG_SLOW_SKIP;
+    rig.route.slow = POLICY_SLOW_SKIP;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn(); /* its head is in flight, and stays there */
     publish_bytes("a", 1000, 1000);

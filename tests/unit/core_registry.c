@@ -108,9 +108,9 @@ Test(core_registry, every_part_of_a_profile_tells_channels_apart)
     for (unsigned i = 0; i != 8; ++i)
         profiles[i] = profile_of();
     other = source; /* its address is what counts */
-    profiles[1].store = CONFIG_STORE_NONE;
-    profiles[2].event = CONFIG_EVENT_SUBJECT;
-    profiles[3].format = CONFIG_FORMAT_BASE64;
+    profiles[1].store = POLICY_STORE_NONE;
+    profiles[2].event = POLICY_EVENT_SUBJECT;
+    profiles[3].format = POLICY_FORMAT_BASE64;
     profiles[4].events = 17;
     profiles[5].bytes += (uint64_t)1 << 32;
     profiles[6].linger_ns += 1;
@@ -177,7 +177,7 @@ Test(core_registry, who_comes_back_while_it_lingers_finds_it_with_its_history)
 Test(core_registry, without_history_it_stays_a_second_so_that_a_reload_subscribes_once)
 {
     struct channel_profile profile = profile_of();
-    profile.store = CONFIG_STORE_NONE;
+    profile.store = POLICY_STORE_NONE;
     struct channel *channel = registry_acquire(&registry, &profile, "a", 1);
     registry_release(&registry, channel, clock_mono_ns());
     registry_sweep(&registry, channel->idle_since_ns + SECOND - 1);

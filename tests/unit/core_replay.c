@@ -228,7 +228,7 @@ Test(core_replay, an_outage_that_was_evicted_is_part_of_what_is_missing)
 Test(core_replay, one_channel_of_several_falls_behind)
 {
     rig.route.history.events = 3;
-    rig.route.slow = CONFIG_SLOW_SKIP;
+    rig.route.slow = POLICY_SLOW_SKIP;
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"busy", "quiet", NULL});
     rig_turn();
     rig_publish("quiet", "quiet", "q1"); /* 3 */
@@ -252,7 +252,7 @@ static char *large_text(void)
 Test(core_replay, latest_says_so_each_time_it_falls_behind)
 {
     rig.route.history.events = 4;
-    rig.route.slow = CONFIG_SLOW_LATEST;
+    rig.route.slow = POLICY_SLOW_LATEST;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "p.*");
     rig_turn();
     cr_assert(r->flying);
@@ -277,7 +277,7 @@ Test(core_replay, latest_never_leaves_out_the_newest_of_a_subject)
 {
     enum { SUBJECTS = 40 };
     rig.route.history.events = 200;
-    rig.route.slow = CONFIG_SLOW_LATEST;
+    rig.route.slow = POLICY_SLOW_LATEST;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "p.*");
     rig_turn();
     unsigned newest[SUBJECTS] = {0};
@@ -303,7 +303,7 @@ Test(core_replay, latest_never_leaves_out_the_newest_of_a_subject)
 Test(core_replay, a_reader_that_misses_nothing_is_not_told_of_a_gap)
 {
     rig.route.history.events = 4;
-    rig.route.slow = CONFIG_SLOW_SKIP;
+    rig.route.slow = POLICY_SLOW_SKIP;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
     rig_publish_n("a", "a", 0, 4); /* the whole ring, and no more */
@@ -320,9 +320,9 @@ Test(core_replay, a_reader_that_misses_nothing_is_not_told_of_a_gap)
 
 Test(core_replay, without_history_a_slow_reader_is_told_without_ids)
 {
-    rig.route.history.store = CONFIG_STORE_NONE;
+    rig.route.history.store = POLICY_STORE_NONE;
     rig.route.history.events = 2;
-    rig.route.slow = CONFIG_SLOW_SKIP;
+    rig.route.slow = POLICY_SLOW_SKIP;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
     rig_publish_n("a", "a", 0, 5);

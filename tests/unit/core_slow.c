@@ -21,7 +21,7 @@ static struct rig_reader *fall_behind(const char *pattern)
 
 Test(core_slow, disconnect_says_why_and_resumes_with_a_gap)
 {
-    rig.route.slow = CONFIG_SLOW_DISCONNECT;
+    rig.route.slow = POLICY_SLOW_DISCONNECT;
     struct rig_reader *r = fall_behind("a");
     rig_publish_n("a", "a", 0, 10);
     rig_flush(r);
@@ -34,7 +34,7 @@ Test(core_slow, disconnect_says_why_and_resumes_with_a_gap)
 
 Test(core_slow, skip_tells_and_goes_on)
 {
-    rig.route.slow = CONFIG_SLOW_SKIP;
+    rig.route.slow = POLICY_SLOW_SKIP;
     struct rig_reader *r = fall_behind("a");
     rig_publish_n("a", "a", 0, 10);
     rig_flush(r);
@@ -45,7 +45,7 @@ Test(core_slow, skip_tells_and_goes_on)
 
 Test(core_slow, latest_sends_the_newest_of_each_subject)
 {
-    rig.route.slow = CONFIG_SLOW_LATEST;
+    rig.route.slow = POLICY_SLOW_LATEST;
     struct rig_reader *r = fall_behind("p.*");
     rig_publish_n("p.*", "p.x", 0, 10);
     rig_publish_n("p.*", "p.y", 10, 1);

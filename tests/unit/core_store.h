@@ -103,7 +103,7 @@ static void store_start(void)
     source_init(&rig.source, &ops, 0, 0);
     source_begin_epoch(&rig.source, RIG_INCARNATION, NULL, 0);
     rig.route.history = (struct config_history){
-        .store = CONFIG_STORE_JETSTREAM, .events = 16, .bytes = 4 << 20, .linger_ms = 1000, .stream = (char[]){"S"}};
+        .store = POLICY_STORE_JETSTREAM, .events = 16, .bytes = 4 << 20, .linger_ms = 1000, .stream = (char[]){"S"}};
     memset(&store, 0, sizeof(store));
     store.first = 1;
     encoding_init(&store.encoding);

@@ -1,6 +1,6 @@
 /* http_token_find.c - tokens in Authorization and Cookie headers */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/http/token_find.h"
+#include "gateway/http/access/token_find.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

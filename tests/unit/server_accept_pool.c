@@ -1,6 +1,6 @@
 /* server_accept_pool.c - connections go to the worker that has the fewest, and never over the limit */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/accept_pool.h"
+#include "gateway/server/listen/accept_pool.h"
 
 #include <criterion/criterion.h>
 #include <stddef.h>

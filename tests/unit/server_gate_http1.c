@@ -1,6 +1,6 @@
 /* server_gate_http1.c - which heads of HTTP/1.1 requests libh2o may be shown */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/gate_http1.h"
+#include "gateway/server/gate/gate_http1.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* server_listen_socket.c - addresses become listening sockets, or an error that says why not */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/listen_socket.h"
+#include "gateway/server/listen/listen_socket.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

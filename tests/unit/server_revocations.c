@@ -8,7 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/core/identity.h"
 #include "gateway/http/app.h"
-#include "gateway/http/service_auth.h"
+#include "gateway/http/access/service_auth.h"
 #include "gateway/server/revocations.h"
 
 static struct revoked *revoked;

@@ -1,6 +1,6 @@
 /* server_tls.c - contexts: what they refuse to load, and what they agree to in a handshake */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/tls.h"
+#include "gateway/server/tls/tls.h"
 
 #include <criterion/criterion.h>
 #include <openssl/err.h>
@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/server/devcert.h"
+#include "gateway/server/tls/devcert.h"
 #include "tests/support/sandbox.h"
 
 #define MUST(condition) cr_assert(condition)

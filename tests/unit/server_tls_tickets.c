@@ -1,6 +1,6 @@
 /* server_tls_tickets.c - ticket keys come, seal for one period, open for two, and go */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/tls_tickets.h"
+#include "gateway/server/tls/tls_tickets.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* server_watchdog.c - a loop that no longer turns ends its process, with its stack; one that turns or rests doesn't */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/watchdog.h"
+#include "gateway/server/process/watchdog.h"
 
 #include <criterion/criterion.h>
 #include <pthread.h>

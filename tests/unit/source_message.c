@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "gateway/source/nats_message.h"
+#include "gateway/source/nats/nats_message.h"
 
 TestSuite(source_message);
 

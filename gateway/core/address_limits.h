@@ -1,0 +1,58 @@
+/* address_limits.h - what each client address holds and may still have, across all workers */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CORE_ADDRESS_LIMITS_H
+#define GATEWAY_CORE_ADDRESS_LIMITS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct client;
+struct address_limits;
+struct config_limits;
+struct ip;
+
+/* Estimates of what holding one costs: measured, with libh2o's buffers and OpenSSL's. */
+#define CLIENT_BYTES_TLS_CONNECTION 28000u
+#define CLIENT_BYTES_CLEAR_CONNECTION 9000u
+#define CLIENT_BYTES_REQUEST 5000u
+
+/*
+ * One per process, any thread; touched when a connection or a request begins
+ * and when it ends, never in between. A client is an address as ip_of_client
+ * has it. It has an entry only while it holds something or its bucket fills up
+ * again, and there are at most CLIENTS_MAX of them: those that come when the
+ * table is full share one, limits and all. Where no limit of an address is
+ * configured nothing is kept.
+ */
+#define CLIENTS_MAX (1u << 18)
+struct address_limits *address_limits_create(const struct config_limits *limits);
+/* From now on. What is held already stays, also where it is more than that. */
+void address_limits_set_limits(struct address_limits *clients, const struct config_limits *limits);
+/* Everything has been given back. NULL is fine. */
+void address_limits_destroy(struct address_limits *clients);
+/* Forgets what has become idle. Now and then. */
+void address_limits_sweep(struct address_limits *clients, int64_t now_ns);
+/* How many entries there are. For tests. */
+unsigned address_limits_count(struct address_limits *clients);
+
+enum client_use { CLIENT_CONNECTION = 0, CLIENT_REQUEST };
+enum client_verdict { CLIENT_OK = 0, CLIENT_OVER_CONNECTIONS, CLIENT_OVER_STREAMS, CLIENT_OVER_MEMORY };
+
+/*
+ * One more connection or request of an address, and `bytes` that it holds.
+ * OK: *client, which may be NULL, is given back with client_give, with the
+ * same use and bytes. Otherwise nothing is held.
+ */
+enum client_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum client_use use,
+                                        uint64_t bytes, int64_t now_ns, struct client **client);
+void client_give(struct client *client, enum client_use use, uint64_t bytes, int64_t now_ns);
+
+/*
+ * Of a request that is held: it is to be a stream, and stays one until
+ * client_end_stream, which comes before client_give. False: the address has as
+ * many as it may. client NULL: always true.
+ */
+bool client_begin_stream(struct client *client);
+void client_end_stream(struct client *client);
+
+#endif

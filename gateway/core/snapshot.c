@@ -1,0 +1,237 @@
+/* snapshot.c - what the gateway holds right now, gathered from all workers without stopping any */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/core/snapshot.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/buffer.h"
+#include "gateway/base/check.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/registry.h"
+#include "gateway/core/snapshot_rows.h"
+#include "gateway/core/topk.h"
+#include "gateway/core/walk.h"
+
+/* Channels looked at in one turn, under the registry's lock: some hundred microseconds. */
+#define TURN_CHANNELS 1000
+#define SURVEY_NS INT64_C(2000000000)
+
+/* One hub's part. Its own until it is over, then the snapshot's. */
+struct part {
+    struct hub_task task;
+    struct hub_walk walk;
+    struct snapshot *snapshot;
+    struct hub *hub;
+    struct topk slow;
+    bool over; /* under the snapshot's lock */
+};
+
+/*
+ * The hub it was started for waits no longer than SURVEY_NS, parts end when
+ * they do: whoever comes last frees it.
+ */
+struct snapshot {
+    struct list link; /* of the hub's */
+    struct hub *hub;
+    struct registry *registry;
+    struct registry_walk walk;
+    bool walking; /* channels are left to look at */
+    int64_t deadline_ns;
+    struct topk channels;
+    char *gateway;
+    struct snapshot_filter filter;
+    void (*done)(void *arg, const char *json, size_t len);
+    void *arg;
+
+    pthread_mutex_t lock; /* of the next ones */
+    unsigned refs;        /* the parts that are not over, and the hub */
+    unsigned parts_left;
+    bool waiting; /* the hub is, and can be woken */
+    unsigned part_count;
+    struct part parts[];
+};
+
+/* The lock is held, and given back. May free the snapshot. */
+static void release(struct snapshot *snapshot)
+{
+    bool is_last = --snapshot->refs == 0;
+    pthread_mutex_unlock(&snapshot->lock);
+    if (!is_last)
+        return;
+    atomic_fetch_sub(&snapshot->registry->snapshots, 1);
+    for (unsigned i = 0; i != snapshot->part_count; ++i)
+        topk_dispose(&snapshot->parts[i].slow);
+    topk_dispose(&snapshot->channels);
+    pthread_mutex_destroy(&snapshot->lock);
+    free(snapshot->gateway);
+    free(snapshot->filter.text);
+    free(snapshot);
+}
+
+/* ---- a part, on its hub's thread ---- */
+
+static bool look_at_reader(struct hub_walk *walk, struct reader *reader)
+{
+    struct part *part = LIST_ENTRY(walk, struct part, walk);
+    snapshot_add_slow(&part->slow, &part->snapshot->filter, part->hub, reader);
+    return true;
+}
+
+static void on_walk_over(struct hub_walk *walk)
+{
+    struct part *part = LIST_ENTRY(walk, struct part, walk);
+    struct snapshot *snapshot = part->snapshot;
+    pthread_mutex_lock(&snapshot->lock);
+    part->over = true;
+    if (--snapshot->parts_left == 0 && snapshot->waiting)
+        hub_wake(snapshot->hub);
+    release(snapshot);
+}
+
+static void on_task(struct hub_task *task)
+{
+    struct part *part = LIST_ENTRY(task, struct part, task);
+    hub_walk(part->hub, &part->walk);
+}
+
+/* ---- the snapshot, on the thread of the hub that it is for ---- */
+
+static void look_at_channel(void *arg, struct channel *channel)
+{
+    struct snapshot *snapshot = arg;
+    snapshot_add_channel(&snapshot->channels, &snapshot->filter, channel);
+}
+
+struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *options,
+                                void (*done)(void *arg, const char *json, size_t len), void *arg)
+{
+    struct registry *registry = hub->registry;
+    hub_check_thread(hub);
+    if (atomic_fetch_add(&registry->snapshots, 1) >= SURVEYS_MAX) {
+        atomic_fetch_sub(&registry->snapshots, 1);
+        return NULL;
+    }
+    struct snapshot *snapshot = check_calloc(1, sizeof(*snapshot) + registry->hub_count * sizeof(struct part));
+    snapshot->hub = hub;
+    snapshot->registry = registry;
+    snapshot->done = done;
+    snapshot->arg = arg;
+    snapshot->deadline_ns = hub->now_ns + SURVEY_NS;
+    snapshot->gateway = options->gateway != NULL ? check_strdup(options->gateway) : NULL;
+    snapshot_filter_init(&snapshot->filter, options->filter, options->filter_len);
+    topk_init(&snapshot->channels, options->limit);
+    CHECK(pthread_mutex_init(&snapshot->lock, NULL) == 0);
+    snapshot->part_count = snapshot->parts_left = registry->hub_count;
+    snapshot->refs = snapshot->part_count + 1;
+    snapshot->waiting = snapshot->walking = true;
+    list_append(&hub->snapshots, &snapshot->link);
+    registry_walk_begin(registry, &snapshot->walk);
+    for (unsigned i = 0; i != snapshot->part_count; ++i) {
+        struct part *part = &snapshot->parts[i];
+        *part = (struct part){.task.run = on_task, .snapshot = snapshot, .hub = registry->hubs[i]};
+        part->walk = (struct hub_walk){.look = look_at_reader, .over = on_walk_over};
+        topk_init(&part->slow, SURVEY_SLOW_MAX);
+        hub_post(part->hub, &part->task);
+    }
+    return snapshot;
+}
+
+/* Nobody waits for it any more. What is over is the caller's to read until release. */
+static void leave(struct snapshot *snapshot)
+{
+    list_remove(&snapshot->link);
+    registry_walk_end(snapshot->registry, &snapshot->walk);
+    pthread_mutex_lock(&snapshot->lock);
+    snapshot->waiting = false;
+    pthread_mutex_unlock(&snapshot->lock);
+}
+
+void snapshot_cancel(struct snapshot *snapshot)
+{
+    leave(snapshot);
+    pthread_mutex_lock(&snapshot->lock);
+    release(snapshot);
+}
+
+static void write_head(const struct snapshot *snapshot, struct buffer *json)
+{
+    struct registry *registry = snapshot->registry;
+    buffer_add_text(json, "{\"version\":\"" FRESHET_VERSION "\"");
+    if (snapshot->gateway != NULL) {
+        buffer_add_text(json, ",\"gateway\":");
+        buffer_add_json(json, snapshot->gateway, strlen(snapshot->gateway));
+    }
+    buffer_add_text(json, ",\"uptime_seconds\":");
+    buffer_add_seconds(json, snapshot->hub->now_ns - registry->started_ns);
+    buffer_format(json, ",\"connections\":%llu,\"streams\":%llu,\"channels_total\":%zu",
+                  (unsigned long long)metrics_sum(METRIC_CONNECTIONS), (unsigned long long)metrics_sum(METRIC_STREAMS),
+                  registry_channel_count(registry));
+}
+
+/* Takes what the parts that are over have found. False: some are not. */
+static bool gather_slow(struct snapshot *snapshot, struct topk *slow)
+{
+    pthread_mutex_lock(&snapshot->lock);
+    for (unsigned i = 0; i != snapshot->part_count; ++i) {
+        if (snapshot->parts[i].over)
+            topk_merge(slow, &snapshot->parts[i].slow);
+    }
+    bool complete = snapshot->parts_left == 0;
+    pthread_mutex_unlock(&snapshot->lock);
+    return complete;
+}
+
+static void finish(struct snapshot *snapshot)
+{
+    struct buffer json = {.bytes = NULL};
+    struct topk slow;
+    leave(snapshot);
+    topk_init(&slow, SURVEY_SLOW_MAX);
+    bool complete = gather_slow(snapshot, &slow) && !snapshot->walking;
+    write_head(snapshot, &json);
+    buffer_add_text(&json, ",\"channels\":[");
+    topk_write(&snapshot->channels, &json);
+    buffer_add_text(&json, "],\"slow\":[");
+    topk_write(&slow, &json);
+    buffer_format(&json, "],\"complete\":%s}\n", complete ? "true" : "false");
+    snapshot->done(snapshot->arg, json.bytes, json.len);
+    buffer_dispose(&json);
+    topk_dispose(&slow);
+    pthread_mutex_lock(&snapshot->lock);
+    release(snapshot);
+}
+
+/* True: it is done, one way or the other. */
+static bool step_one(struct snapshot *snapshot, int64_t now_ns)
+{
+    if (snapshot->walking)
+        snapshot->walking =
+            registry_walk_step(snapshot->registry, &snapshot->walk, TURN_CHANNELS, look_at_channel, snapshot);
+    pthread_mutex_lock(&snapshot->lock);
+    bool is_done = !snapshot->walking && snapshot->parts_left == 0;
+    pthread_mutex_unlock(&snapshot->lock);
+    return is_done || now_ns >= snapshot->deadline_ns;
+}
+
+bool snapshot_step(struct hub *hub)
+{
+    bool more = false;
+    for (struct list *node = hub->snapshots.next, *next; node != &hub->snapshots; node = next) {
+        struct snapshot *snapshot = LIST_ENTRY(node, struct snapshot, link);
+        next = node->next;
+        if (step_one(snapshot, hub->now_ns))
+            finish(snapshot);
+        else
+            more |= snapshot->walking;
+    }
+    return more;
+}
+
+void snapshot_end_all(struct hub *hub)
+{
+    while (!list_is_empty(&hub->snapshots))
+        finish(LIST_ENTRY(hub->snapshots.next, struct snapshot, link));
+}

@@ -1,0 +1,239 @@
+/* authorize.c - who asks, and what they may */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/access/authorize.h"
+
+#include <h2o.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/auth/revoked.h"
+#include "gateway/auth/token.h"
+#include "gateway/base/clock.h"
+#include "gateway/config/config.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/identity.h"
+#include "gateway/http/app.h"
+#include "gateway/http/access/certificate.h"
+#include "gateway/http/limits.h"
+#include "gateway/http/reply.h"
+#include "gateway/http/access/service_auth.h"
+#include "gateway/http/access/token_find.h"
+
+#define SECOND_NS INT64_C(1000000000)
+
+static void note_refusal(struct app *app, h2o_req_t *req, const struct config_route *route, const char *reason)
+{
+    metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+    if (log_enabled(LOG_INFO)) {
+        char client[IP_TEXT_MAX];
+        log_write_limited(LOG_INFO, "auth-refused", log_str("route", route->path), log_str("reason", reason),
+                          log_str("client", client_address(req, client)));
+    }
+}
+
+static void send_no_token(struct app *app, h2o_req_t *req, const struct config_route *route)
+{
+    const struct config_auth *auth = &route->auth;
+    char places[256] = "";
+    size_t len = 0;
+    if ((auth->from & CONFIG_FROM_HEADER) != 0)
+        len += (size_t)snprintf(places, sizeof(places), ", in the header Authorization: Bearer");
+    if ((auth->from & CONFIG_FROM_COOKIE) != 0)
+        len += (size_t)snprintf(places + len, sizeof(places) - len, ", in the cookie %.64s", auth->cookie);
+    if ((auth->from & CONFIG_FROM_QUERY) != 0)
+        snprintf(places + len, sizeof(places) - len, ", in the query's %.64s", auth->query);
+    note_refusal(app, req, route, "no token");
+    reply_header(req, "www-authenticate", H2O_STRLIT("Bearer"));
+    reply_problem(app, req, 401, "this needs a token%s", places);
+}
+
+static void send_bad_token(struct app *app, h2o_req_t *req, const struct config_route *route, const char *reason)
+{
+    note_refusal(app, req, route, reason);
+    h2o_iovec_t challenge = h2o_concat(&req->pool,
+                                       h2o_iovec_init(H2O_STRLIT("Bearer error=\"invalid_token\", "
+                                                                 "error_description=\"")),
+                                       h2o_iovec_init(reason, strlen(reason)), h2o_iovec_init(H2O_STRLIT("\"")));
+    reply_header(req, "www-authenticate", challenge.base, challenge.len);
+    reply_problem(app, req, 401, "%s", reason);
+}
+
+/*
+ * The stream ends at exp by the clock here; a token that was let in because
+ * clocks differ ends when that excuse does.
+ */
+static int64_t expiry_ns(const struct token *token, int64_t leeway_ms)
+{
+    if (token->expires_s == 0 || token->expires_s > INT64_MAX / SECOND_NS)
+        return 0;
+    int64_t now_ns = clock_mono_ns(), left_ns = token->expires_s * SECOND_NS - clock_wall_ns();
+    if (left_ns <= 0)
+        left_ns += leeway_ms * 1000000;
+    if (left_ns > INT64_MAX - now_ns)
+        return 0;
+    return now_ns + left_ns > 0 ? now_ns + left_ns : 1;
+}
+
+static const char *copy(h2o_req_t *req, const char *s)
+{
+    return s != NULL ? h2o_strdup(&req->pool, s, SIZE_MAX).base : NULL;
+}
+
+static void accept_token(h2o_req_t *req, const struct config_route *route, struct token *token, struct permit *permit)
+{
+    const struct config_auth *auth = &route->auth;
+    struct identity *identity = h2o_mem_alloc_pool(&req->pool, sizeof(*identity));
+    *identity = (struct identity){copy(req, token->subject), copy(req, token->id), token->expires_s};
+    *permit = (struct permit){
+        .route = route,
+        .token = token,
+        .identity = identity,
+        .expires_ns = expiry_ns(token, auth->leeway_ms),
+        .is_limited = auth->request == NULL || json_object_get(token->json, "freshet") != NULL,
+    };
+}
+
+bool authorize(struct app *app, h2o_req_t *req, const struct config_route *route, struct permit *permit)
+{
+    const struct config_auth *auth = &route->auth;
+    struct token *token = NULL;
+    struct token_text text;
+    *permit = (struct permit){.route = route};
+    if (!auth->jwt)
+        return true;
+    switch (token_find(req, auth, &text)) {
+    case TOKEN_ABSENT:
+        send_no_token(app, req, route);
+        return false;
+    case TOKEN_AMBIGUOUS:
+        note_refusal(app, req, route, "several tokens");
+        reply_problem(app, req, 400, "the request has more than one token in one place");
+        return false;
+    case TOKEN_FOUND:
+        break;
+    }
+    const struct token_rules rules = {app->keys[auth->keys], auth->issuer, auth->audience, auth->leeway_ms / 1000};
+    int64_t now_s = clock_wall_ns() / SECOND_NS;
+    enum token_verdict verdict = token_verify(&rules, text.base, text.len, now_s, &token);
+    if (verdict != TOKEN_OK) {
+        send_bad_token(app, req, route, token_verdict_text(verdict));
+        return false;
+    }
+    if (revoked_has_token(app->revoked, token, now_s)) {
+        token_destroy(token);
+        send_bad_token(app, req, route, "the token has been revoked");
+        return false;
+    }
+    accept_token(req, route, token, permit);
+    return true;
+}
+
+void permit_dispose(struct permit *permit)
+{
+    if (permit->token != NULL)
+        token_destroy(permit->token);
+    permit->token = NULL;
+}
+
+/* ---- subjects ---- */
+
+struct personal {
+    h2o_req_t *req;
+    const struct token *token;
+    char number[TOKEN_CLAIM_NUMBER_MAX];
+    char certificate[CERTIFICATE_NAME_MAX];
+};
+
+static const char *find_personal(void *arg, const char *name, size_t name_len, size_t *len)
+{
+    static const char prefix[] = "token.";
+    struct personal *personal = arg;
+    const char *value = NULL;
+    if (name_len <= sizeof(prefix) - 1 || memcmp(name, prefix, sizeof(prefix) - 1) != 0)
+        value = certificate_name(personal->req, personal->certificate);
+    else if (personal->token != NULL)
+        value =
+            token_claim(personal->token, name + sizeof(prefix) - 1, name_len - (sizeof(prefix) - 1), personal->number);
+    *len = value != NULL ? strlen(value) : 0;
+    return value;
+}
+
+/* The name of what doesn't fit, never its value: that is somebody's data. */
+static void send_expansion_error(struct app *app, h2o_req_t *req, const struct permit *permit,
+                                 const struct route_expansion_error *error)
+{
+    if (error->personal) {
+        note_refusal(app, req, permit->route, "a subject's claim or certificate name");
+        reply_problem(app, req, 403, "%.*s %s", (int)error->name_len, error->name,
+                      error->missing ? "is what the subject depends on, and there is none"
+                                     : subject_verdict_text(error->verdict));
+    } else if (error->name != NULL) {
+        reply_problem(app, req, 400, "path parameter %.*s %s", (int)error->name_len, error->name,
+                      subject_verdict_text(error->verdict));
+    } else {
+        reply_problem(app, req, 400, "the subject %s", subject_verdict_text(error->verdict));
+    }
+}
+
+bool authorize_template(struct app *app, h2o_req_t *req, const struct permit *permit, bool publish,
+                        const char *subject_template, const struct route_params *params, char *dst, size_t *len)
+{
+    struct personal personal = {.req = req, .token = permit->token};
+    const struct route_lookup lookup = {find_personal, &personal};
+    struct route_expansion_error error;
+    if (!route_expand(subject_template, params, &lookup, dst, len, &error)) {
+        send_expansion_error(app, req, permit, &error);
+        return false;
+    }
+    enum subject_verdict verdict = publish ? subject_check_literal(dst, *len) : subject_check_pattern(dst, *len);
+    if (verdict != SUBJECT_OK) {
+        reply_problem(app, req, 400, "the subject %s", subject_verdict_text(verdict));
+        return false;
+    }
+    return route_is_personal(subject_template) || authorize_subject(app, req, permit, publish, dst, *len);
+}
+
+bool authorize_subject(struct app *app, h2o_req_t *req, const struct permit *permit, bool publish, const char *subject,
+                       size_t len)
+{
+    if (!permit->is_limited)
+        return true;
+    const struct token *token = permit->token;
+    if (token_grants_cover(publish ? &token->publish : &token->subscribe, subject, len))
+        return true;
+    note_refusal(app, req, permit->route, "a subject that is not granted");
+    reply_header(req, "www-authenticate", H2O_STRLIT("Bearer error=\"insufficient_scope\""));
+    reply_problem(app, req, 403, "subject \"%.*s\" is outside what the token grants", (int)len, subject);
+    return false;
+}
+
+/* ---- the microservice ---- */
+
+bool authorize_answer(const struct service_question *question, struct permit *permit)
+{
+    struct app *app = question->app;
+    h2o_req_t *req = question->req;
+    const struct service_answer *answer = &question->answer;
+    switch (answer->verdict) {
+    case SERVICE_ALLOWED:
+        if (answer->expires_ns != 0 && (permit->expires_ns == 0 || answer->expires_ns < permit->expires_ns))
+            permit->expires_ns = answer->expires_ns;
+        return true;
+    case SERVICE_DENIED:
+        metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+        note_refusal(app, req, permit->route, "the microservice has said no");
+        if (answer->reason != NULL)
+            reply_problem(app, req, 403, "%s", answer->reason);
+        else
+            reply_problem(app, req, 403, "this is not allowed");
+        return false;
+    case SERVICE_UNAVAILABLE:
+        break;
+    }
+    reply_header(req, "retry-after", H2O_STRLIT("2"));
+    reply_problem(app, req, 503, "whether this is allowed can't be found out at the moment");
+    return false;
+}

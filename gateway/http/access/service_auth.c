@@ -1,0 +1,334 @@
+/* service_auth.c - asks a microservice whether a request is allowed */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/access/service_auth.h"
+
+#include <h2o.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "gateway/auth/digest.h"
+#include "gateway/auth/token.h"
+#include "gateway/base/check.h"
+#include "gateway/config/config.h"
+#include "gateway/base/list.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/evict.h"
+#include "gateway/core/hub.h"
+#include "gateway/core/identity.h"
+#include "gateway/core/request.h"
+#include "gateway/core/source.h"
+#include "gateway/http/app.h"
+#include "gateway/http/access/service_auth_cache.h"
+#include "gateway/http/access/service_auth_question.h"
+#include "gateway/http/access/service_auth_reply.h"
+
+/* Answers kept by one worker. */
+#define KEPT_MAX 10000
+/* A denial is not kept for longer, whatever the service says: people are let in later, and then try again. */
+#define DENIED_MAX_NS (30 * INT64_C(1000000000))
+
+/* One question on its way, for all requests that have the same. Their tickets may all be gone before it is back. */
+struct call {
+    struct request request;
+    struct hub_task task;
+    struct service_auth *service;
+    unsigned char question[DIGEST_SIZE];
+    bool shared; /* in `calls`: whoever has the same question joins */
+    struct list tickets;
+    struct list link;
+    UT_hash_handle hh;
+};
+
+/* In the request's pool. */
+struct ticket {
+    struct list link;
+    struct service_question *question;
+};
+
+/* Its hub's thread only. */
+struct service_auth {
+    struct app *app;
+    struct service_cache *cache;
+    struct call *calls;    /* uthash by question */
+    struct list under_way; /* all of them */
+    bool stopped;
+};
+
+struct service_auth *service_auth_create(struct app *app)
+{
+    struct service_auth *service = check_calloc(1, sizeof(*service));
+    service->app = app;
+    service->cache = service_cache_create(KEPT_MAX);
+    list_init(&service->under_way);
+    return service;
+}
+
+void service_auth_destroy(struct service_auth *service)
+{
+    CHECK(list_is_empty(&service->under_way));
+    service_cache_destroy(service->cache);
+    free(service);
+}
+
+/* The last use of the question, which ends with its request. */
+static void answer(struct service_question *question, const struct service_reply *reply, int64_t expires_ns)
+{
+    question->answer =
+        (struct service_answer){.verdict = reply->allowed ? SERVICE_ALLOWED : SERVICE_DENIED, .expires_ns = expires_ns};
+    if (!reply->allowed && reply->reason[0] != '\0')
+        question->answer.reason = h2o_strdup(&question->req->pool, reply->reason, SIZE_MAX).base;
+    question->answered(question);
+}
+
+static void answer_denied(struct service_question *question, const char *reason)
+{
+    question->answer = (struct service_answer){.verdict = SERVICE_DENIED, .reason = reason};
+    question->answered(question);
+}
+
+static void answer_unavailable(struct service_question *question)
+{
+    metrics_add(question->app->hub->metrics, METRIC_REJECTED_AUTH_SERVICE, 1);
+    question->answer = (struct service_answer){.verdict = SERVICE_UNAVAILABLE};
+    question->answered(question);
+}
+
+/* Of those that are left: an answer may end other requests, too. */
+static struct service_question *take_ticket(struct list *tickets)
+{
+    struct ticket *ticket = LIST_ENTRY(tickets->next, struct ticket, link);
+    list_remove(&ticket->link);
+    return ticket->question;
+}
+
+static void on_ticket_dispose(void *p)
+{
+    list_remove(&((struct ticket *)p)->link);
+}
+
+static void join(struct call *call, struct service_question *question)
+{
+    struct ticket *ticket = h2o_mem_alloc_shared(&question->req->pool, sizeof(*ticket), on_ticket_dispose);
+    ticket->question = question;
+    list_init(&ticket->link);
+    list_append(&call->tickets, &ticket->link);
+}
+
+/* ---- what comes back ---- */
+
+static void log_failure(const struct call *call, const char *reason)
+{
+    log_write_limited(LOG_WARN, "auth-service-failed", log_str("subject", call->request.subject),
+                      log_str("reason", reason));
+}
+
+/* False: nobody has said anything. */
+static bool read_reply(const struct call *call, struct service_reply *reply)
+{
+    static const char *const reasons[] = {
+        [REQUEST_TIMEOUT] = "no answer in time",
+        [REQUEST_NO_RESPONDERS] = "nobody is there to answer",
+        [REQUEST_UNAVAILABLE] = "the message broker is away, or too many questions are open",
+    };
+    char error[256];
+    if (call->request.status != REQUEST_OK) {
+        log_failure(call, reasons[call->request.status]);
+        return false;
+    }
+    const struct service_question *question = LIST_ENTRY(call->tickets.next, struct ticket, link)->question;
+    if (service_reply_read(call->request.reply, call->request.reply_len, question->subjects, question->subject_count,
+                           reply, error, sizeof(error)))
+        return true;
+    log_failure(call, error);
+    return false;
+}
+
+/* Monotonic; 0: it has no end. */
+static int64_t end_of(const struct service_auth *service, const struct service_reply *reply)
+{
+    return reply->lifetime_ms != 0 ? service->app->hub->now_ns + reply->lifetime_ms * 1000000 : 0;
+}
+
+static void keep(struct service_auth *service, const struct call *call, const struct service_reply *reply)
+{
+    int64_t now_ns = service->app->hub->now_ns, until_ns = end_of(service, reply);
+    if (until_ns == 0 || !call->shared)
+        return;
+    if (!reply->allowed && until_ns > now_ns + DENIED_MAX_NS)
+        until_ns = now_ns + DENIED_MAX_NS;
+    const struct service_verdict verdict = {
+        .allowed = reply->allowed,
+        .until_ns = until_ns,
+        .reason = reply->reason[0] != '\0' ? (char *)(uintptr_t)reply->reason : NULL,
+    };
+    service_cache_put(service->cache, call->question, &verdict);
+}
+
+static void withdraw(struct call *call)
+{
+    if (call->shared)
+        HASH_DEL(call->service->calls, call);
+    call->shared = false;
+}
+
+static void on_back(struct hub_task *task)
+{
+    struct call *call = LIST_ENTRY(task, struct call, task);
+    struct service_auth *service = call->service;
+    struct service_reply reply;
+    if (!list_is_empty(&call->tickets)) {
+        bool known = read_reply(call, &reply);
+        if (known)
+            keep(service, call, &reply);
+        withdraw(call); /* who asks from now on finds what is kept, or asks again */
+        while (!list_is_empty(&call->tickets)) {
+            struct service_question *question = take_ticket(&call->tickets);
+            if (known)
+                answer(question, &reply, end_of(service, &reply));
+            else
+                answer_unavailable(question);
+        }
+    }
+    withdraw(call);
+    list_remove(&call->link);
+    free(call->request.reply);
+    free(call->request.subject);
+    free(call->request.data);
+    free(call);
+}
+
+/* On a thread of the source. */
+static void on_request_done(struct request *request)
+{
+    struct call *call = request->owner;
+    hub_post(call->service->app->hub, &call->task);
+}
+
+/* ---- questions ---- */
+
+static void ask(struct service_auth *service, struct service_question *question, char *text, size_t len,
+                const unsigned char digest[DIGEST_SIZE])
+{
+    const struct config_auth *auth = &question->route->auth;
+    struct source *source = service->app->sources[0];
+    struct call *call = check_calloc(1, sizeof(*call));
+    call->service = service;
+    call->task.run = on_back;
+    call->request = (struct request){
+        .subject = check_strdup(auth->request),
+        .data = text,
+        .data_len = len,
+        .timeout_ms = auth->timeout_ms,
+        .done = on_request_done,
+        .owner = call,
+    };
+    memcpy(call->question, digest, DIGEST_SIZE);
+    list_init(&call->tickets);
+    list_init(&call->link);
+    list_append(&service->under_way, &call->link);
+    HASH_ADD(hh, service->calls, question, DIGEST_SIZE, call);
+    call->shared = true;
+    join(call, question);
+    source->ops->request(source, &call->request);
+}
+
+static void answer_as_kept(struct service_question *question, const struct service_verdict *verdict)
+{
+    struct service_reply reply = {.allowed = verdict->allowed};
+    if (verdict->reason != NULL)
+        memcpy(reply.reason, verdict->reason, strlen(verdict->reason) + 1);
+    answer(question, &reply, verdict->until_ns);
+}
+
+/* By whom it is asked is part of it: two services may see one question differently. */
+static void digest_question(const struct config_auth *auth, const char *text, size_t len,
+                            unsigned char digest[static DIGEST_SIZE])
+{
+    size_t subject_len = strlen(auth->request) + 1;
+    char *whole = check_malloc(subject_len + len);
+    memcpy(whole, auth->request, subject_len);
+    memcpy(whole + subject_len, text, len);
+    digest_of(whole, subject_len + len, digest);
+    free(whole);
+}
+
+void service_auth_ask(struct service_question *question)
+{
+    struct service_auth *service = question->app->service;
+    unsigned char digest[DIGEST_SIZE];
+    const char *wrong;
+    struct call *call;
+    size_t len;
+    if (service->stopped) {
+        answer_unavailable(question);
+        return;
+    }
+    char *text = service_question_write(question, &len, &wrong);
+    if (text == NULL) {
+        answer_denied(question, wrong);
+        return;
+    }
+    digest_question(&question->route->auth, text, len, digest);
+    const struct service_verdict *verdict = service_cache_find(service->cache, digest, service->app->hub->now_ns);
+    HASH_FIND(hh, service->calls, digest, DIGEST_SIZE, call);
+    if (verdict == NULL && call == NULL) {
+        ask(service, question, text, len, digest);
+        return;
+    }
+    free(text);
+    if (verdict != NULL)
+        answer_as_kept(question, verdict);
+    else
+        join(call, question);
+}
+
+/* ---- what happens meanwhile ---- */
+
+static bool is_meant(const struct eviction *eviction, const struct service_question *question)
+{
+    struct identity identity = {.sub = NULL};
+    if (question->token != NULL)
+        identity = (struct identity){.sub = question->token->subject, .jti = question->token->id};
+    return eviction_matches(eviction, &identity, question->route->path, question->subjects, question->subject_count);
+}
+
+/* What a call brings back is about the time before: it is for those who wait already, and for nobody else. */
+static void withdraw_all(struct service_auth *service)
+{
+    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
+        withdraw(LIST_ENTRY(node, struct call, link));
+}
+
+void service_auth_revoke(struct service_auth *service, const struct eviction *eviction)
+{
+    struct list meant;
+    list_init(&meant);
+    service_cache_clear(service->cache);
+    withdraw_all(service);
+    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next) {
+        struct call *call = LIST_ENTRY(node, struct call, link);
+        for (struct list *at = call->tickets.next, *next; at != &call->tickets; at = next) {
+            next = at->next;
+            if (is_meant(eviction, LIST_ENTRY(at, struct ticket, link)->question)) {
+                list_remove(at);
+                list_append(&meant, at);
+            }
+        }
+    }
+    while (!list_is_empty(&meant))
+        answer_denied(take_ticket(&meant), "what allowed this has been revoked");
+}
+
+void service_auth_stop(struct service_auth *service)
+{
+    struct list all;
+    list_init(&all);
+    service->stopped = true;
+    withdraw_all(service);
+    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
+        list_concat(&all, &LIST_ENTRY(node, struct call, link)->tickets);
+    while (!list_is_empty(&all))
+        answer_unavailable(take_ticket(&all));
+}

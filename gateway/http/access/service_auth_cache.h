@@ -1,0 +1,32 @@
+/* service_auth_cache.h - what microservices have said, for as long as it is good */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_ACCESS_SERVICE_AUTH_CACHE_H
+#define GATEWAY_HTTP_ACCESS_SERVICE_AUTH_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gateway/auth/digest.h"
+
+/* One worker's, and its thread's. Beyond its size what nobody has asked for longest gives way. */
+struct service_cache;
+
+struct service_verdict {
+    bool allowed;
+    int64_t until_ns; /* monotonic */
+    char *reason;     /* of a denial, NULL: none */
+};
+
+struct service_cache *service_cache_create(size_t size);
+void service_cache_destroy(struct service_cache *cache);
+/* NULL: nothing is known, or not any more. Good until the next call. */
+const struct service_verdict *service_cache_find(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
+                                                 int64_t now_ns);
+/* Copies the reason. Takes the place of what was known. */
+void service_cache_put(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
+                       const struct service_verdict *verdict);
+void service_cache_clear(struct service_cache *cache);
+size_t service_cache_count(const struct service_cache *cache);
+
+#endif

@@ -1,0 +1,32 @@
+/* token_find.h - where a request carries its token */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_ACCESS_TOKEN_FIND_H
+#define GATEWAY_HTTP_ACCESS_TOKEN_FIND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config_auth;
+struct st_h2o_req_t;
+
+/* Not NUL terminated. */
+struct token_text {
+    const char *base;
+    size_t len;
+};
+
+enum token_found { TOKEN_FOUND = 0, TOKEN_ABSENT, TOKEN_AMBIGUOUS };
+
+/*
+ * The text of the token in the first place that has one, of those that the
+ * route looks at: header, cookie, query. It may be empty or nonsense: then
+ * that is what was given. It points into the request or its pool.
+ */
+enum token_found token_find(struct st_h2o_req_t *req, const struct config_auth *auth, struct token_text *text);
+
+/* The cookie in one Cookie header (RFC 6265 4.2.1): *count goes up by how many there are, *value is the last. */
+void token_find_cookie(const char *header, size_t len, const char *name, struct token_text *value, unsigned *count);
+/* The rest of "Bearer TEXT" (RFC 6750 2.1, any case); false: it is another scheme, which is none of our business. */
+bool token_find_bearer(const char *header, size_t len, struct token_text *text);
+
+#endif

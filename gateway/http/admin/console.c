@@ -1,0 +1,145 @@
+/* console.c - the console page on the admin listener, and what the page is told of the gateway */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/http/admin/console.h"
+
+#include <h2o.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/address.h"
+#include "gateway/base/check.h"
+#include "gateway/config/config.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/core/hub.h"
+#include "gateway/http/app.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/cors.h"
+#include "gateway/http/admin/page.h"
+#include "gateway/http/reply.h"
+
+static bool is_get(const h2o_req_t *req)
+{
+    return h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
+           h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
+}
+
+/*
+ * Without a token the listener is on loopback, and that is all that keeps
+ * others out. A page of theirs can give its own host name the address
+ * 127.0.0.1, and then is of the same origin: but the name stays in the request.
+ */
+static bool names_loopback(const h2o_req_t *req)
+{
+    char name[ADDRESS_HOST_MAX + 1];
+    h2o_iovec_t authority = req->input.authority, host;
+    uint16_t port;
+    const char *end = h2o_url_parse_hostport(authority.base, authority.len, &host, &port);
+    if (end != authority.base + authority.len || host.len > ADDRESS_HOST_MAX)
+        return false;
+    memcpy(name, host.base, host.len);
+    name[host.len] = '\0';
+    return address_is_loopback(name);
+}
+
+/* A GET without CORS carries no Origin, and a stream is not for other pages to open: browsers say what it is in that. */
+static bool is_of_other_page(h2o_req_t *req)
+{
+    static const struct config_cors no_origins = {.origins_count = 0};
+    ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("sec-fetch-site"), -1);
+    if (!cors_may_write(&no_origins, req))
+        return true;
+    if (at == -1)
+        return false;
+    h2o_iovec_t site = req->headers.entries[at].value;
+    return !h2o_memis(site.base, site.len, H2O_STRLIT("same-origin")) &&
+           !h2o_memis(site.base, site.len, H2O_STRLIT("none"));
+}
+
+static void refuse(struct app *app, h2o_req_t *req, const char *reason)
+{
+    char peer[CONNECTION_PEER_MAX];
+    metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+    log_write_limited(LOG_WARN, "admin-refused", log_str("peer", connection_peer(connection_of(req), peer)),
+                      log_str("reason", reason));
+}
+
+bool console_answer_page(struct app *app, h2o_req_t *req, size_t path_len)
+{
+    if (!app->config->admin_console)
+        return false;
+    if (app->config->admin_token == NULL && !names_loopback(req)) {
+        refuse(app, req, "host");
+        reply_problem(app, req, 403, "the host of the request is no loopback name or address, and there is no token");
+        return true;
+    }
+    if (is_get(req) && page_answer(app, req, path_len))
+        return true;
+    if (is_of_other_page(req)) {
+        refuse(app, req, "origin");
+        reply_problem(app, req, 403, "this is for the gateway's own page, not for one of another origin");
+        return true;
+    }
+    return false;
+}
+
+bool console_answer(struct app *app, h2o_req_t *req, size_t path_len)
+{
+    if (!app->config->admin_console)
+        return false;
+    if (is_get(req) && h2o_memis(req->path.base, path_len, H2O_STRLIT("/console.json"))) {
+        console_send_info(app, req);
+        return true;
+    }
+    return app_answer_route(app, req, path_len);
+}
+
+static json_t *strings(char *const *list, unsigned count)
+{
+    json_t *array = json_array();
+    for (unsigned i = 0; i != count; ++i)
+        json_array_append_new(array, json_string(list[i]));
+    return array;
+}
+
+static json_t *describe_route(const struct config_route *route)
+{
+    static const char *const stores[] = {
+        [POLICY_STORE_MEMORY] = "memory",
+        [POLICY_STORE_NONE] = "none",
+        [POLICY_STORE_JETSTREAM] = "jetstream",
+    };
+    static const char *const formats[] = {
+        [POLICY_FORMAT_TEXT] = "text",
+        [POLICY_FORMAT_BASE64] = "base64",
+        [POLICY_FORMAT_CLOUDEVENTS] = "cloudevents",
+    };
+    static const char *const events[] = {
+        [POLICY_EVENT_NONE] = "none",
+        [POLICY_EVENT_SUBJECT] = "subject",
+        [POLICY_EVENT_HEADER] = "header",
+    };
+    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:b, s:b}", "path", route->path, "subjects",
+                     strings(route->subjects, route->subjects_count), "allow",
+                     strings(route->allow, route->allow_count), "store", stores[route->history.store], "format",
+                     formats[route->format], "event", events[route->event], "publish", route->publish, "auth",
+                     route->auth.required);
+}
+
+void console_send_info(struct app *app, h2o_req_t *req)
+{
+    bool dev = app->dev_nats_url != NULL;
+    json_t *routes = json_array();
+    for (unsigned i = 0; i != app->config->routes_count; ++i)
+        json_array_append_new(routes, describe_route(&app->config->routes[i]));
+    json_t *info = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:o}", "version", FRESHET_VERSION, "dev", dev, "nats",
+                             app->dev_nats_url, "metrics", dev ? "/dev/metrics" : "/metrics", "streams",
+                             dev ? "/dev/streams" : "/streams", "routes", routes);
+    char *text = json_dumps(info, JSON_COMPACT);
+    CHECK(text != NULL);
+    json_decref(info);
+    reply_header(req, "cache-control", H2O_STRLIT("no-store"));
+    reply_send(app, req, 200, "application/json", text, strlen(text));
+    free(text);
+}

@@ -1,0 +1,29 @@
+/* dev.h - what --dev serves beside the routes: the page, and publishing */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_ADMIN_DEV_H
+#define GATEWAY_HTTP_ADMIN_DEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct app;
+struct st_h2o_req_t;
+
+/* What may be published from the page. */
+#define DEV_SUBJECTS "demo.>"
+
+/*
+ * GET / and /assets/…: the page. GET /console.json: what console_send_info
+ * says. GET /dev/connection: JSON about the connection the request came on.
+ * GET /dev/metrics, /dev/streams: what the admin listener has as /metrics and
+ * /streams, to loopback addresses.
+ * POST /publish/{subject}: publishes the body to a literal subject inside
+ * DEV_SUBJECTS; 202 when the broker has it, 201 when the stream of a durable
+ * route does. POST /dev/cut: 204, and when that has left, the connection it
+ * came in on is shut down with all its streams. Both from loopback addresses
+ * and from the page's own origin only.
+ * False: none of these, nothing was answered.
+ */
+bool dev_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+
+#endif

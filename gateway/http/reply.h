@@ -1,0 +1,37 @@
+/* reply.h - finite answers: problems, and small bodies */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HTTP_REPLY_H
+#define GATEWAY_HTTP_REPLY_H
+
+#include <stdarg.h>
+#include <stddef.h>
+
+struct app;
+struct st_h2o_req_t;
+
+/*
+ * Answers with application/problem+json (RFC 9457): type about:blank, the
+ * status, its usual phrase as title, and what is wrong as detail. Response
+ * headers that were added before (CORS, allow, retry-after) stay. The detail
+ * is cut at some hundred bytes; bytes that are not UTF-8 are shown as '?'.
+ */
+void reply_problem(struct app *app, struct st_h2o_req_t *req, int status, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/*
+ * How much of a request's path a detail may repeat: not what looks like a query
+ * that lost its '?', nor like a token, for these stay with whoever sent them.
+ */
+size_t reply_path_len(const char *path, size_t len);
+
+/* Answers with a body of its own. content_type NULL: no body (204). body is copied. */
+void reply_send(struct app *app, struct st_h2o_req_t *req, int status, const char *content_type, const char *body,
+                size_t len);
+
+/* Adds a response header; name in lower case, static storage; value is copied into the request's pool. */
+void reply_header(struct st_h2o_req_t *req, const char *name, const char *value, size_t len);
+
+/* "Bad Request" for 400. */
+const char *reply_phrase(int status);
+
+#endif

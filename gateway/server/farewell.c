@@ -1,0 +1,79 @@
+/* farewell.c - from the signal that ends the gateway until nobody is left on it */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/farewell.h"
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/config/config.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/server/process/signals.h"
+#include "gateway/server/worker.h"
+
+#define MS INT64_C(1000000)
+/* How often it is looked whether all are gone. */
+#define STEP_NS (10 * MS)
+
+static bool are_drained(struct worker *const *workers, unsigned count)
+{
+    for (unsigned i = 0; i != count; ++i) {
+        if (!worker_is_drained(workers[i]))
+            return false;
+    }
+    return true;
+}
+
+static void ask_all(struct worker *const *workers, unsigned count)
+{
+    for (unsigned i = 0; i != count; ++i)
+        worker_ask_drained(workers[i]);
+}
+
+static void log_end(enum drain_end end, int64_t begin_ns)
+{
+    static const char *const reasons[] = {[DRAIN_TIMEOUT] = "drain.timeout", [DRAIN_SIGNAL] = "a second signal"};
+
+    if (end == DRAIN_DONE)
+        log_write(LOG_INFO, "drained", log_i64("ms", (clock_mono_ns() - begin_ns) / MS));
+    else
+        log_write(LOG_WARN, "drain-cut", log_str("reason", reasons[end]),
+                  log_u64("streams", metrics_sum(METRIC_STREAMS)),
+                  log_u64("connections", metrics_sum(METRIC_CONNECTIONS)));
+}
+
+enum drain_end farewell_run(struct worker *const *workers, unsigned count, const struct config_drain *config,
+                            int64_t turn_ns, void (*turn)(void *arg, uint64_t streams), void *arg)
+{
+    int64_t begin_ns = clock_mono_ns(), next_ns = begin_ns;
+    int64_t end_ns = begin_ns + config->timeout_ms * MS;
+    enum drain_end end = DRAIN_DONE;
+    bool asked_again = false;
+
+    log_write(LOG_INFO, "draining", log_u64("streams", metrics_sum(METRIC_STREAMS)),
+              log_i64("window_ms", config->window_ms), log_i64("timeout_ms", config->timeout_ms));
+    for (unsigned i = 0; i != count; ++i)
+        worker_drain(workers[i], config->window_ms * MS);
+    ask_all(workers, count);
+    while (end == DRAIN_DONE) {
+        if (are_drained(workers, count) && asked_again)
+            break;
+        if (are_drained(workers, count)) {
+            asked_again = true;
+            ask_all(workers, count);
+        }
+        int number = signals_take(STEP_NS);
+        int64_t now_ns = clock_mono_ns();
+        if (number == SIGTERM || number == SIGINT)
+            end = DRAIN_SIGNAL;
+        else if (now_ns >= end_ns)
+            end = DRAIN_TIMEOUT;
+        if (now_ns < next_ns)
+            continue;
+        next_ns = now_ns + turn_ns;
+        turn(arg, metrics_sum(METRIC_STREAMS));
+    }
+    log_end(end, begin_ns);
+    return end;
+}

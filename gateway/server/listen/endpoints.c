@@ -1,0 +1,281 @@
+/* endpoints.c - what the gateway listens on: sockets, and the TLS contexts that go with them */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/listen/endpoints.h"
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/base/check.h"
+#include "gateway/config/config.h"
+#include "gateway/base/log.h"
+#include "gateway/server/tls/devcert.h"
+#include "gateway/server/tls/tls.h"
+#include "gateway/server/tls/tls_clients.h"
+#include "gateway/server/worker.h"
+
+/* Our own look at a connection comes first, and counts it as what it is. */
+#define STALL_MARGIN_MS 2000
+#define ERROR_MAX 512
+
+static SSL_CTX *dev_context(char *error, size_t size)
+{
+    X509 *certificate;
+    EVP_PKEY *key;
+    if (!devcert_create(&certificate, &key)) {
+        snprintf(error, size, "OpenSSL cannot make a development certificate");
+        return NULL;
+    }
+    SSL_CTX *context = tls_context_create_from(certificate, key, error, size);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return context;
+}
+
+SSL_CTX *endpoints_context(const struct config_listen *listen, char *error, size_t size)
+{
+    SSL_CTX *context = tls_context_create(listen->certificate, listen->key, error, size);
+    if (context == NULL || listen->client_ca == NULL || tls_clients_require(context, listen->client_ca, error, size))
+        return context;
+    tls_context_destroy(context);
+    return NULL;
+}
+
+/* Of an address of the list, or (listen is NULL) the operator's. NULL and an empty error: it has none. */
+static SSL_CTX *create_context(const struct endpoints *endpoints, const struct config_listen *listen,
+                               char error[static ERROR_MAX])
+{
+    error[0] = '\0';
+    if (listen == NULL || (listen->certificate == NULL && !endpoints->dev_certificate))
+        return NULL;
+    return listen->certificate != NULL ? endpoints_context(listen, error, ERROR_MAX) : dev_context(error, ERROR_MAX);
+}
+
+static void set_endpoint(struct endpoints *endpoints, size_t n, const struct config_listen *listen, SSL_CTX *context)
+{
+    endpoints->all[n] = (struct listener_endpoint){
+        .fd = endpoints->sockets[n].fd,
+        .tls = context,
+        .host = listen != NULL ? WORKER_PUBLIC : WORKER_ADMIN,
+        .address = endpoints->sockets[n].text,
+        .admin = listen == NULL,
+        .listen = listen,
+    };
+}
+
+unsigned endpoints_stall_ms(const struct config_limits *limits)
+{
+    return (unsigned)limits->write_timeout_ms + STALL_MARGIN_MS;
+}
+
+/* Takes the context over. False: error says why. */
+static bool add(struct endpoints *endpoints, const struct config *config, const char *address,
+                const struct config_listen *listen, SSL_CTX *context, char error[static ERROR_MAX])
+{
+    struct listen_socket sockets[LISTEN_SOCKETS_MAX];
+    unsigned stall_ms = endpoints_stall_ms(&config->limits);
+    size_t first = endpoints->count;
+    size_t count = listen_sockets_open(address, stall_ms, endpoints->passed, sockets, error, ERROR_MAX);
+    if (count == 0 || first + count > LISTENER_ENDPOINTS_MAX) {
+        if (count != 0)
+            snprintf(error, ERROR_MAX, "%s: too many listeners have come and gone", address);
+        for (size_t i = 0; i != count; ++i)
+            close(sockets[i].fd);
+        tls_context_destroy(context);
+        return false;
+    }
+    for (size_t i = 0; i != count; ++i) {
+        size_t n = endpoints->count++;
+        endpoints->sockets[n] = sockets[i];
+        endpoints->contexts[n] = i == 0 ? context : NULL;
+        endpoints->first[n] = first;
+        endpoints->configured[n] = check_strdup(address);
+        set_endpoint(endpoints, n, listen, context);
+    }
+    return true;
+}
+
+/* ---- the start ---- */
+
+static bool open_one(struct endpoints *endpoints, const struct config *config, const char *address,
+                     const struct config_listen *listen)
+{
+    char error[ERROR_MAX];
+    SSL_CTX *context = create_context(endpoints, listen, error);
+    if (error[0] != '\0') {
+        log_write(LOG_ERROR, "tls-failed", log_str("address", address), log_str("reason", error));
+        return false;
+    }
+    if (add(endpoints, config, address, listen, context, error))
+        return true;
+    log_write(LOG_ERROR, "listen-failed", log_str("address", address), log_str("reason", error));
+    return false;
+}
+
+static bool open_all(struct endpoints *endpoints, const struct config *config)
+{
+    char error[ERROR_MAX];
+    if (!passed_take(endpoints->passed, error, sizeof(error))) {
+        log_write(LOG_ERROR, "listen-failed", log_str("reason", error));
+        return false;
+    }
+    for (unsigned i = 0; i != config->listen_count; ++i) {
+        if (!open_one(endpoints, config, config->listen[i].address, &config->listen[i]))
+            return false;
+    }
+    if (config->admin_address != NULL && !open_one(endpoints, config, config->admin_address, NULL))
+        return false;
+    const struct passed_socket *unused = passed_unused(endpoints->passed);
+    if (unused == NULL)
+        return true;
+    snprintf(error, sizeof(error), "%s, passed in LISTEN_FDS, is at none of listen[].address and admin.address",
+             unused->text);
+    log_write(LOG_ERROR, "listen-failed", log_str("reason", error));
+    return false;
+}
+
+struct endpoints *endpoints_open(const struct config *config, bool dev_certificate)
+{
+    struct endpoints *endpoints = check_calloc(1, sizeof(*endpoints));
+    endpoints->passed = check_calloc(1, sizeof(*endpoints->passed));
+    endpoints->dev_certificate = dev_certificate;
+    if (open_all(endpoints, config))
+        return endpoints;
+    endpoints_close(endpoints);
+    return NULL;
+}
+
+void endpoints_announce(const struct endpoints *endpoints, size_t first)
+{
+    for (size_t i = first; i < endpoints->count; ++i) {
+        const struct listener_endpoint *endpoint = &endpoints->all[i];
+        if (endpoint->host == WORKER_ADMIN)
+            log_write(LOG_INFO, "admin", log_str("address", endpoint->address));
+        else
+            log_write(LOG_INFO, "listening", log_str("address", endpoint->address),
+                      log_bool("tls", endpoint->tls != NULL));
+    }
+}
+
+/* ---- a change ---- */
+
+static bool is_at(const struct endpoints *endpoints, size_t n, const char *address)
+{
+    return strcmp(endpoints->configured[n], address) == 0 || strcmp(endpoints->sockets[n].text, address) == 0;
+}
+
+/* The first socket of an address that nobody has claimed yet; count: none. */
+static size_t find(const struct endpoints *endpoints, size_t count, const bool *claimed, const char *address,
+                   bool admin)
+{
+    for (size_t i = 0; i != count; ++i) {
+        if (endpoints->first[i] == i && !claimed[i] && endpoints->sockets[i].fd != -1 &&
+            endpoints->all[i].admin == admin && is_at(endpoints, i, address))
+            return i;
+    }
+    return count;
+}
+
+struct plan {
+    struct endpoints *next;
+    size_t before; /* how many there were */
+    bool claimed[LISTENER_ENDPOINTS_MAX];
+};
+
+static bool plan_one(struct plan *plan, const struct config *config, const char *address,
+                     const struct config_listen *listen, char error[static ERROR_MAX])
+{
+    struct endpoints *next = plan->next;
+    SSL_CTX *context = create_context(next, listen, error);
+    if (error[0] != '\0')
+        return false;
+    size_t first = find(next, plan->before, plan->claimed, address, listen == NULL);
+    if (first == plan->before)
+        return add(next, config, address, listen, context, error);
+    next->contexts[first] = context;
+    for (size_t i = first; i != plan->before && next->first[i] == first; ++i) {
+        plan->claimed[i] = true;
+        set_endpoint(next, i, listen, context);
+    }
+    return true;
+}
+
+static bool plan_all(struct plan *plan, const struct config *config, void (*on_error)(void *arg, const char *message),
+                     void *arg)
+{
+    char error[ERROR_MAX];
+    bool good = true;
+    for (unsigned i = 0; i != config->listen_count; ++i) {
+        if (!plan_one(plan, config, config->listen[i].address, &config->listen[i], error)) {
+            on_error(arg, error);
+            good = false;
+        }
+    }
+    if (config->admin_address != NULL && !plan_one(plan, config, config->admin_address, NULL, error)) {
+        on_error(arg, error);
+        good = false;
+    }
+    for (size_t i = 0; i != plan->before; ++i) {
+        if (!plan->claimed[i])
+            plan->next->all[i].fd = plan->next->sockets[i].fd = -1;
+    }
+    return good;
+}
+
+struct endpoints *endpoints_plan(const struct endpoints *now, const struct config *config,
+                                 void (*on_error)(void *arg, const char *message), void *arg)
+{
+    struct plan plan = {.next = check_malloc(sizeof(*plan.next)), .before = now->count};
+    *plan.next = *now;
+    for (size_t i = 0; i != now->count; ++i) {
+        plan.next->contexts[i] = NULL;
+        plan.next->all[i].tls = NULL;
+        plan.next->all[i].listen = NULL;
+        plan.next->all[i].address = plan.next->sockets[i].text;
+    }
+    if (plan_all(&plan, config, on_error, arg))
+        return plan.next;
+    endpoints_discard(now, plan.next);
+    return NULL;
+}
+
+void endpoints_commit(struct endpoints *now, struct endpoints *next)
+{
+    for (size_t i = 0; i != now->count; ++i) {
+        tls_context_destroy(now->contexts[i]);
+        if (now->sockets[i].fd != -1 && next->sockets[i].fd == -1)
+            close(now->sockets[i].fd);
+    }
+    free(now);
+}
+
+void endpoints_discard(const struct endpoints *now, struct endpoints *next)
+{
+    for (size_t i = 0; i != next->count; ++i)
+        tls_context_destroy(next->contexts[i]);
+    for (size_t i = now->count; i != next->count; ++i) {
+        close(next->sockets[i].fd);
+        free(next->configured[i]);
+    }
+    free(next);
+}
+
+/* ---- the end ---- */
+
+void endpoints_close(struct endpoints *endpoints)
+{
+    if (endpoints == NULL)
+        return;
+    for (size_t i = 0; i != endpoints->count; ++i) {
+        if (endpoints->sockets[i].fd != -1)
+            close(endpoints->sockets[i].fd);
+        tls_context_destroy(endpoints->contexts[i]);
+        free(endpoints->configured[i]);
+    }
+    passed_close(endpoints->passed);
+    free(endpoints->passed);
+    free(endpoints);
+}

@@ -1,0 +1,128 @@
+/* proxy.c - takes the PROXY protocol's header off a connection before anything else reads from it */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/listen/proxy.h"
+
+#include <errno.h>
+#include <h2o.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "gateway/base/check.h"
+#include "gateway/config/config.h"
+#include "gateway/base/ip.h"
+#include "gateway/http/connection.h"
+#include "proto/proxy_header.h"
+
+struct proxy_reader {
+    const struct proxy_callbacks *callbacks;
+    struct proxy_header header;
+    size_t have, wanted; /* of all its bytes; only the first are kept */
+    bool understood;     /* what is still to come is of no interest */
+    uint8_t bytes[PROXY_HEADER_KEPT];
+};
+
+bool proxy_is_expected(const struct connection *connection)
+{
+    const struct config_listen *listen = connection->listen;
+    struct ip ip;
+
+    return listen != NULL && listen->proxy_protocol_count != 0 && ip_of_sockaddr(&connection->peer.any, &ip) &&
+           ip_in_networks(&ip, listen->proxy_protocol, listen->proxy_protocol_count);
+}
+
+static void adopt(struct connection *connection, const struct proxy_header *header)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(header->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(header->port)};
+
+    if (!header->has_address)
+        return;
+    memcpy(&v4.sin_addr, header->address + 12, sizeof(v4.sin_addr));
+    memcpy(&v6.sin6_addr, header->address, sizeof(v6.sin6_addr));
+    connection_set_peer(connection, header->is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6);
+}
+
+static void finish(struct connection *connection)
+{
+    const struct proxy_callbacks *callbacks = connection->proxy->callbacks;
+
+    adopt(connection, &connection->proxy->header);
+    free(connection->proxy);
+    connection->proxy = NULL;
+    h2o_socket_read_stop(connection->sock);
+    h2o_socket_dont_read(connection->sock, 0);
+    callbacks->done(connection);
+}
+
+/* One read of what is wanted and no more; -1 with EAGAIN: nothing there. */
+static ssize_t read_some(struct proxy_reader *reader, int fd)
+{
+    uint8_t skipped[512];
+    size_t room = reader->wanted - reader->have;
+    ssize_t got;
+
+    if (!reader->understood)
+        got = recv(fd, reader->bytes + reader->have, room, 0);
+    else
+        got = recv(fd, skipped, room < sizeof(skipped) ? room : sizeof(skipped), 0);
+    if (got > 0)
+        reader->have += (size_t)got;
+    return got;
+}
+
+/* NULL: so far so good. */
+static const char *understand(struct proxy_reader *reader)
+{
+    size_t kept = reader->have < PROXY_HEADER_KEPT ? reader->have : PROXY_HEADER_KEPT;
+
+    if (reader->understood)
+        return NULL;
+    switch (proxy_header_read(reader->bytes, kept, &reader->header, &reader->wanted)) {
+    case PROXY_HEADER_OK:
+        reader->understood = true;
+        return NULL;
+    case PROXY_HEADER_MORE:
+        return NULL;
+    case PROXY_HEADER_V1:
+        return "PROXY protocol version 1; only version 2 is understood";
+    case PROXY_HEADER_BAD:
+        break;
+    }
+    return "no PROXY protocol version 2 header";
+}
+
+static void on_readable(h2o_socket_t *sock, const char *err)
+{
+    struct connection *connection = connection_of_socket(sock);
+    struct proxy_reader *reader = connection->proxy;
+    const char *reason;
+
+    (void)err; /* libh2o doesn't read here, so it has nothing to say */
+    for (;;) {
+        ssize_t got = read_some(reader, h2o_socket_get_fd(sock));
+        if (got == -1 && errno == EINTR)
+            continue;
+        if (got == -1 && errno == EAGAIN)
+            return;
+        reason = got == 0 ? "closed within the PROXY header" : got == -1 ? "I/O error" : understand(reader);
+        if (reason != NULL) {
+            bool silent = got == 0 && reader->have == 0 && !connection->killed;
+            reader->callbacks->failed(connection, silent ? NULL : reason);
+            return;
+        }
+        if (reader->understood && reader->have == reader->wanted) {
+            finish(connection);
+            return;
+        }
+    }
+}
+
+void proxy_expect(struct connection *connection, const struct proxy_callbacks *callbacks)
+{
+    CHECK(connection->proxy == NULL);
+    connection->proxy = check_calloc(1, sizeof(*connection->proxy));
+    connection->proxy->callbacks = callbacks;
+    connection->proxy->wanted = PROXY_HEADER_START;
+    h2o_socket_dont_read(connection->sock, 1);
+    h2o_socket_read_start(connection->sock, on_readable);
+}

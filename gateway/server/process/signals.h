@@ -1,0 +1,17 @@
+/* signals.h - what the process is told by signals, taken one at a time by its main thread */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_PROCESS_SIGNALS_H
+#define GATEWAY_SERVER_PROCESS_SIGNALS_H
+
+#include <stdint.h>
+
+/* SIGTERM, SIGINT and SIGHUP wait to be taken. Before any thread is made: all inherit it. */
+void signals_block(void);
+/* The first of them that comes within that time, or 0. */
+int signals_take(int64_t timeout_ns);
+/* From here on SIGTERM and SIGINT kill. */
+void signals_release(void);
+/* "SIGTERM" */
+const char *signals_name(int number);
+
+#endif

@@ -1,0 +1,288 @@
+/* js_control.c - the control thread of a JetStream source: all calls that may block, one after the other */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/js_internal.h"
+
+#include <stddef.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/base/metrics.h"
+#include "gateway/source/nats/nats_retry.h"
+
+#define SILENCES_MAX 2 /* calls in a row without an answer: perhaps another server gives one */
+
+struct work {
+    struct publish *publishes;
+    bool stop, closed, lame_duck, discovered;
+};
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+/* inbox.lock is held. */
+static void empty_inbox(struct js_source *source, struct js_link *link, struct work *work)
+{
+    struct js_inbox *inbox = &source->inbox;
+    struct look **end = &source->looks;
+    while (*end != NULL)
+        end = &(*end)->next;
+    if (inbox->looks != NULL)
+        source->look_at_ns = 0;
+    *end = inbox->looks;
+    *work = (struct work){.publishes = inbox->publishes, .stop = inbox->stop};
+    if (link != NULL) {
+        work->closed = link->closed;
+        work->lame_duck = link->lame_duck;
+        work->discovered = link->discovered;
+        link->discovered = false;
+    }
+    inbox->looks = NULL;
+    inbox->looks_end = &inbox->looks;
+    inbox->publishes = NULL;
+    inbox->publishes_end = &inbox->publishes;
+    inbox->work = false;
+}
+
+static void take_work(struct js_source *source, struct js_link *link, struct work *work, int64_t until_ns)
+{
+    struct js_inbox *inbox = &source->inbox;
+    bool in_time = true;
+    pthread_mutex_lock(&inbox->lock);
+    while (!inbox->work && in_time)
+        in_time = nats_condition_wait(&inbox->changed, &inbox->lock, until_ns);
+    empty_inbox(source, link, work);
+    pthread_mutex_unlock(&inbox->lock);
+    if (work->discovered || work->lame_duck)
+        js_link_remember_servers(source, link);
+}
+
+/* Another server may take us at once; without one it's better to stay until this one goes. */
+static bool is_to_move(const struct js_source *source, const struct work *work)
+{
+    return work->lame_duck && source->servers_count > 1;
+}
+
+/* Lets time pass. False: there is no point in going on with the session (or, without one, at all). */
+static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
+{
+    int64_t deadline_ns = js_in_ms(clock_mono_ns(), ms);
+    struct work work;
+    do {
+        take_work(source, link, &work, deadline_ns);
+        js_publish_refuse(source, work.publishes);
+        if (work.stop || (link != NULL && (atomic_load(&link->session.over) || is_to_move(source, &work))))
+            return false;
+    } while (clock_mono_ns() < deadline_ns);
+    return true;
+}
+
+/* ---- looks ---- */
+
+static void answer(struct js_source *source, uint64_t first, uint64_t last)
+{
+    for (struct look *look = source->looks, *next; look != NULL; look = next) {
+        next = look->next;
+        look->first = first;
+        look->last = last;
+        look->looked(look);
+    }
+    source->looks = NULL;
+}
+
+/* One request for all who ask. */
+static void answer_looks(struct js_source *source, struct js_link *link)
+{
+    struct js_stream stream;
+    int64_t now_ns = clock_mono_ns();
+    if (source->looks == NULL || now_ns < source->look_at_ns)
+        return;
+    if (js_stream_read(source, link, &stream) != JS_STREAM_OK || stream.incarnation != source->incarnation) {
+        /* The consumer is about to notice, too. */
+        source->look_at_ns = js_in_ms(now_ns, JS_LOOK_RETRY_MS);
+        return;
+    }
+    uint64_t base = link->session.base;
+    js_raise_first(&source->base, base + stream.first);
+    answer(source, base + stream.first, base + stream.last);
+}
+
+static void answer_unasked(struct js_source *source)
+{
+    uint64_t last = atomic_load(&source->base.published), first = atomic_load(&source->base.first);
+    answer(source, first != 0 && first <= last ? first : last + 1, last);
+}
+
+/* ---- a session at work ---- */
+
+static void set_current(struct js_source *source, struct js_link *link)
+{
+    struct js_inbox *inbox = &source->inbox;
+    if (link != NULL) {
+        js_session_retain(&link->session);
+        link->was_current = true;
+    }
+    pthread_mutex_lock(&inbox->lock);
+    struct js_session *before = inbox->current;
+    inbox->current = link != NULL ? &link->session : NULL;
+    pthread_cond_broadcast(&inbox->settled);
+    pthread_mutex_unlock(&inbox->lock);
+    if (before != NULL)
+        js_session_release(before);
+}
+
+static void go_live(struct js_source *source, struct js_link *link)
+{
+    char url[512] = "";
+    int64_t lost_ns = atomic_exchange(&source->lost_ns, 0);
+    source->failures = 0;
+    if (source->was_live && source->lost_reason == NULL)
+        return;
+    pthread_mutex_lock(&source->live.lock);
+    uint64_t next = source->live.horizon - source->live.base + 1;
+    if (source->live.horizon >= source->live.warm_at)
+        js_source_settle_warm(source);
+    pthread_mutex_unlock(&source->live.lock);
+    natsConnection_GetConnectedUrl(link->session.connection, url, sizeof(url));
+    nats_url_strip(url);
+    log_write(LOG_INFO, "stream-live", log_str("stream", source->stream), log_str("url", url), log_u64("next", next),
+              log_i64("outage_ms", source->was_live ? (clock_mono_ns() - lost_ns) / 1000000 : 0));
+    source->was_live = true;
+    source->lost_reason = NULL;
+}
+
+static void go_down(struct js_source *source, const char *reason)
+{
+    int64_t none = 0;
+    atomic_compare_exchange_strong(&source->lost_ns, &none, clock_mono_ns());
+    /* No reason: we stop. */
+    if (source->was_live && source->lost_reason == NULL && reason != NULL) {
+        log_write_limited(LOG_WARN, "stream-lost", log_str("stream", source->stream), log_str("reason", reason));
+        source->lost_reason = reason;
+    }
+}
+
+/* The consumer is made anew on the same connection, as soon as that is possible. */
+static enum js_live_status restart_live(struct js_source *source, struct js_link *link, const char *reason)
+{
+    go_down(source, reason);
+    enum js_live_status status = js_live_start(source, link);
+    if (status == JS_LIVE_OK)
+        go_live(source, link);
+    return status;
+}
+
+/* Returns what became of the consumer; OK: nothing, but the session is over. */
+static enum js_live_status work_on(struct js_source *source, struct js_link *link, const char **reason)
+{
+    enum js_live_status status = JS_LIVE_OK;
+    struct work work;
+    int64_t until_ns = clock_mono_ns();
+    for (;;) {
+        take_work(source, link, &work, until_ns);
+        bool over = atomic_load(&link->session.over);
+        if (work.stop || over || is_to_move(source, &work)) {
+            js_publish_refuse(source, work.publishes);
+            *reason = work.stop     ? NULL
+                      : work.closed ? "the connection is lost"
+                      : over        ? "nothing stored could be read on the connection"
+                                    : "the server is about to stop";
+            return JS_LIVE_OK;
+        }
+        js_publish_send(source, link, work.publishes);
+        js_hole_settle(source, link);
+        js_live_check_hole(source, link);
+        answer_looks(source, link);
+        if (!js_feeds_work(source, link))
+            js_link_give_up(source, &link->session);
+        int64_t now_ns = clock_mono_ns();
+        *reason = js_live_trouble(source, now_ns);
+        if (*reason != NULL && (status = restart_live(source, link, *reason)) != JS_LIVE_OK)
+            return status;
+        until_ns = js_feeds_due(source);
+        if (!js_republish_leads(source))
+            until_ns = earlier(until_ns, js_in_ms(atomic_load(&source->live.heard_ns), JS_SILENCE_MS));
+        until_ns = earlier(until_ns, js_publish_expire(source, now_ns, false));
+        until_ns = earlier(until_ns, js_hole_due(source));
+        if (source->looks != NULL)
+            until_ns = earlier(until_ns, source->look_at_ns);
+    }
+}
+
+static int64_t pause_after(const struct js_source *source, enum js_live_status status)
+{
+    return status == JS_LIVE_MISSING ? nats_retry_ms(JS_MISSING_RETRY_MS, JS_MISSING_RETRY_MS, 0)
+                                     : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, source->failures);
+}
+
+/* True: another session may be made at once. */
+static bool serve(struct js_source *source, struct js_link *link)
+{
+    const char *reason = "the connection is lost";
+    enum js_live_status status = JS_LIVE_OK;
+    bool goes_on = true;
+    while (goes_on) {
+        status = js_live_start(source, link);
+        if (status == JS_LIVE_OK) {
+            set_current(source, link);
+            go_live(source, link);
+            status = work_on(source, link, &reason);
+            goes_on = status != JS_LIVE_OK;
+            set_current(source, NULL);
+            js_publish_expire(source, 0, true);
+        }
+        if (status == JS_LIVE_STALE || link->silences >= SILENCES_MAX)
+            goes_on = false;
+        if (goes_on)
+            goes_on = wait_for(source, link, pause_after(source, status));
+    }
+    go_down(source, reason);
+    metrics_add_shared(METRIC_NATS_DISCONNECTS, atomic_load(&link->session.over));
+    return status == JS_LIVE_OK || status == JS_LIVE_STALE;
+}
+
+/* From here on the core's calls are answered by the callers' own threads. */
+static void leave(struct js_source *source)
+{
+    struct work work;
+    pthread_mutex_lock(&source->inbox.lock);
+    empty_inbox(source, NULL, &work);
+    source->inbox.over = true;
+    pthread_mutex_unlock(&source->inbox.lock);
+    js_publish_refuse(source, work.publishes);
+    answer_unasked(source);
+}
+
+static bool is_stopping(struct js_source *source)
+{
+    pthread_mutex_lock(&source->inbox.lock);
+    bool stop = source->inbox.stop;
+    pthread_mutex_unlock(&source->inbox.lock);
+    return stop;
+}
+
+void *js_control_main(void *arg)
+{
+    struct js_source *source = arg;
+    while (!is_stopping(source)) {
+        struct js_link *link = js_link_connect(source);
+        if (link == NULL) {
+            unsigned n = source->failures++;
+            wait_for(source, NULL,
+                     source->was_turned_away ? nats_retry_ms(REBUILD_MIN_MS, REBUILD_MAX_MS, n)
+                                             : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, n));
+            continue;
+        }
+        bool at_once = serve(source, link);
+        js_live_end(source, link, true);
+        js_republish_reset(source);
+        js_link_end(source, link);
+        /* A session that came to nothing: the next one may well, too. */
+        if (!at_once)
+            wait_for(source, NULL, nats_retry_ms(REBUILD_MIN_MS, REBUILD_MAX_MS, 0));
+    }
+    leave(source);
+    return NULL;
+}

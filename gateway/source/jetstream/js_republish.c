@@ -1,0 +1,391 @@
+/* js_republish.c - following the stream by what it republishes: one core subscription of each channel */
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/core/message.h"
+#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/nats/nats_denial.h"
+
+#define LOOK_BACK_MS 15000 /* and up to twice as long: a loss is to be noticed by then */
+
+void js_republish_init(struct js_source *source, bool wanted)
+{
+    struct js_republish *republish = &source->republish;
+    republish->wanted = wanted;
+    list_init(&republish->unfed);
+    if (!wanted)
+        return;
+    republish->queue = check_calloc(JS_QUEUE_MAX, sizeof(natsMsg *));
+    republish->seen = check_calloc(JS_SEEN_MAX, sizeof(*republish->seen));
+}
+
+static void empty_queue(struct js_republish *republish)
+{
+    for (; republish->queue_head != republish->queue_tail; ++republish->queue_head)
+        natsMsg_Destroy(republish->queue[republish->queue_head % JS_QUEUE_MAX]);
+}
+
+void js_republish_dispose(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    if (republish->wanted)
+        empty_queue(republish);
+    free(republish->queue);
+    free(republish->seen);
+    free(republish->from);
+    free(republish->to);
+}
+
+static bool is_same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+void js_republish_adopt(struct js_source *source, const char *from, const char *to, bool headers_only)
+{
+    struct js_republish *republish = &source->republish;
+    if (!republish->wanted)
+        return;
+    if (to == NULL || to[0] == '\0' || headers_only)
+        from = to = NULL;
+    else if (from == NULL)
+        from = "";
+    if (to == NULL && !republish->has_said_no)
+        log_write(LOG_WARN, "stream-republishes-nothing", log_str("stream", source->stream),
+                  log_str("reason", headers_only ? "it republishes headers only" : "it has no RePublish"),
+                  log_str("instead", "followed with a consumer"));
+    republish->has_said_no = to == NULL;
+    if (is_same(from, republish->from) && is_same(to, republish->to))
+        return;
+    free(republish->from);
+    free(republish->to);
+    republish->from = from != NULL ? check_strdup(from) : NULL;
+    republish->to = to != NULL ? check_strdup(to) : NULL;
+}
+
+/* ---- channels ---- */
+
+void js_republish_open(struct js_source *source, struct js_channel *channel)
+{
+    struct js_republish *republish = &source->republish;
+    list_init(&channel->unfed);
+    if (!republish->wanted)
+        return;
+    ++republish->unconfirmed;
+    list_append(&republish->unfed, &channel->unfed);
+    pthread_mutex_lock(&source->inbox.lock);
+    js_inbox_wake(source);
+    pthread_mutex_unlock(&source->inbox.lock);
+}
+
+void js_republish_close(struct js_source *source, struct js_channel *channel)
+{
+    struct js_republish *republish = &source->republish;
+    if (!republish->wanted)
+        return;
+    list_remove(&channel->unfed);
+    if (!channel->confirmed)
+        --republish->unconfirmed;
+    if (channel->feed != NULL)
+        channel->feed->owner = NULL;
+    pthread_mutex_lock(&source->inbox.lock);
+    js_inbox_wake(source);
+    pthread_mutex_unlock(&source->inbox.lock);
+}
+
+void js_republish_reset(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    struct js_live *live = &source->live;
+    if (!republish->wanted)
+        return;
+    pthread_mutex_lock(&live->lock);
+    js_republish_look_back(source);
+    republish->mode = JS_BY_CONSUMER;
+    republish->unconfirmed = live->channel_count;
+    republish->switch_at = republish->dropped = 0;
+    republish->rests = republish->has_asked = republish->denied = false;
+    republish->polled = 0;
+    empty_queue(republish);
+    for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
+        struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
+        if (channel->feed != NULL)
+            channel->feed->owner = NULL;
+        channel->feed = NULL;
+        channel->confirmed = false;
+        list_remove(&channel->unfed);
+        list_append(&republish->unfed, &channel->unfed);
+    }
+    pthread_mutex_unlock(&live->lock);
+}
+
+/* ---- the delivery thread: live.lock is held ---- */
+
+struct republished {
+    uint64_t number, last; /* last: of the message before it of the same subject, 0: none */
+    const char *subject;
+    size_t subject_len;
+    uint64_t hash;
+};
+
+static uint64_t header_number(natsMsg *msg, const char *name)
+{
+    const char *value;
+    return natsMsgHeader_Get(msg, name, &value) == NATS_OK ? strtoull(value, NULL, 10) : 0;
+}
+
+static uint64_t hash_subject(const char *subject, size_t len)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (size_t i = 0; i != len; ++i)
+        hash = (hash ^ (unsigned char)subject[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+void js_republish_note(struct js_source *source, uint64_t number, const struct message *message)
+{
+    struct js_live *live = &source->live;
+    if (!source->republish.wanted)
+        return;
+    for (size_t i = 0; i != live->matches.count; ++i)
+        ((struct js_channel *)channel_source_data(live->matches.values[i]))->known = number;
+    if (live->matches.count != 0) {
+        uint64_t hash = hash_subject(message->subject, message->subject_len);
+        source->republish.seen[hash % JS_SEEN_MAX] = (struct js_seen){hash, number};
+    }
+}
+
+static bool read_republished(const struct js_source *source, natsMsg *msg, struct republished *read)
+{
+    uint64_t sequence = header_number(msg, "Nats-Sequence"), last = header_number(msg, "Nats-Last-Sequence");
+    const char *stream;
+    if (sequence == 0 || natsMsgHeader_Get(msg, "Nats-Subject", &read->subject) != NATS_OK ||
+        natsMsgHeader_Get(msg, "Nats-Stream", &stream) != NATS_OK || strcmp(stream, source->stream) != 0)
+        return false;
+    read->number = source->live.base + sequence;
+    read->last = last != 0 ? source->live.base + last : 0;
+    read->subject_len = strlen(read->subject);
+    read->hash = hash_subject(read->subject, read->subject_len);
+    return true;
+}
+
+/* Readers have been taken past what is lost: there is nothing left but to say so. */
+static void tell_lost(struct js_source *source, struct js_channel *channel)
+{
+    log_write_limited(LOG_WARN, "stream-events-lost", log_str("stream", source->stream),
+                      log_str("subject", channel_pattern(channel->channel)),
+                      log_str("reason", "a republished message was lost on the way, and found missing too late"));
+    channel->known = channel->told = source->live.horizon;
+    channels_lost_at(&source->base, &channel->channel, 1, channel->known);
+}
+
+/* Should the channel, which has newer ones, have had that message, and hasn't, and nobody was told? */
+static bool is_missing(const struct js_channel *channel, uint64_t number)
+{
+    return number > channel->floor && number > channel->told && !channel_has(channel->channel, number);
+}
+
+void js_republish_filter(struct js_source *source, uint64_t number, const struct message *message)
+{
+    struct subject_matches *matches = &source->live.matches;
+    size_t count = 0;
+    if (!source->republish.wanted || !message_is_for_readers(message))
+        matches->count = 0;
+    for (size_t i = 0; i != matches->count; ++i) {
+        struct js_channel *channel = channel_source_data(matches->values[i]);
+        if (channel->known < number && channel->floor < number)
+            matches->values[count++] = matches->values[i];
+        else if (source->republish.mode == JS_BY_CONSUMER && is_missing(channel, number))
+            tell_lost(source, channel);
+    }
+    matches->count = count;
+}
+
+void js_republish_look_back(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    uint64_t horizon = source->live.horizon;
+    if (republish->mode != JS_BY_REPUBLISH)
+        return;
+    republish->look_from = (republish->reliable < horizon ? republish->reliable : horizon) + 1;
+    republish->look_to = horizon;
+    if (republish->switch_at < horizon)
+        republish->switch_at = horizon;
+}
+
+void js_republish_keep_progress(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    uint64_t next = republish->consumer_at + 1;
+    if (republish->rewind != 0 && republish->rewind < next)
+        republish->rewind = next;
+    if (republish->look_from != 0 && republish->look_from < next)
+        republish->look_from = next;
+}
+
+void js_republish_polled(struct js_source *source, uint64_t last)
+{
+    struct js_republish *republish = &source->republish;
+    int64_t now_ns = clock_mono_ns();
+    if (republish->mode != JS_BY_REPUBLISH)
+        return;
+    if (republish->was_unreachable) {
+        js_live_break_off(source, "the broker was out of reach, and with it perhaps what was republished");
+    } else if (now_ns - republish->mark_ns >= LOOK_BACK_MS * INT64_C(1000000)) {
+        republish->reliable = republish->mark;
+        republish->mark = last;
+        republish->mark_ns = now_ns;
+    }
+}
+
+/*
+ * Has the message before it of the same subject not come, though a channel of
+ * live.matches was there for it? True: one can still have it in order; then a
+ * consumer has to begin there.
+ */
+static bool is_after_loss(struct js_source *source, const struct republished *read)
+{
+    struct js_live *live = &source->live;
+    struct js_republish *republish = &source->republish;
+    const struct js_seen *seen = &republish->seen[read->hash % JS_SEEN_MAX];
+    bool was_seen = seen->hash == read->hash && seen->number >= read->last;
+    uint64_t rewind = 0;
+    if (read->last == 0 || was_seen)
+        return false;
+    for (size_t i = 0; i != live->matches.count; ++i) {
+        struct js_channel *channel = channel_source_data(live->matches.values[i]);
+        if (!channel->confirmed || read->last <= channel->floor)
+            continue;
+        if (read->last > channel->known)
+            rewind = rewind == 0 || channel->known < rewind ? channel->known + 1 : rewind;
+        else if (is_missing(channel, read->last))
+            tell_lost(source, channel);
+    }
+    if (rewind == 0)
+        return false;
+    republish->rewind = rewind;
+    if (republish->switch_at < read->last)
+        republish->switch_at = read->last;
+    if (republish->switch_at < live->horizon)
+        republish->switch_at = live->horizon;
+    return true;
+}
+
+/* False: it has to wait until a consumer has got there. */
+static bool take(struct js_source *source, natsMsg *msg)
+{
+    struct js_live *live = &source->live;
+    struct republished read;
+    if (!read_republished(source, msg, &read))
+        return true;
+    live->matches.count = 0;
+    subject_index_find(live->index, read.subject, read.subject_len, &live->matches);
+    if (is_after_loss(source, &read)) {
+        js_live_break_off(source, "a republished message was lost on the way");
+        return false;
+    }
+    /* Each channel that wants it gets a copy, the first of which brings it to all. */
+    struct message message = {.subject = read.subject,
+                              .subject_len = read.subject_len,
+                              .received_ns = clock_wall_ns(),
+                              .arrived_ns = clock_mono_ns()};
+    js_live_append(source, msg, read.number, &message);
+    return true;
+}
+
+static void enqueue(struct js_source *source, natsMsg *msg)
+{
+    struct js_republish *republish = &source->republish;
+    struct republished read;
+    if (republish->queue_tail - republish->queue_head == JS_QUEUE_MAX) {
+        natsMsg *oldest = republish->queue[republish->queue_head++ % JS_QUEUE_MAX];
+        if (read_republished(source, oldest, &read) && republish->dropped < read.number)
+            republish->dropped = read.number;
+        natsMsg_Destroy(oldest);
+    }
+    republish->queue[republish->queue_tail++ % JS_QUEUE_MAX] = msg;
+}
+
+void js_republish_try(struct js_source *source)
+{
+    struct js_republish *republish = &source->republish;
+    struct js_live *live = &source->live;
+    if (republish->look_from != 0 && republish->consumer_at >= republish->look_to)
+        republish->look_from = 0;
+    if (!republish->wanted || republish->mode == JS_BY_REPUBLISH || republish->unconfirmed != 0 ||
+        republish->to == NULL || republish->denied || !republish->has_asked ||
+        republish->consumer_at < republish->switch_at || republish->consumer_at < republish->dropped)
+        return;
+    republish->mode = JS_BY_REPUBLISH;
+    republish->rests = true;
+    republish->rewind = 0;
+    republish->reliable = republish->mark = republish->consumer_at;
+    republish->mark_ns = clock_mono_ns();
+    republish->was_unreachable = false;
+    live->working = false;
+    js_held_forget(live);
+    for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
+        struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
+        if (channel->known < live->horizon)
+            channel->known = live->horizon;
+    }
+    while (republish->queue_head != republish->queue_tail && republish->mode == JS_BY_REPUBLISH) {
+        natsMsg *msg = republish->queue[republish->queue_head % JS_QUEUE_MAX];
+        if (!take(source, msg))
+            break;
+        ++republish->queue_head;
+        natsMsg_Destroy(msg);
+    }
+    pthread_mutex_lock(&source->inbox.lock);
+    js_inbox_wake(source);
+    pthread_mutex_unlock(&source->inbox.lock);
+}
+
+void js_republish_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
+{
+    struct js_feed *feed = arg;
+    struct js_source *source = feed->link->source;
+    struct js_republish *republish = &source->republish;
+    bool is_done = true;
+    (void)connection;
+    (void)subscription;
+    pthread_mutex_lock(&source->live.lock);
+    if (feed->owner != NULL) {
+        republish->arrived_ns = clock_mono_coarse_ns();
+        if (republish->mode == JS_BY_CONSUMER || !take(source, msg)) {
+            enqueue(source, msg);
+            is_done = false;
+        }
+    }
+    pthread_mutex_unlock(&source->live.lock);
+    if (is_done)
+        natsMsg_Destroy(msg);
+}
+
+void js_republish_on_denial(struct js_source *source, const char *text)
+{
+    struct js_republish *republish = &source->republish;
+    struct nats_refused refused;
+    if (!republish->wanted || !nats_denial_parse(text, &refused) || refused.is_publish)
+        return;
+    pthread_mutex_lock(&source->live.lock);
+    republish->denied = true;
+    if (republish->mode == JS_BY_REPUBLISH) {
+        if (republish->polled < source->live.horizon) /* it stood until then */
+            republish->rewind = republish->polled + 1;
+        js_live_break_off(source, "the broker refuses a subscription");
+    }
+    pthread_mutex_unlock(&source->live.lock);
+}
+
+bool js_republish_leads(struct js_source *source)
+{
+    pthread_mutex_lock(&source->live.lock);
+    bool leads = source->republish.mode == JS_BY_REPUBLISH;
+    pthread_mutex_unlock(&source->live.lock);
+    return leads;
+}

@@ -1,0 +1,83 @@
+/* js_replay_internal.h - what the queue and the threads of the pool share */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SOURCE_JETSTREAM_STORE_JS_REPLAY_INTERNAL_H
+#define GATEWAY_SOURCE_JETSTREAM_STORE_JS_REPLAY_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uthash.h>
+
+#include "gateway/base/list.h"
+#include "gateway/source/jetstream/store/js_read.h"
+#include "gateway/source/jetstream/store/js_replay.h"
+
+#define PIECES_IN_A_ROW 64 /* a reader gets so many, if others queue */
+
+/*
+ * A job is a reader's fetch, from the first piece asked for until it is
+ * closed, or a channel's fill. The state says who has it: only in WORKING and
+ * DELIVERING a thread looks at what it is about; in the other states it may go
+ * at any moment.
+ */
+enum js_job_state {
+    JOB_IDLE = 0,
+    JOB_QUEUED,
+    JOB_WORKING,
+    JOB_DELIVERING, /* the core is being told */
+    JOB_HELD,       /* a thread keeps the consumer for the next piece */
+};
+
+struct js_worker {
+    struct js_replay *replay;
+    pthread_t thread;
+    pthread_cond_t changed;
+    struct list idle;    /* in replay->idle while it has nothing to do */
+    struct list holding; /* in replay->holding while it has a job that is complete */
+    struct js_job *held;
+    struct js_read read;
+};
+
+struct js_job {
+    struct list node; /* in a queue while QUEUED */
+    enum js_job_state state;
+    atomic_bool closing;
+    bool again;               /* asked for again while DELIVERING */
+    struct js_worker *worker; /* while HELD */
+    unsigned row;             /* pieces since it was queued */
+    bool is_fill;
+    struct js_read_fetch fetch;
+    struct js_read_fill fill;
+    struct channel *channel; /* key of the table of fills */
+    UT_hash_handle hh;
+};
+
+struct js_replay {
+    struct js_replay_options options;
+    pthread_mutex_t lock; /* innermost: nothing of the core is called with it */
+    bool stop;
+    struct list fills, fetches; /* the queues */
+    struct list idle, holding;  /* of workers */
+    struct js_job *by_channel;
+    struct js_worker **workers;
+    unsigned worker_count;
+};
+
+/* ---- js_replay.c: the queue. The lock is held for all of these. ---- */
+
+bool js_replay_is_queue_empty(const struct js_replay *replay);
+/* At the end, to be read by whatever thread is free. */
+void js_replay_enqueue(struct js_replay *replay, struct js_job *job);
+/* What a session's end has interrupted keeps its place. */
+void js_replay_enqueue_first(struct js_replay *replay, struct js_job *job);
+/* NULL: nothing is queued. */
+struct js_job *js_replay_dequeue(struct js_replay *replay);
+/* The fill is over. */
+void js_replay_forget_fill(struct js_replay *replay, struct js_job *job);
+
+/* ---- js_replay_worker.c ---- */
+
+/* A thread, from its start to its end; arg: the struct js_worker. */
+void *js_replay_work(void *arg);
+
+#endif

@@ -1,0 +1,19 @@
+/* nats_denial.h - what the broker's refusals are about */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SOURCE_NATS_NATS_DENIAL_H
+#define GATEWAY_SOURCE_NATS_NATS_DENIAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The subject a refusal is about; the client library hands on nothing but the broker's text. */
+struct nats_refused {
+    bool is_publish;
+    const char *subject; /* in the text */
+    size_t len;
+    bool truncated; /* only the beginning of it */
+};
+bool nats_denial_parse(const char *text, struct nats_refused *refused);
+bool nats_refused_matches(const struct nats_refused *refused, const char *subject);
+
+#endif

@@ -1,0 +1,113 @@
+/* config_presence.c - a gateway's name, and the subjects on which its routes say who is there */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/config/config.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/sandbox.h"
+
+static char said[4096];
+
+static void on_error(void *arg, const char *message)
+{
+    size_t len = strlen(said);
+    (void)arg;
+    snprintf(said + len, sizeof(said) - len, "%s\n", message);
+}
+
+static struct config *parse(const char *top, const char *path, const char *keys)
+{
+    char *yaml =
+        text_format("listen: [{address: '127.0.0.1:0'}]\n%s\nroutes:\n  - {path: '%s', %s}\n", top, path, keys);
+    struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL);
+    free(yaml);
+    return config;
+}
+
+static void expect(const char *top, const char *path, const char *keys, const char *presence)
+{
+    struct config *config = parse(top, path, keys);
+    cr_assert_not_null(config, "%s", said);
+    if (presence == NULL)
+        cr_expect_null(config->routes[0].presence);
+    else
+        cr_expect_str_eq(config->routes[0].presence, presence);
+    config_destroy(config);
+}
+
+static void refuse(const char *top, const char *path, const char *keys, const char *why)
+{
+    said[0] = '\0';
+    cr_expect_null(parse(top, path, keys), "%s %s", top, keys);
+    cr_expect_not_null(strstr(said, why), "\"%s\" is not in %s", why, said);
+}
+
+Test(base_config_presence, where_it_is_told)
+{
+    expect("", "/a", "subjects: [a]", NULL);
+    expect("", "/a", "subjects: [a], presence: p.a", "p.a");
+    expect("", "/a", "subjects: [a], presence: 'freshet.presence.{route}'", "freshet.presence.a");
+    expect("", "/", "subjects: [a], presence: 'p.{route}'", "p.root");
+    expect("", "/events/orders/{id}", "subjects: ['o.{id}'], presence: 'p.{route}'", "p.events_orders_id");
+    expect("", "/events/orders/{id}/x", "subjects: ['o.{id}'], presence: '{route}.p'", "events_orders_id_x.p");
+    expect("", "/v1.2/a-b", "subjects: [a], presence: 'p.{route}'", "p.v1_2_a-b");
+    expect("", "/r/{id}", "subjects: ['r.{id}'], presence: 'rooms.{id}.presence'", "rooms.{id}.presence");
+    expect("", "/r/{id}", "subjects: ['r.{id}'], presence: 'p.{route}.{id}'", "p.r_id.{id}");
+}
+
+Test(base_config_presence, defaults)
+{
+    const char *defaults = "defaults: {presence: 'p.{route}'}";
+    expect(defaults, "/a", "subjects: [a]", "p.a");
+    expect(defaults, "/a", "subjects: [a], presence: other", "other");
+    expect(defaults, "/a", "subjects: [a], presence: none", NULL);
+    expect(defaults, "/a", "subjects: [a], publish: true", NULL);
+}
+
+Test(base_config_presence, what_is_wrong)
+{
+    refuse("", "/a", "subjects: [a], presence: 'p.>'", "routes[0].presence: \"p.>\" is a pattern");
+    refuse("", "/a", "subjects: [a], presence: '$SYS.a'", "routes[0].presence: \"$SYS.a\"");
+    refuse("", "/a", "subjects: [a], presence: _p", "routes[0].presence: \"_p\"");
+    refuse("", "/a", "subjects: [a], presence: 'p..a'", "routes[0].presence: \"p..a\"");
+    refuse("", "/a", "subjects: [a], presence: 'p.{id}'", "routes[0].presence: \"p.{id}\"");
+    refuse("", "/a/{id}", "subjects: ['a.{id}'], presence: '{id}.p'", "begins with what the client chooses");
+    refuse("", "/a/{route}", "subjects: ['a.{route}'], presence: 'p.{route}'", "{route} is a parameter of this path");
+    refuse("", "/a", "subjects: [a], presence: 'p.{token.sub}'", "has a claim");
+    refuse("", "/a", "subjects: [a], presence: 'freshet.control.x'", "is what gateways are told on");
+    refuse("", "/a", "subjects: [a], publish: true, presence: p", "nobody stays on a route that publishes");
+}
+
+Test(base_config_presence, there_are_few)
+{
+    char yaml[16384] = "listen: [{address: '127.0.0.1:0'}]\ndefaults: {presence: 'p.{route}'}\nroutes:\n";
+    for (unsigned i = 0; i != CONFIG_PRESENCES_MAX + 1; ++i) {
+        if (i == CONFIG_PRESENCES_MAX) {
+            struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL);
+            cr_expect_not_null(config, "%s", said);
+            config_destroy(config);
+        }
+        size_t len = strlen(yaml);
+        snprintf(yaml + len, sizeof(yaml) - len, "  - {path: /r%u, subjects: [a]}\n", i);
+    }
+    cr_expect_null(config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL));
+    cr_expect_not_null(strstr(said, "is one subject too many; at most 64 are possible"), "%s", said);
+}
+
+Test(base_config_presence, the_gateways_name)
+{
+    struct config *config = parse("name: gw-1", "/a", "subjects: [a]");
+    cr_assert_not_null(config);
+    cr_expect_str_eq(config->name, "gw-1");
+    config_destroy(config);
+    config = parse("", "/a", "subjects: [a]");
+    cr_assert_not_null(config);
+    cr_expect_null(config->name);
+    config_destroy(config);
+    refuse("name: a.b", "/a", "subjects: [a]", "name: \"a.b\" has a '.'");
+    refuse("name: 'a b'", "/a", "subjects: [a]", "name: \"a b\"");
+    refuse("name: '*'", "/a", "subjects: [a]", "name: \"*\"");
+}
