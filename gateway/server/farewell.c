@@ -13,8 +13,6 @@
 #include "gateway/server/worker.h"
 
 #define MS INT64_C(1000000)
-/* How often it is looked whether all are gone. */
-#define STEP_NS (10 * MS)
 
 static bool are_drained(struct worker *const *workers, unsigned count)
 {
@@ -43,6 +41,13 @@ static void log_end(enum drain_end end, int64_t begin_ns)
                   log_u64("connections", metrics_sum(METRIC_CONNECTIONS)));
 }
 
+/* Returns at that time, at a signal, or when a worker's answer has come. */
+static int take_signal(int64_t until_ns)
+{
+    int64_t left_ns = until_ns - clock_mono_ns();
+    return signals_take(left_ns > 0 ? left_ns : 0);
+}
+
 enum drain_end farewell_run(struct worker *const *workers, unsigned count, const struct config_drain *config,
                             int64_t turn_ns, void (*turn)(void *arg, uint64_t streams), void *arg)
 {
@@ -56,22 +61,23 @@ enum drain_end farewell_run(struct worker *const *workers, unsigned count, const
     for (unsigned i = 0; i != count; ++i)
         worker_drain(workers[i], config->window_ms * MS);
     ask_all(workers, count);
-    while (end == DRAIN_DONE) {
-        if (are_drained(workers, count) && asked_again)
-            break;
+    for (;;) {
         if (are_drained(workers, count)) {
+            if (asked_again)
+                break;
             asked_again = true;
             ask_all(workers, count);
         }
-        int number = signals_take(STEP_NS);
-        int64_t now_ns = clock_mono_ns();
+        int number = take_signal(next_ns < end_ns ? next_ns : end_ns);
         if (number == SIGTERM || number == SIGINT)
             end = DRAIN_SIGNAL;
-        else if (now_ns >= end_ns)
+        else if (clock_mono_ns() >= end_ns)
             end = DRAIN_TIMEOUT;
-        if (now_ns < next_ns)
+        if (end != DRAIN_DONE)
+            break;
+        if (clock_mono_ns() < next_ns)
             continue;
-        next_ns = now_ns + turn_ns;
+        next_ns = clock_mono_ns() + turn_ns;
         turn(arg, metrics_sum(METRIC_STREAMS));
     }
     log_end(end, begin_ns);

@@ -30,6 +30,7 @@
 #include "gateway/server/gate/goaway.h"
 #include "gateway/server/listen/listener.h"
 #include "gateway/server/loop.h"
+#include "gateway/server/process/signals.h"
 #include "gateway/server/process/watchdog.h"
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
@@ -74,7 +75,7 @@ struct worker {
     int64_t drain_window_ns;            /* set before the order */
     _Atomic int order;                  /* enum order: what the main thread wants */
     _Atomic unsigned asked, drained;    /* the last time it was asked; as of which nobody was left, 0: none */
-    unsigned noted;                     /* what `asked` was a turn ago */
+    unsigned noted, answered;           /* what `asked` was a turn ago; what `drained` is */
     sem_t running, finished, dismissed; /* the thread's loop begins; has ended; what it made may go */
 };
 
@@ -312,16 +313,24 @@ static bool has_said_all(struct worker *worker, int64_t now_ns)
     return !search.found;
 }
 
-static void step_drain(struct worker *worker, int64_t now_ns)
+/* True: the next turn may answer what this one could not yet. */
+static bool step_drain(struct worker *worker, int64_t now_ns)
 {
     if (worker->phase != DRAINING)
-        return;
+        return false;
     /* what had been handed over when it was asked has arrived in this turn at the latest */
-    atomic_store_explicit(&worker->drained, has_said_all(worker, now_ns) ? worker->noted : 0, memory_order_release);
+    bool is_over = has_said_all(worker, now_ns);
+    unsigned before = worker->answered;
+    worker->answered = is_over ? worker->noted : 0;
+    atomic_store_explicit(&worker->drained, worker->answered, memory_order_release);
+    if (worker->answered != before)
+        signals_wake();
     worker->noted = atomic_load_explicit(&worker->asked, memory_order_acquire);
+    return is_over && worker->answered != worker->noted;
 }
 
-static void step_shutdown(struct worker *worker, int64_t now_ns)
+/* True: the next turn may find that it is over. */
+static bool step_shutdown(struct worker *worker, int64_t now_ns)
 {
     if (worker->phase == ENDING_STREAMS && (has_said_all(worker, now_ns) || now_ns >= worker->deadline_ns)) {
         if (worker->hub.reader_count != 0)
@@ -330,9 +339,11 @@ static void step_shutdown(struct worker *worker, int64_t now_ns)
         connections_kill_all(&worker->connections);
         worker->phase = CLOSING;
         worker->deadline_ns = now_ns + CLOSE_NS;
-    } else if (worker->phase == CLOSING && (worker->connections.count == 0 || now_ns >= worker->deadline_ns)) {
-        worker->phase = DONE;
+        return true;
     }
+    if (worker->phase == CLOSING && (worker->connections.count == 0 || now_ns >= worker->deadline_ns))
+        worker->phase = DONE;
+    return false;
 }
 
 /* One thread's task is enough. True: there is more to do. */
@@ -371,8 +382,8 @@ static bool take_turn(void *arg)
     more |= sweep(worker, now_ns);
     take_order(worker, now_ns);
     more |= send_goaways(&worker->connections);
-    step_drain(worker, now_ns);
-    step_shutdown(worker, now_ns);
+    more |= step_drain(worker, now_ns);
+    more |= step_shutdown(worker, now_ns);
     return more;
 }
 

@@ -2,9 +2,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/process/signals.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "gateway/base/check.h"
+
+/* A process has one set of signals, and one main thread that takes them. */
+static int signal_fd = -1, wake_fd = -1;
 
 static void all(sigset_t *signals)
 {
@@ -19,15 +28,29 @@ void signals_block(void)
     sigset_t signals;
     all(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    CHECK(signal_fd == -1);
+    signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    CHECK(signal_fd != -1 && wake_fd != -1);
 }
 
 int signals_take(int64_t timeout_ns)
 {
     struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    sigset_t signals;
-    all(&signals);
-    int number = sigtimedwait(&signals, NULL, &timeout);
-    return number > 0 ? number : 0;
+    struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
+    struct signalfd_siginfo info;
+    eventfd_t calls;
+
+    CHECK(signal_fd != -1);
+    (void)ppoll(fds, 2, &timeout, NULL);
+    (void)!eventfd_read(wake_fd, &calls);
+    return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+}
+
+void signals_wake(void)
+{
+    /* It fails when it would overflow, and then the main thread is awake. */
+    (void)!eventfd_write(wake_fd, 1);
 }
 
 void signals_release(void)

@@ -5,10 +5,12 @@
 
 #include <stdint.h>
 
-/* SIGTERM, SIGINT and SIGHUP wait to be taken. Before any thread is made: all inherit it. */
+/* SIGTERM, SIGINT and SIGHUP wait to be taken. Once, before any thread is made: all inherit it. */
 void signals_block(void);
-/* The first of them that comes within that time, or 0. */
+/* The first of them that comes within that time; 0: none did, or signals_wake was called. After signals_block. */
 int signals_take(int64_t timeout_ns);
+/* Ends the signals_take that is under way, or else the next one. Any thread. */
+void signals_wake(void);
 /* From here on SIGTERM and SIGINT kill. */
 void signals_release(void);
 /* "SIGTERM" */
