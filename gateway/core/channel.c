@@ -8,7 +8,6 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/hub.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
 #include "proto/subject.h"
@@ -30,7 +29,7 @@ struct channel *channel_create(struct registry *registry, const struct channel_p
     CHECK(pthread_mutex_init(&channel->lock, NULL) == 0);
     channel_ring_init(channel, &channel->ring);
     channel->fill_want = UINT64_MAX;
-    channel->views = check_calloc(registry->hub_count, sizeof(struct view *));
+    channel->followers = check_calloc(registry->mailbox_count, sizeof(struct channel_follower *));
     return channel;
 }
 
@@ -51,7 +50,7 @@ void channel_destroy(struct channel *channel)
 {
     ring_dispose(&channel->ring);
     pthread_mutex_destroy(&channel->lock);
-    free(channel->views);
+    free(channel->followers);
     free(channel->key);
     free(channel->pattern);
     free(channel);
@@ -94,11 +93,12 @@ static void append_mark(struct channel *channel, uint64_t sequence)
     note_evicted(channel);
 }
 
-void channel_mark_views(struct channel *channel, uint64_t *wake)
+void channel_mark_followers(struct channel *channel, uint64_t *wake)
 {
-    for (unsigned i = 0; i != channel->registry->hub_count; ++i) {
-        if (channel->views[i] != NULL) {
-            hub_mark_dirty(channel->registry->hubs[i], channel->views[i]);
+    struct registry *registry = channel->registry;
+    for (unsigned i = 0; i != registry->mailbox_count; ++i) {
+        if (channel->followers[i] != NULL) {
+            mailbox_mark(registry->mailboxes[i], &channel->followers[i]->mark);
             *wake |= (uint64_t)1 << i;
         }
     }
@@ -113,7 +113,7 @@ uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns
     note_evicted(channel);
     *events = channel->ring.tail - tail;
     if (*events != 0)
-        channel_mark_views(channel, &wake);
+        channel_mark_followers(channel, &wake);
     pthread_mutex_unlock(&channel->lock);
     registry_wake(channel->registry, wake);
     return freed;
@@ -139,7 +139,7 @@ static void append_to_all(struct channel *const *channels, size_t count, uint64_
             append_event(channel, sequence, message);
         else
             append_mark(channel, sequence);
-        channel_mark_views(channel, wake);
+        channel_mark_followers(channel, wake);
         pthread_mutex_unlock(&channel->lock);
     }
 }
@@ -272,7 +272,7 @@ void channel_opened(struct channel *channel)
         channel->state = CHANNEL_OPEN;
         channel->floor = ++source->sequence;
         channel->bottom = channel->floor;
-        channel_mark_views(channel, &wake);
+        channel_mark_followers(channel, &wake);
     }
     pthread_mutex_unlock(&channel->lock);
     publish_horizon(source, source->sequence);
@@ -288,7 +288,7 @@ void channel_opened_at(struct channel *channel, uint64_t floor)
         channel->state = CHANNEL_OPEN;
         if (channel->floor < floor)
             channel->floor = floor;
-        channel_mark_views(channel, &wake);
+        channel_mark_followers(channel, &wake);
     }
     pthread_mutex_unlock(&channel->lock);
     registry_wake(channel->registry, wake);
@@ -301,7 +301,7 @@ void channel_denied(struct channel *channel)
     if (channel->state != CHANNEL_DENIED) {
         channel->state = CHANNEL_DENIED;
         channel->denied_ns = clock_mono_ns();
-        channel_mark_views(channel, &wake);
+        channel_mark_followers(channel, &wake);
     }
     pthread_mutex_unlock(&channel->lock);
     registry_wake(channel->registry, wake);

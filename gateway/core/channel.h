@@ -10,11 +10,9 @@
 #include <uthash.h>
 
 #include "gateway/config/config.h"
+#include "gateway/core/mailbox.h"
 #include "gateway/core/ring.h"
 #include "gateway/core/source.h"
-
-struct hub;
-struct view;
 
 /*
  * A channel is shared by all threads: a source appends to it, each hub with
@@ -23,7 +21,7 @@ struct view;
  * are the same in the channel and all of its views; sequences are the
  * source's.
  *
- * Lock order: registry, source, channel, hub (its list of dirty views).
+ * Lock order: registry, source, channel, mailbox.
  */
 struct channel_profile {
     struct source *source;
@@ -33,6 +31,12 @@ struct channel_profile {
     uint32_t events;   /* the ring holds at most so many entries … */
     uint64_t bytes;    /* … and so many bytes, but always the newest entry */
     int64_t linger_ns; /* kept so long after the last view left */
+};
+
+/* A hub's part in a channel: lies in the view that the hub has of it. */
+struct channel_follower {
+    struct mailbox_mark mark; /* the channel has something new for it */
+    _Atomic uint32_t readers; /* written by its hub; others read it under the channel's lock */
 };
 
 enum channel_state {
@@ -69,12 +73,12 @@ struct channel {
     uint64_t hole;   /* up to here the store had let go of events before they were got for a fill */
     bool filling;    /* the source gets older events, from fill_after on */
     uint64_t fill_after;
-    uint64_t fill_want;  /* the lowest that was asked for meanwhile */
-    uint32_t fills;      /* finished */
-    struct view **views; /* one slot per hub; NULL where the hub has no reader here */
+    uint64_t fill_want;                  /* the lowest that was asked for meanwhile */
+    uint32_t fills;                      /* finished */
+    struct channel_follower **followers; /* one slot per mailbox of the registry; NULL: its hub has no view of it */
 };
 
-/* Made by the registry. The views' array has one slot for each of its hubs. */
+/* Made by the registry. `followers` has one slot for each of its mailboxes. */
 struct channel *channel_create(struct registry *registry, const struct channel_profile *profile, const char *pattern,
                                size_t pattern_len);
 /* No view, no source refers to it any more. */
@@ -90,7 +94,7 @@ enum channel_reach channel_reach(struct channel *channel, uint64_t after);
 
 /* ---- of core ---- */
 
-/* As ring_trim, with its views told; *events is how many had to go. */
+/* As ring_trim, with its followers told; *events is how many had to go. */
 uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events);
 
 static inline void channel_touch(struct channel *channel, int64_t now_ns)
@@ -101,8 +105,11 @@ static inline void channel_touch(struct channel *channel, int64_t now_ns)
 /* A ring of the channel's form and size. */
 void channel_ring_init(const struct channel *channel, struct ring *ring);
 
-/* The lock is held: its views have something new. The hubs' bits are set in *wake, for registry_wake once the horizon has moved. */
-void channel_mark_views(struct channel *channel, uint64_t *wake);
+/*
+ * The lock is held: its followers have something new. The bits of their mailboxes are set in *wake, for registry_wake
+ * once the horizon has moved.
+ */
+void channel_mark_followers(struct channel *channel, uint64_t *wake);
 
 static inline const struct entry *channel_entry(const struct channel *channel, uint64_t position)
 {

@@ -24,7 +24,7 @@ static void begin(struct hub *hub, struct hub_drain *drain, int64_t window_ns)
     drain->window_ns = window_ns;
     drain->total -= drain->ended;
     drain->ended = 0;
-    hub_wake(hub);
+    mailbox_wake(&hub->mailbox);
 }
 
 void hub_drain(struct hub *hub, int64_t window_ns)

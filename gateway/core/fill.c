@@ -100,7 +100,7 @@ void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
     channel->filling = false;
     ++channel->fills;
     take_fill(channel, fill, after);
-    channel_mark_views(channel, &wake);
+    channel_mark_followers(channel, &wake);
     pthread_mutex_unlock(&channel->lock);
     registry_wake(channel->registry, wake);
     fill_destroy(fill);

@@ -24,15 +24,15 @@ struct history {
     const struct source_epoch *epoch;
 
     struct look look;
-    struct hub_task look_task;
+    struct mailbox_task look_task;
     bool has_looked, looking;
 
     struct fetch fetch;
-    struct hub_task fetched_task, closed_task;
+    struct mailbox_task fetched_task, closed_task;
     bool fetch_open, fetching, has_piece;
 };
 
-static struct history *of_task(struct hub_task *task, size_t offset)
+static struct history *of_task(struct mailbox_task *task, size_t offset)
 {
     return (struct history *)((char *)task - offset);
 }
@@ -57,7 +57,7 @@ static void resume(struct history *history)
         free_if_idle(history);
 }
 
-static void on_looked(struct hub_task *task)
+static void on_looked(struct mailbox_task *task)
 {
     struct history *history = of_task(task, offsetof(struct history, look_task));
     history->looking = false;
@@ -67,10 +67,10 @@ static void on_looked(struct hub_task *task)
 static void post_looked(struct look *look)
 {
     struct history *history = (struct history *)((char *)look - offsetof(struct history, look));
-    hub_post(history->hub, &history->look_task);
+    mailbox_post(&history->hub->mailbox, &history->look_task);
 }
 
-static void on_fetched(struct hub_task *task)
+static void on_fetched(struct mailbox_task *task)
 {
     struct history *history = of_task(task, offsetof(struct history, fetched_task));
     history->fetching = false;
@@ -82,10 +82,10 @@ static void on_fetched(struct hub_task *task)
 static void post_fetched(struct fetch *fetch)
 {
     struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
-    hub_post(history->hub, &history->fetched_task);
+    mailbox_post(&history->hub->mailbox, &history->fetched_task);
 }
 
-static void on_closed(struct hub_task *task)
+static void on_closed(struct mailbox_task *task)
 {
     struct history *history = of_task(task, offsetof(struct history, closed_task));
     history->fetch_open = false;
@@ -95,7 +95,7 @@ static void on_closed(struct hub_task *task)
 static void post_closed(struct fetch *fetch)
 {
     struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
-    hub_post(history->hub, &history->closed_task);
+    mailbox_post(&history->hub->mailbox, &history->closed_task);
 }
 
 /* ---- the reader's side ---- */

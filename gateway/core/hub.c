@@ -25,10 +25,9 @@
 
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *), void *wake_arg)
 {
-    *hub = (struct hub){.registry = registry, .metrics = metrics, .wake = wake, .wake_arg = wake_arg};
+    *hub = (struct hub){.registry = registry, .metrics = metrics};
     hub->random = (uint64_t)clock_wall_ns() ^ (uint64_t)(uintptr_t)hub;
-    hub->tasks_end = &hub->tasks;
-    CHECK(pthread_mutex_init(&hub->lock, NULL) == 0);
+    mailbox_init(&hub->mailbox, wake, wake_arg);
     list_init(&hub->turn_views);
     list_init(&hub->idle_views);
     list_init(&hub->readers);
@@ -38,7 +37,6 @@ void hub_init(struct hub *hub, struct registry *registry, struct metrics *metric
     hub->walks_waiting_end = &hub->walks_waiting;
     list_init(&hub->later);
     list_init(&hub->later_due);
-    registry_add_hub(registry, hub);
 }
 
 void hub_start(struct hub *hub, int64_t now_ns)
@@ -51,20 +49,6 @@ void hub_start(struct hub *hub, int64_t now_ns)
 void hub_check_thread(const struct hub *hub)
 {
     CHECK(pthread_equal(pthread_self(), hub->thread));
-}
-
-static void run_tasks(struct hub *hub)
-{
-    pthread_mutex_lock(&hub->lock);
-    struct hub_task *task = hub->tasks;
-    hub->tasks = NULL;
-    hub->tasks_end = &hub->tasks;
-    pthread_mutex_unlock(&hub->lock);
-    while (task != NULL) {
-        struct hub_task *next = task->next;
-        task->run(task);
-        task = next;
-    }
 }
 
 void hub_release_views(struct hub *hub)
@@ -80,8 +64,8 @@ void hub_release_views(struct hub *hub)
 void hub_dispose(struct hub *hub)
 {
     CHECK(hub->views == NULL);
-    run_tasks(hub);        /* what came back from the source after the last turn */
-    while (walk_step(hub)) /* through nobody: whoever walks waits for the end of it */
+    mailbox_run_tasks(&hub->mailbox); /* what came back from the source after the last turn */
+    while (walk_step(hub))            /* through nobody: whoever walks waits for the end of it */
         ;
     snapshot_end_all(hub);
     while (hub->free_batches != NULL) {
@@ -94,50 +78,12 @@ void hub_dispose(struct hub *hub)
         hub->free_runs = run->next_free;
         free(run);
     }
-    pthread_mutex_destroy(&hub->lock);
+    mailbox_dispose(&hub->mailbox);
 }
 
 void hub_add_source(struct hub *hub, struct source *source)
 {
     hub->sources[source->index] = source;
-}
-
-void hub_wake(struct hub *hub)
-{
-    if (!atomic_exchange(&hub->woken, true))
-        hub->wake(hub->wake_arg);
-}
-
-void hub_post(struct hub *hub, struct hub_task *task)
-{
-    task->next = NULL;
-    pthread_mutex_lock(&hub->lock);
-    *hub->tasks_end = task;
-    hub->tasks_end = &task->next;
-    pthread_mutex_unlock(&hub->lock);
-    hub_wake(hub);
-}
-
-void hub_mark_dirty(struct hub *hub, struct view *view)
-{
-    if (atomic_exchange(&view->dirty, true))
-        return;
-    pthread_mutex_lock(&hub->lock);
-    view->dirty_next = hub->dirty;
-    hub->dirty = view;
-    pthread_mutex_unlock(&hub->lock);
-}
-
-void hub_unmark_dirty(struct hub *hub, struct view *view)
-{
-    pthread_mutex_lock(&hub->lock);
-    for (struct view **slot = &hub->dirty; *slot != NULL; slot = &(*slot)->dirty_next) {
-        if (*slot == view) {
-            *slot = view->dirty_next;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&hub->lock);
 }
 
 void hub_schedule(struct hub *hub, struct view *view)
@@ -157,20 +103,15 @@ static bool sync_views(struct hub *hub)
         if (hub->sources[i] != NULL)
             hub->horizon[i] = atomic_load_explicit(&hub->sources[i]->published, memory_order_acquire);
     }
-    pthread_mutex_lock(&hub->lock);
-    struct view *view = hub->dirty;
-    hub->dirty = NULL;
-    pthread_mutex_unlock(&hub->lock);
-
     bool more = false;
-    while (view != NULL) {
-        struct view *next = view->dirty_next;
-        atomic_store(&view->dirty, false);
+    struct mailbox_mark *mark = mailbox_take_marks(&hub->mailbox);
+    while (mark != NULL) {
+        struct view *view = LIST_ENTRY(mark, struct view, follower.mark);
+        mark = mailbox_next_mark(mark);
         if (view_sync(view, hub->horizon[view->channel->profile.source->index])) {
-            hub_mark_dirty(hub, view);
+            mailbox_mark(&hub->mailbox, &view->follower.mark);
             more = true;
         }
-        view = next;
     }
     return more;
 }
@@ -265,9 +206,8 @@ static bool run_later(struct hub *hub)
 bool hub_turn(struct hub *hub, int64_t now_ns)
 {
     hub->now_ns = now_ns;
-    if (atomic_load_explicit(&hub->woken, memory_order_relaxed)) {
-        atomic_exchange(&hub->woken, false); /* an exchange: it must see what the waker wrote before */
-        run_tasks(hub);
+    if (mailbox_take_wake(&hub->mailbox)) {
+        mailbox_run_tasks(&hub->mailbox);
         hub->is_behind = sync_views(hub);
     } else if (hub->is_behind) {
         hub->is_behind = sync_views(hub); /* a store's horizon may move without a message, and wakes nobody */
@@ -316,15 +256,15 @@ struct view *hub_join(struct hub *hub, const struct channel_profile *profile, co
     }
     channel_touch(view->channel, hub->now_ns);
     list_remove(&view->idle);
-    ++view->readers;
+    ++view->follower.readers;
     return view;
 }
 
 void hub_leave(struct hub *hub, struct view *view)
 {
-    CHECK(view->readers != 0);
+    CHECK(view->follower.readers != 0);
     channel_touch(view->channel, hub->now_ns);
-    if (--view->readers == 0) {
+    if (--view->follower.readers == 0) {
         view->idle_since_ns = hub->now_ns;
         list_append(&hub->idle_views, &view->idle);
     }

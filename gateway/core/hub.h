@@ -4,12 +4,12 @@
 #define GATEWAY_CORE_HUB_H
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "gateway/base/list.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/mailbox.h"
 #include "gateway/core/source.h"
 #include "gateway/core/wheel.h"
 
@@ -46,12 +46,6 @@ struct batch {
     char scratch[BATCH_SCRATCH];
 };
 
-/* A message to a hub's thread. */
-struct hub_task {
-    void (*run)(struct hub_task *task);
-    struct hub_task *next;
-};
-
 /* Something for a later turn, in the object that it is about; list_remove(&link) takes it back. */
 struct hub_later {
     struct list link;
@@ -59,15 +53,12 @@ struct hub_later {
 };
 
 /*
- * One per worker. Everything is of its worker's thread, except what says "any
- * thread". The worker calls hub_turn once per turn of its event loop.
+ * One per worker. Everything but the mailbox is of its worker's thread. The
+ * worker calls hub_turn once per turn of its event loop.
  */
 struct hub {
     struct registry *registry;
     struct metrics *metrics;
-    unsigned index;          /* in the registry */
-    void (*wake)(void *arg); /* any thread: makes the loop turn soon */
-    void *wake_arg;
     pthread_t thread;
     int64_t now_ns;           /* of this turn, monotonic */
     int64_t written_ns;       /* when what reader_sent tells of left; kept by whoever calls it */
@@ -99,17 +90,21 @@ struct hub {
     bool stopping;
     bool is_behind; /* some views have entries beyond the horizon */
 
-    _Atomic bool woken;
-    pthread_mutex_t lock; /* of the next two */
-    struct view *dirty;
-    struct hub_task *tasks, **tasks_end;
+    struct mailbox mailbox; /* the one part of it that is any thread's */
 };
 
+/* Its mailbox is then added to the registry. */
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *),
               void *wake_arg);
 /* At the end, when no reader is left: gives all views back; then, when no source posts any more, frees the rest. */
 void hub_release_views(struct hub *hub);
 void hub_dispose(struct hub *hub);
+/* The hub that a mailbox lies in. */
+static inline struct hub *hub_of(struct mailbox *mailbox)
+{
+    return LIST_ENTRY(mailbox, struct hub, mailbox);
+}
+
 /* From the worker's thread, before anything else. */
 void hub_start(struct hub *hub, int64_t now_ns);
 
@@ -133,14 +128,7 @@ void hub_defer(struct hub *hub, struct hub_later *later);
 /* Ends every reader with freshet.bye and refuses new ones. */
 void hub_shutdown(struct hub *hub);
 
-/* ---- any thread ---- */
-void hub_wake(struct hub *hub);
-void hub_post(struct hub *hub, struct hub_task *task);
-/* The channel's lock is held. */
-void hub_mark_dirty(struct hub *hub, struct view *view);
-
 /* ---- of core, hub thread ---- */
-void hub_unmark_dirty(struct hub *hub, struct view *view);
 /* Makes the view's waiting readers pending. */
 void hub_schedule(struct hub *hub, struct view *view);
 /* The view of a channel, found or made; a reader more. */

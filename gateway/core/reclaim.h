@@ -19,7 +19,7 @@ struct registry;
  * rings stop growing at an eighth above it, see channel_append.
  *
  * Looks at some hundred channels, then returns. True: call again soon, there
- * is more. The hub of index 0 is woken whenever it is time to call; one
+ * is more. The mailbox of index 0 is woken whenever it is time to call; one
  * thread's task. What can't be brought down waits for a second.
  */
 bool registry_reclaim(struct registry *registry, int64_t now_ns, int64_t wall_ns);

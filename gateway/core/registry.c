@@ -7,7 +7,8 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/hub.h"
+
+_Static_assert(REGISTRY_MAILBOXES_MAX <= 64, "registry_wake takes a bit of a word for each");
 
 /* Without history there is nothing to keep; but subscribing anew for each reload of a page would storm the broker. */
 #define LINGER_MIN_NS 1000000000LL
@@ -29,11 +30,11 @@ void registry_dispose(struct registry *registry)
     pthread_mutex_destroy(&registry->lock);
 }
 
-void registry_add_hub(struct registry *registry, struct hub *hub)
+void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox)
 {
-    CHECK(registry->hub_count < REGISTRY_HUBS_MAX && registry->channels == NULL);
-    hub->index = registry->hub_count;
-    registry->hubs[registry->hub_count++] = hub;
+    CHECK(registry->mailbox_count < REGISTRY_MAILBOXES_MAX && registry->channels == NULL);
+    mailbox->index = registry->mailbox_count;
+    registry->mailboxes[registry->mailbox_count++] = mailbox;
 }
 
 size_t registry_key_size(size_t pattern_len)
@@ -171,13 +172,13 @@ void channel_closed(struct channel *channel)
     channel_destroy(channel);
 }
 
-void registry_wake(struct registry *registry, uint64_t hubs)
+void registry_wake(struct registry *registry, uint64_t mailboxes)
 {
     if (budget_is_over(&registry->budget))
-        hubs |= 1;
-    for (unsigned i = 0; hubs != 0; ++i, hubs >>= 1) {
-        if ((hubs & 1) != 0)
-            hub_wake(registry->hubs[i]);
+        mailboxes |= 1;
+    for (unsigned i = 0; mailboxes != 0; ++i, mailboxes >>= 1) {
+        if ((mailboxes & 1) != 0)
+            mailbox_wake(registry->mailboxes[i]);
     }
 }
 

@@ -12,7 +12,8 @@
 #include "gateway/core/budget.h"
 #include "gateway/core/channel.h"
 
-#define REGISTRY_HUBS_MAX 64
+/* A bit of a word each: see registry_wake. */
+#define REGISTRY_MAILBOXES_MAX 64
 
 /* A way through all channels. Its owner keeps it from begin to end; one thread at a time. */
 struct registry_walk {
@@ -20,7 +21,7 @@ struct registry_walk {
     struct registry_walk *other_walk; /* the registry's */
 };
 
-/* Any thread. Hubs are added before the first channel is made and stay until registry_dispose. */
+/* Any thread. Mailboxes are added before the first channel is made and stay until registry_dispose. */
 struct registry {
     pthread_mutex_t lock;
     struct channel *channels; /* uthash, by key */
@@ -29,8 +30,8 @@ struct registry {
     size_t closing_count;       /* left the table, but the source still has them */
     struct budget budget;       /* of the channels' rings */
     int64_t reclaim_after_ns;   /* kept by registry_reclaim */
-    struct hub *hubs[REGISTRY_HUBS_MAX];
-    unsigned hub_count;
+    struct mailbox *mailboxes[REGISTRY_MAILBOXES_MAX];
+    unsigned mailbox_count;
     int64_t started_ns; /* monotonic */
 };
 
@@ -39,7 +40,8 @@ void registry_init(struct registry *registry);
 void registry_dispose(struct registry *registry);
 /* How much memory all rings together may take; 0: any amount. At any time. */
 void registry_limit_bytes(struct registry *registry, uint64_t bytes);
-void registry_add_hub(struct registry *registry, struct hub *hub); /* sets the hub's index */
+/* Sets its index. What it lies in may follow channels from then on. */
+void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox);
 
 /* The key under which a channel is found, into key (of registry_key_size bytes). Same bytes, same channel. */
 size_t registry_key_size(size_t pattern_len);
@@ -56,8 +58,8 @@ void registry_sweep(struct registry *registry, int64_t now_ns);
 bool registry_unpin(struct registry *registry, struct channel *channel, bool close);
 /* At the end: closes every channel; none may have users. */
 void registry_close_all(struct registry *registry);
-/* Wakes the hubs whose bits are set; the first one also when it is time for registry_reclaim. */
-void registry_wake(struct registry *registry, uint64_t hubs);
+/* Wakes the mailboxes whose bits are set; the first one also when it is time for registry_reclaim. */
+void registry_wake(struct registry *registry, uint64_t mailboxes);
 size_t registry_channel_count(struct registry *registry);
 
 void registry_walk_begin(struct registry *registry, struct registry_walk *walk);

@@ -21,7 +21,7 @@
 
 /* One hub's part. Its own until it is over, then the snapshot's. */
 struct part {
-    struct hub_task task;
+    struct mailbox_task task;
     struct hub_walk walk;
     struct snapshot *snapshot;
     struct hub *hub;
@@ -87,11 +87,11 @@ static void on_walk_over(struct hub_walk *walk)
     pthread_mutex_lock(&snapshot->lock);
     part->over = true;
     if (--snapshot->parts_left == 0 && snapshot->waiting)
-        hub_wake(snapshot->hub);
+        mailbox_wake(&snapshot->hub->mailbox);
     release(snapshot);
 }
 
-static void on_task(struct hub_task *task)
+static void on_task(struct mailbox_task *task)
 {
     struct part *part = LIST_ENTRY(task, struct part, task);
     hub_walk(part->hub, &part->walk);
@@ -114,7 +114,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
         atomic_fetch_sub(&registry->snapshots, 1);
         return NULL;
     }
-    struct snapshot *snapshot = check_calloc(1, sizeof(*snapshot) + registry->hub_count * sizeof(struct part));
+    struct snapshot *snapshot = check_calloc(1, sizeof(*snapshot) + registry->mailbox_count * sizeof(struct part));
     snapshot->hub = hub;
     snapshot->registry = registry;
     snapshot->done = done;
@@ -124,17 +124,17 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     snapshot_filter_init(&snapshot->filter, options->filter, options->filter_len);
     topk_init(&snapshot->channels, options->limit);
     CHECK(pthread_mutex_init(&snapshot->lock, NULL) == 0);
-    snapshot->part_count = snapshot->parts_left = registry->hub_count;
+    snapshot->part_count = snapshot->parts_left = registry->mailbox_count;
     snapshot->refs = snapshot->part_count + 1;
     snapshot->waiting = snapshot->walking = true;
     list_append(&hub->snapshots, &snapshot->link);
     registry_walk_begin(registry, &snapshot->walk);
     for (unsigned i = 0; i != snapshot->part_count; ++i) {
         struct part *part = &snapshot->parts[i];
-        *part = (struct part){.task.run = on_task, .snapshot = snapshot, .hub = registry->hubs[i]};
+        *part = (struct part){.task.run = on_task, .snapshot = snapshot, .hub = hub_of(registry->mailboxes[i])};
         part->walk = (struct hub_walk){.look = look_at_reader, .over = on_walk_over};
         topk_init(&part->slow, SURVEY_SLOW_MAX);
-        hub_post(part->hub, &part->task);
+        mailbox_post(&part->hub->mailbox, &part->task);
     }
     return snapshot;
 }

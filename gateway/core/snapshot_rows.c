@@ -59,9 +59,9 @@ static struct channel_row read_channel(const struct channel *channel)
     const struct ring *ring = &channel->ring;
     struct channel_row row = {.events = ring->head - ring->tail - ring->marks, .bytes = ring->bytes};
     const struct entry *entry = newest(ring);
-    for (unsigned i = 0; i != channel->registry->hub_count; ++i) {
-        if (channel->views[i] != NULL)
-            row.streams += channel->views[i]->readers;
+    for (unsigned i = 0; i != channel->registry->mailbox_count; ++i) {
+        if (channel->followers[i] != NULL)
+            row.streams += channel->followers[i]->readers;
     }
     if (entry != NULL && channel->profile.store != POLICY_STORE_NONE)
         row.head = source_id(channel->profile.source, entry->sequence);

@@ -25,15 +25,15 @@ struct view *view_create(struct hub *hub, struct channel *channel, uint64_t hori
      */
     pthread_mutex_lock(&channel->profile.source->lock);
     pthread_mutex_lock(&channel->lock);
-    CHECK(channel->views[hub->index] == NULL);
-    channel->views[hub->index] = view;
+    CHECK(channel->followers[hub->mailbox.index] == NULL);
+    channel->followers[hub->mailbox.index] = &view->follower;
     view->head = view->tail = channel->ring.tail;
     view->floor = channel->floor;
     view->state = channel->state;
     pthread_mutex_unlock(&channel->lock);
     pthread_mutex_unlock(&channel->profile.source->lock);
     if (view_sync(view, horizon)) {
-        hub_mark_dirty(hub, view);
+        mailbox_mark(&hub->mailbox, &view->follower.mark);
         hub->is_behind = true;
     }
     return view;
@@ -88,11 +88,11 @@ static void forget(struct view *view, uint64_t position)
 void view_destroy(struct view *view)
 {
     struct channel *channel = view->channel;
-    CHECK(view->readers == 0);
+    CHECK(view->follower.readers == 0);
     pthread_mutex_lock(&channel->lock);
-    channel->views[view->hub->index] = NULL;
+    channel->followers[view->hub->mailbox.index] = NULL;
     pthread_mutex_unlock(&channel->lock);
-    hub_unmark_dirty(view->hub, view);
+    mailbox_unmark(&view->hub->mailbox, &view->follower.mark);
     while (view->tail != view->head)
         drop_entry(view);
     close_run(view);

@@ -3,7 +3,6 @@
 #ifndef GATEWAY_CORE_VIEW_H
 #define GATEWAY_CORE_VIEW_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
@@ -12,7 +11,7 @@
 #include "gateway/core/channel.h"
 
 /*
- * Hub thread only, but for `dirty`, `dirty_next` and `readers`. The copy is of entries (pointers and
+ * Hub thread only, but for `follower`. The copy is of entries (pointers and
  * numbers), never of events. It is made in view_sync under one short lock for
  * all that is new; readers then go through it without any.
  *
@@ -56,17 +55,15 @@ struct view {
     uint32_t ring_capacity;
     uint64_t head, tail; /* the channel's positions */
     uint64_t floor, hole;
-    uint32_t fills;           /* the channel's */
-    uint64_t marked_head;     /* superseded flags are right up to here */
-    struct run *run;          /* the one that grows, or NULL */
-    struct list waiting;      /* cursors of readers that have all there is */
-    struct list pending;      /* cursors of readers to be looked at in this turn or the next */
-    struct list turn;         /* in the hub's list of views with pending cursors */
-    struct list idle;         /* in the hub's list of views without readers */
-    _Atomic uint32_t readers; /* written here only; others read it under the channel's lock */
+    uint32_t fills;       /* the channel's */
+    uint64_t marked_head; /* superseded flags are right up to here */
+    struct run *run;      /* the one that grows, or NULL */
+    struct list waiting;  /* cursors of readers that have all there is */
+    struct list pending;  /* cursors of readers to be looked at in this turn or the next */
+    struct list turn;     /* in the hub's list of views with pending cursors */
+    struct list idle;     /* in the hub's list of views without readers */
+    struct channel_follower follower;
     int64_t idle_since_ns;
-    _Atomic bool dirty; /* in the hub's list of views to sync */
-    struct view *dirty_next;
 };
 
 /* Attaches to the channel (a user of it) and takes what is numbered up to horizon. */

@@ -29,7 +29,7 @@
 /* One publish on its way to the broker and back. The request may be gone before: then `ticket` is NULL. */
 struct publish_call {
     struct publish publish;
-    struct hub_task task;
+    struct mailbox_task task;
     struct hub *hub;
     const char *stream; /* that is to store it; NULL: none */
     char msg_id[MSG_ID_MAX + 1];
@@ -83,7 +83,7 @@ static void send_result(struct app *app, h2o_req_t *req, const struct publish_ca
     }
 }
 
-static void on_published(struct hub_task *task)
+static void on_published(struct mailbox_task *task)
 {
     struct publish_call *call = LIST_ENTRY(task, struct publish_call, task);
     if (call->ticket != NULL) {
@@ -101,7 +101,7 @@ static void on_published(struct hub_task *task)
 static void on_publish_done(struct publish *publish)
 {
     struct publish_call *call = publish->owner;
-    hub_post(call->hub, &call->task);
+    mailbox_post(&call->hub->mailbox, &call->task);
 }
 
 static void on_ticket_dispose(void *p)

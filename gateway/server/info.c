@@ -33,7 +33,7 @@ struct info {
 
 /* One question on its way through the worker's thread, and back. */
 struct ask {
-    struct hub_task task;
+    struct mailbox_task task;
     struct info *info;
     struct publish publish; /* the answer; its subject is the reply's from the start */
     bool is_error;
@@ -160,7 +160,7 @@ static void snapshot(struct ask *ask, struct hub *hub)
         answer_error(ask, wrong);
 }
 
-static void on_turn(struct hub_task *task)
+static void on_turn(struct mailbox_task *task)
 {
     struct ask *ask = LIST_ENTRY(task, struct ask, task);
     struct hub *hub = atomic_load(&ask->info->app)->hub;
@@ -206,5 +206,5 @@ void info_ask(void *arg, const char *data, size_t len, const char *reply)
     if (len != 0)
         memcpy(ask->data, data, len);
     ask->publish = (struct publish){.subject = check_strdup(reply), .done = on_published, .owner = ask};
-    hub_post(app->hub, &ask->task);
+    mailbox_post(&app->hub->mailbox, &ask->task);
 }

@@ -22,7 +22,7 @@ struct revoking;
 
 /* One worker's part. */
 struct round {
-    struct hub_task task;
+    struct mailbox_task task;
     struct eviction_walk walk;
     struct app *app;
     struct revoking *revoking;
@@ -101,7 +101,7 @@ static void on_walk_over(struct eviction_walk *walk)
     free(revoking);
 }
 
-static void on_turn(struct hub_task *task)
+static void on_turn(struct mailbox_task *task)
 {
     struct round *round = LIST_ENTRY(task, struct round, task);
     service_auth_revoke(round->app->service, round->walk.eviction);
@@ -127,7 +127,7 @@ static void pass_on(struct revocations *revocations, struct revocation *revocati
     }
     /* with the last of them it may be gone */
     for (unsigned i = 0; i != count; ++i)
-        hub_post(revocations->apps[i]->hub, &revoking->rounds[i].task);
+        mailbox_post(&revocations->apps[i]->hub->mailbox, &revoking->rounds[i].task);
 }
 
 void revocations_open(struct revocations *revocations, struct app *const *apps, unsigned count)

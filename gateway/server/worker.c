@@ -105,6 +105,7 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
     worker->number = number;
     metrics_register(&worker->metrics);
     hub_init(&worker->hub, shared->registry, &worker->metrics, wake, worker);
+    registry_add_mailbox(shared->registry, &worker->hub.mailbox);
     for (unsigned i = 0; i != shared->source_count; ++i)
         hub_add_source(&worker->hub, shared->sources[i]);
     worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * 1000000;
@@ -186,7 +187,7 @@ static void tear_down(struct worker *worker)
 
 /* ---- a new configuration ---- */
 
-static void on_prepare(struct hub_task *task)
+static void on_prepare(struct mailbox_task *task)
 {
     struct worker_change *change = LIST_ENTRY(task, struct worker_change, task);
     for (size_t i = change->first_new; i != change->endpoint_count; ++i)
@@ -210,7 +211,7 @@ static void look_for_streams(struct worker *worker, struct worker_change *change
     hub_evict(&worker->hub, &change->walk.walk);
 }
 
-static void on_change(struct hub_task *task)
+static void on_change(struct mailbox_task *task)
 {
     struct worker_change *change = LIST_ENTRY(task, struct worker_change, task);
     struct worker *worker = change->worker;
@@ -226,11 +227,11 @@ static void on_change(struct hub_task *task)
     sem_post(change->done);
 }
 
-static void post(struct worker *worker, struct worker_change *change, void (*run)(struct hub_task *task))
+static void post(struct worker *worker, struct worker_change *change, void (*run)(struct mailbox_task *task))
 {
     change->worker = worker;
-    change->task = (struct hub_task){.run = run};
-    hub_post(&worker->hub, &change->task);
+    change->task = (struct mailbox_task){.run = run};
+    mailbox_post(&worker->hub.mailbox, &change->task);
 }
 
 void worker_prepare(struct worker *worker, struct worker_change *change)

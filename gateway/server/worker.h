@@ -81,7 +81,7 @@ struct worker_change {
     struct reauthorize_walk walk; /* config, walk.judge and walk.over are set */
     /* the worker's own */
     struct worker *worker;
-    struct hub_task task;
+    struct mailbox_task task;
     const void *gone[LISTENER_ENDPOINTS_MAX];
 };
 void worker_prepare(struct worker *worker, struct worker_change *change);

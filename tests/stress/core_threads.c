@@ -32,7 +32,7 @@ enum { PATTERNS = sizeof(patterns) / sizeof(patterns[0]) };
 
 struct client {
     struct reader reader;
-    struct hub_task arrival; /* at its next hub */
+    struct mailbox_task arrival; /* at its next hub */
     struct worker *worker;
     struct sse_parser parser;
     struct piece pieces[BATCH_PIECES];
@@ -254,7 +254,7 @@ static void disconnect(struct client *client)
     client->connected = client->flying = client->final = false;
 }
 
-static void on_arrival(struct hub_task *task)
+static void on_arrival(struct mailbox_task *task)
 {
     struct client *client = LIST_ENTRY(task, struct client, arrival);
     client->worker->clients[client->worker->client_count++] = client;
@@ -267,7 +267,7 @@ static void move_away(struct worker *worker, size_t index)
     worker->clients[index] = worker->clients[--worker->client_count];
     client->worker = &workers[(worker - workers + 1) % HUBS];
     atomic_fetch_add(&moves, 1);
-    hub_post(&client->worker->hub, &client->arrival);
+    mailbox_post(&client->worker->hub.mailbox, &client->arrival);
 }
 
 static void complete(struct client *client)
@@ -379,6 +379,7 @@ static void start(void)
         pthread_cond_init(&worker->wake, NULL);
         worker->seed = seed + 100 + i;
         hub_init(&worker->hub, &registry, &worker->metrics, wake, worker);
+        registry_add_mailbox(&registry, &worker->hub.mailbox);
         hub_add_source(&worker->hub, &source);
     }
     for (unsigned i = 0; i != CLIENTS; ++i) {

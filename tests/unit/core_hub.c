@@ -11,21 +11,21 @@ TestSuite(core_hub, .init = rig_start, .fini = rig_stop);
 /* ---- tasks ---- */
 
 struct numbered_task {
-    struct hub_task task;
+    struct mailbox_task task;
     unsigned number;
-    struct hub_task *posts; /* another one, while it runs */
+    struct mailbox_task *posts; /* another one, while it runs */
 };
 
 static unsigned ran[64];
 static size_t ran_count;
 
-static void run_task(struct hub_task *task)
+static void run_task(struct mailbox_task *task)
 {
     struct numbered_task *mine = (struct numbered_task *)task;
     hub_check_thread(&rig.hub);
     ran[ran_count++] = mine->number;
     if (mine->posts != NULL)
-        hub_post(&rig.hub, mine->posts);
+        mailbox_post(&rig.hub.mailbox, mine->posts);
     mine->number += 100; /* it is its owner's again: a second run would show */
 }
 
@@ -34,7 +34,7 @@ Test(core_hub, tasks_run_once_in_the_order_they_came)
     struct numbered_task tasks[8];
     for (unsigned i = 0; i != 8; ++i) {
         tasks[i] = (struct numbered_task){.task.run = run_task, .number = i};
-        hub_post(&rig.hub, &tasks[i].task);
+        mailbox_post(&rig.hub.mailbox, &tasks[i].task);
     }
     cr_assert_eq(ran_count, 0, "never in the caller");
     cr_assert_eq(rig.wakes, 1, "one wake for all");
@@ -43,7 +43,7 @@ Test(core_hub, tasks_run_once_in_the_order_they_came)
     cr_assert_eq(ran_count, 8);
     for (unsigned i = 0; i != 8; ++i)
         cr_assert_eq(ran[i], i);
-    hub_post(&rig.hub, &tasks[3].task);
+    mailbox_post(&rig.hub.mailbox, &tasks[3].task);
     cr_assert_eq(rig.wakes, 2);
     rig_turn();
     cr_assert_eq(ran[8], 103);
@@ -53,7 +53,7 @@ Test(core_hub, a_task_posted_by_a_task_runs_in_a_later_turn)
 {
     struct numbered_task second = {.task.run = run_task, .number = 2};
     struct numbered_task first = {.task.run = run_task, .number = 1, .posts = &second.task};
-    hub_post(&rig.hub, &first.task);
+    mailbox_post(&rig.hub.mailbox, &first.task);
     hub_turn(&rig.hub, rig.now_ns);
     cr_assert_eq(ran_count, 1, "so that tasks that post themselves leave a turn its end");
     cr_assert_eq(rig.wakes, 2);
@@ -62,10 +62,10 @@ Test(core_hub, a_task_posted_by_a_task_runs_in_a_later_turn)
 }
 
 enum { POSTERS = 4, POSTS = 2000 };
-static struct hub_task posted[POSTERS][POSTS];
+static struct mailbox_task posted[POSTERS][POSTS];
 static unsigned posted_ran;
 
-static void count_task(struct hub_task *task)
+static void count_task(struct mailbox_task *task)
 {
     task->run = NULL;
     ++posted_ran;
@@ -73,10 +73,10 @@ static void count_task(struct hub_task *task)
 
 static void *post_many(void *arg)
 {
-    struct hub_task *tasks = arg;
+    struct mailbox_task *tasks = arg;
     for (unsigned i = 0; i != POSTS; ++i) {
         tasks[i].run = count_task;
-        hub_post(&rig.hub, &tasks[i]);
+        mailbox_post(&rig.hub.mailbox, &tasks[i]);
     }
     return NULL;
 }
@@ -115,7 +115,7 @@ Test(core_hub, wakes_are_one_until_the_next_turn)
     rig_flush(r);
     unsigned before = rig.wakes;
     rig_publish_n("a", "a", 0, 50);
-    hub_wake(&rig.hub);
+    mailbox_wake(&rig.hub.mailbox);
     channels_lost(&rig.source, rig.channels, 1);
     cr_assert_eq(rig.wakes, before + 1);
     rig_flush(r);
@@ -295,7 +295,7 @@ Test(core_hub, a_view_stays_a_second_for_who_comes_back)
     rig_turn();
     cr_assert_eq(view_count(), 0);
     cr_assert_eq(rig.channels[0]->users, 0);
-    cr_assert_null(rig.channels[0]->views[0]);
+    cr_assert_null(rig.channels[0]->followers[0]);
 }
 
 Test(core_hub, a_view_dropped_while_it_is_to_be_synced_is_forgotten)
@@ -308,10 +308,10 @@ Test(core_hub, a_view_dropped_while_it_is_to_be_synced_is_forgotten)
     rig.now_ns += 2000000000;
     rig_publish("a", "a", "x");
     rig_publish("b", "b", "y");
-    atomic_store(&rig.hub.woken, false); /* a publisher that has not come to its wake yet */
-    hub_turn(&rig.hub, rig.now_ns);      /* drops the view that is in the list of those to sync */
+    atomic_store(&rig.hub.mailbox.is_woken, false); /* a publisher that has not come to its wake yet */
+    hub_turn(&rig.hub, rig.now_ns);                 /* drops the view that is in the list of those to sync */
     cr_assert_eq(view_count(), 1);
-    hub_wake(&rig.hub);
+    mailbox_wake(&rig.hub.mailbox);
     rig_flush(other);
     cr_assert_str_eq(other->log, "|abc-4|y\n");
     rig_close(other);
@@ -341,6 +341,7 @@ Test(core_hub, hubs_share_a_channel_and_not_its_pace)
     struct metrics metrics = {.next = NULL};
     unsigned wakes = 0;
     hub_init(&second, &rig.registry, &metrics, count_wake, &wakes);
+    registry_add_mailbox(&rig.registry, &second.mailbox);
     hub_add_source(&second, &rig.source);
     hub_start(&second, rig.now_ns);
     struct channel_profile profile = rig_profile();
@@ -407,6 +408,7 @@ Test(core_hub, hubs_that_start_together_spread_apart)
     struct hub second;
     struct metrics metrics = {.next = NULL};
     hub_init(&second, &rig.registry, &metrics, rig_wake, NULL);
+    registry_add_mailbox(&rig.registry, &second.mailbox);
     unsigned same = 0;
     for (unsigned i = 0; i != 1000; ++i)
         same += hub_spread(&rig.hub, 1000000) == hub_spread(&second, 1000000);

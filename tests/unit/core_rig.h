@@ -84,6 +84,7 @@ static void rig_start(void)
     source_init(&rig.source, &ops, 0, RIG_INCARNATION);
     registry_init(&rig.registry);
     hub_init(&rig.hub, &rig.registry, &rig.metrics, rig_wake, NULL);
+    registry_add_mailbox(&rig.registry, &rig.hub.mailbox);
     hub_add_source(&rig.hub, &rig.source);
     rig.hub.write_timeout_ns = 30000000000;
     hub_start(&rig.hub, rig.now_ns);

@@ -131,6 +131,7 @@ Test(core_survey, a_hub_that_does_not_answer_makes_it_incomplete)
     struct hub other;
     struct metrics metrics = {.next = NULL};
     hub_init(&other, &rig.registry, &metrics, rig_wake, NULL);
+    registry_add_mailbox(&rig.registry, &other.mailbox);
     cr_assert_neq(start(1, NULL), NULL);
     rig_turn();
     rig.now_ns += 1900000000;
@@ -161,6 +162,7 @@ Test(core_survey, a_hub_that_ends_ends_its_snapshots)
     unsigned ended = 0;
     registry_init(&registry);
     hub_init(&hub, &registry, &metrics, rig_wake, NULL);
+    registry_add_mailbox(&registry, &hub.mailbox);
     hub_start(&hub, 1);
     cr_assert_neq(snapshot_start(&hub, &(struct snapshot_options){.limit = 1}, on_end, &ended), NULL);
     hub_dispose(&hub);

@@ -22,6 +22,7 @@ static void setup(void)
     static char path[] = "/a";
     rig_start();
     hub_init(&second, &rig.registry, &second_metrics, rig_wake, NULL);
+    registry_add_mailbox(&rig.registry, &second.mailbox);
     hub_start(&second, rig.now_ns);
     app = (struct app){.hub = &rig.hub};
     second_app = (struct app){.hub = &second};

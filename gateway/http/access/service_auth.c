@@ -32,7 +32,7 @@
 /* One question on its way, for all requests that have the same. Their tickets may all be gone before it is back. */
 struct call {
     struct request request;
-    struct hub_task task;
+    struct mailbox_task task;
     struct service_auth *service;
     unsigned char question[DIGEST_SIZE];
     bool shared; /* in `calls`: whoever has the same question joins */
@@ -173,7 +173,7 @@ static void withdraw(struct call *call)
     call->shared = false;
 }
 
-static void on_back(struct hub_task *task)
+static void on_back(struct mailbox_task *task)
 {
     struct call *call = LIST_ENTRY(task, struct call, task);
     struct service_auth *service = call->service;
@@ -203,7 +203,7 @@ static void on_back(struct hub_task *task)
 static void on_request_done(struct request *request)
 {
     struct call *call = request->owner;
-    hub_post(call->service->app->hub, &call->task);
+    mailbox_post(&call->service->app->hub->mailbox, &call->task);
 }
 
 /* ---- questions ---- */
