@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "proto/text.h"
 
 #define CAPACITY_MIN 256u
@@ -65,8 +66,8 @@ void buffer_add_json(struct buffer *buffer, const char *s, size_t len)
 
 void buffer_add_seconds(struct buffer *buffer, int64_t ns)
 {
-    int64_t ms = ns > 0 ? ns / 1000000 : 0;
-    buffer_format(buffer, "%lld.%03lld", (long long)(ms / 1000), (long long)(ms % 1000));
+    int64_t ms = ns > 0 ? ns / NS_PER_MS : 0;
+    buffer_format(buffer, "%lld.%03lld", (long long)(ms / MS_PER_S), (long long)(ms % MS_PER_S));
 }
 
 char *buffer_take(struct buffer *buffer)

@@ -4,6 +4,18 @@
 #define GATEWAY_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
+
+#define NS_PER_US INT64_C(1000)
+#define NS_PER_MS INT64_C(1000000)
+#define NS_PER_S INT64_C(1000000000)
+#define MS_PER_S INT64_C(1000)
+
+/* Nanoseconds as the system's calls take them; ns is not negative. */
+static inline struct timespec clock_timespec(int64_t ns)
+{
+    return (struct timespec){.tv_sec = ns / NS_PER_S, .tv_nsec = ns % NS_PER_S};
+}
 
 /* Monotonic time in nanoseconds, for deadlines and durations. Any thread. */
 int64_t clock_mono_ns(void);

@@ -242,7 +242,7 @@ static void append_head(struct line *line, enum log_level level, const char *eve
 {
     char when[UNITS_TIME_LEN];
 
-    units_write_time(when, clock_wall_ns() / 1000000);
+    units_write_time(when, clock_wall_ns() / NS_PER_MS);
     append_string(line, line->format == LOG_JSON ? "{\"time\":\"" : "");
     append(line, when, sizeof(when));
     append_format(line, line->format == LOG_JSON ? "\",\"level\":\"%s\",\"event\":\"%s\"" : " %-5s %s",
@@ -292,7 +292,7 @@ void log_write_fields(enum log_level level, const char *event, const struct log_
 
 bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed)
 {
-    int64_t now = clock_mono_coarse_ns() / 1000000000;
+    int64_t now = clock_mono_coarse_ns() / NS_PER_S;
     int64_t second = limit->second;
 
     /* The thread that wins the exchange opens the new second; a line more or less at the seam does no harm. */

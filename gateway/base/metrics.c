@@ -2,18 +2,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/metrics.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 
 /* Guards the list and the remainder; never taken on the hot path. */
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct lock lock = LOCK_INITIALIZER;
 static struct metrics *blocks;
 static uint64_t remainder_of[METRIC_COUNT]; /* what blocks that are gone have counted */
 static struct metrics shared;
 
-#define MS INT64_C(1000000)
+#define MS NS_PER_MS
 const int64_t metrics_bound_ns[METRICS_BUCKETS] = {
     MS / 10,  MS / 4,   MS / 2,   MS,        MS * 5 / 2, MS * 5,    MS * 10,    MS * 25,   MS * 50,
     MS * 100, MS * 250, MS * 500, MS * 1000, MS * 2500,  MS * 5000, MS * 10000, INT64_MAX,
@@ -21,24 +22,24 @@ const int64_t metrics_bound_ns[METRICS_BUCKETS] = {
 
 void metrics_register(struct metrics *block)
 {
-    CHECK(pthread_mutex_lock(&lock) == 0);
+    lock_take(&lock);
     block->next = blocks;
     blocks = block;
-    CHECK(pthread_mutex_unlock(&lock) == 0);
+    lock_give(&lock);
 }
 
 void metrics_unregister(struct metrics *block)
 {
     struct metrics **link;
 
-    CHECK(pthread_mutex_lock(&lock) == 0);
+    lock_take(&lock);
     for (link = &blocks; *link != NULL && *link != block; link = &(*link)->next)
         ;
     CHECK(*link == block);
     *link = block->next;
     for (size_t i = 0; i != METRIC_COUNT; ++i)
         remainder_of[i] += atomic_load_explicit(&block->values[i], memory_order_relaxed);
-    CHECK(pthread_mutex_unlock(&lock) == 0);
+    lock_give(&lock);
     block->next = NULL;
 }
 
@@ -47,11 +48,11 @@ uint64_t metrics_sum(enum metric metric)
     uint64_t sum;
 
     CHECK((unsigned)metric < METRIC_COUNT);
-    CHECK(pthread_mutex_lock(&lock) == 0);
+    lock_take(&lock);
     sum = remainder_of[metric] + atomic_load_explicit(&shared.values[metric], memory_order_relaxed);
     for (const struct metrics *block = blocks; block != NULL; block = block->next)
         sum += atomic_load_explicit(&block->values[metric], memory_order_relaxed);
-    CHECK(pthread_mutex_unlock(&lock) == 0);
+    lock_give(&lock);
     return sum;
 }
 

@@ -14,7 +14,7 @@
 #include "gateway/base/clock.h"
 
 #define FOLDER "/proc/self/fd"
-#define COUNT_NS INT64_C(10000000000)
+#define COUNT_NS (10 * NS_PER_S)
 
 /* NUL terminated, empty when it can't be read. */
 static void read_text(const char *path, char *text, size_t size)
@@ -75,7 +75,7 @@ static int64_t since_boot_ns(void)
     at = strrchr(text, ')');
     for (unsigned field = 2; at != NULL && field != 22; ++field)
         at = strchr(at + 1, ' ');
-    return at != NULL ? (int64_t)(strtoull(at, NULL, 10) * (UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK))) : 0;
+    return at != NULL ? (int64_t)(strtoull(at, NULL, 10) * ((uint64_t)NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK))) : 0;
 }
 
 /* The same each time: whoever graphs it would take a second's difference for a restart. */
@@ -92,7 +92,7 @@ static int64_t start_ns(void)
     at = strstr(text, "\nbtime ");
     if (at != NULL)
         atomic_compare_exchange_strong(&known, &unknown,
-                                       (int64_t)strtoull(at + 7, NULL, 10) * 1000000000 + since_boot_ns());
+                                       (int64_t)strtoull(at + 7, NULL, 10) * NS_PER_S + since_boot_ns());
     return known;
 }
 

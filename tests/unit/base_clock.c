@@ -5,8 +5,6 @@
 #include <criterion/criterion.h>
 #include <time.h>
 
-#define SECOND_NS INT64_C(1000000000)
-
 Test(base_clock, monotonic_never_goes_back)
 {
     int64_t last = clock_mono_ns();
@@ -43,9 +41,18 @@ Test(base_clock, coarse_lags_behind_by_little)
 Test(base_clock, wall_is_unix_time)
 {
     /* time() reads the coarse clock and may still be in the second before. */
-    int64_t before = time(NULL) * SECOND_NS;
+    int64_t before = time(NULL) * NS_PER_S;
     int64_t now = clock_wall_ns();
 
     cr_assert_geq(now, before);
-    cr_assert_leq(now, (time(NULL) + 2) * SECOND_NS);
+    cr_assert_leq(now, (time(NULL) + 2) * NS_PER_S);
+}
+
+Test(base_clock, timespec_splits_at_the_second)
+{
+    struct timespec when = clock_timespec(3 * NS_PER_S + 25 * NS_PER_MS);
+
+    cr_assert_eq(when.tv_sec, 3);
+    cr_assert_eq(when.tv_nsec, 25000000);
+    cr_assert_eq(MS_PER_S * NS_PER_MS, NS_PER_S);
 }
