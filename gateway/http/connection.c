@@ -8,9 +8,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
-#include "gateway/core/address_limits.h"
 
 void connections_init(struct connections *connections, struct metrics *metrics)
 {
@@ -32,16 +30,12 @@ static void on_socket_close(void *data)
 
     CHECK(list_is_empty(&connection->requests));
     list_remove(&connection->link);
-    list_remove(&connection->deadline);
     list_remove(&connection->away);
     registry->count--;
     metrics_sub(registry->metrics, METRIC_CONNECTIONS, 1);
-    if (connection->gate != NULL)
-        connection->gate_free(connection->gate);
-    client_give(connection->client, CLIENT_CONNECTION, connection->client_bytes, clock_mono_coarse_ns());
     if (registry->on_close != NULL)
         registry->on_close(registry->on_close_data, connection);
-    free(connection->proxy);
+    CHECK(connection->guard == NULL);
     free(connection->certificate_name);
     free(connection);
 }
@@ -65,7 +59,6 @@ struct connection *connection_attach(struct connections *registry, struct st_h2o
     connection->accepted_ns = connection->last_progress_ns = connection->idle_since_ns = now_ns;
     connection->tls = tls;
     list_init(&connection->requests);
-    list_init(&connection->deadline);
     list_init(&connection->away);
     connection_set_peer(connection, peer);
 
@@ -83,7 +76,6 @@ void connection_opened(struct connection *connection, enum connection_protocol p
     CHECK(connection->protocol == CONNECTION_OPENING);
     connection->protocol = (uint8_t)protocol;
     connection->last_progress_ns = connection->idle_since_ns = now_ns;
-    connection->opener = NULL;
     list_remove(&connection->link);
     list_append(&connection->registry->open, &connection->link);
 }

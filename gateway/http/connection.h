@@ -11,12 +11,10 @@
 
 #include "gateway/base/list.h"
 
-struct client;
 struct config_listen;
 struct connection;
-struct gate;
+struct guard;
 struct metrics;
-struct proxy_reader;
 struct st_h2o_req_t;
 struct st_h2o_socket_t;
 
@@ -30,8 +28,8 @@ struct connections {
     struct list sent_away; /* whose clients are still to be told: see connection_send_away */
     size_t count;
     struct metrics *metrics;
-    /* Called at the end of each connection's life, for whoever counts across workers; NULL: nobody does. */
-    void (*on_close)(void *data, const struct connection *connection);
+    /* Called at the end of each connection's life, and frees its guard; NULL: none of them has one. */
+    void (*on_close)(void *data, struct connection *connection);
     void *on_close_data;
 };
 
@@ -42,45 +40,43 @@ enum connection_protocol { CONNECTION_OPENING = 0, CONNECTION_HTTP1, CONNECTION_
  * becomes of handshake and protocol in between; freed by nobody else.
  */
 struct connection {
-    struct st_h2o_socket_t *sock;
     struct connections *registry;
-    struct list link;
-    int64_t accepted_ns;      /* monotonic */
-    int64_t last_progress_ns; /* when its streams last made headway; starts as the time HTTP began */
-    const void *opener;       /* belongs to whoever accepted it, while it is opening */
+    struct list link;    /* in the registry's opening or open */
+    struct guard *guard; /* what the server keeps about it; freed by connections.on_close */
+
+    /* the socket */
+    struct st_h2o_socket_t *sock;
+    int64_t accepted_ns; /* monotonic */
+    bool killed;
+
+    /* the peer */
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
     const struct config_listen *listen; /* where it came in; NULL: nowhere that is configured in a list */
-    unsigned streams;                   /* kept by the stream layer */
-    uint8_t protocol;                   /* enum connection_protocol */
+    char *certificate_name;             /* malloc'd, freed with the connection: see certificate.h */
+
+    /* the protocol */
     bool tls;
-    bool admin; /* came in where the operator does */
-    bool killed;
-    bool is_leaving; /* its listener is no more: no new streams; kept by server/listener.c */
-    bool told_to_go; /* kept by connection_send_away */
+    uint8_t protocol; /* enum connection_protocol */
+    bool is_leaving;  /* its listener is no more: no new streams; set by the listener */
+    bool told_to_go;  /* connection_send_away has been called, and … */
+    struct list away; /* … until its GOAWAY is written it is in sent_away */
 
-    /* Kept by http/limits.c, for the reaper. */
-    struct list requests;       /* of which libh2o has not disposed, the oldest first */
-    unsigned asking;            /* of them, those that are being handled: streams, and what has no answer yet */
-    unsigned admitted;          /* of these, streams, be it that they still wait for permission */
-    unsigned unsent;            /* those that have their whole answer, which has not left yet */
-    bool requested;             /* there has been one */
-    int64_t idle_since_ns;      /* when `asking` was last not 0, or HTTP began */
-    int64_t unsent_since_ns;    /* when `unsent` last was 0 or shrank */
-    int64_t bucket_ns;          /* of new streams */
-    int64_t body_since_ns;      /* kept by the gate: since when a request's body is under way; 0: none is */
-    struct list away;           /* in sent_away */
-    struct list deadline;       /* kept by server/reaper.c */
-    struct proxy_reader *proxy; /* while a PROXY header is being read; freed with the connection */
-    uint64_t client_bytes;      /* what `client` was told that the connection holds */
-
-    struct gate *gate; /* of server/gate.c; freed with the connection by gate_free; NULL: none yet */
-    void (*gate_free)(struct gate *gate);
-    struct client *client;  /* its share of its address's limits, of core/clients.h; NULL: none */
-    char *certificate_name; /* malloc'd, freed with the connection: see certificate.h */
+    /* the requests */
+    struct list requests;     /* of which libh2o has not disposed, the oldest first */
+    unsigned streams;         /* kept by the stream layer */
+    unsigned asking;          /* of them, those that are being handled: streams, and what has no answer yet */
+    unsigned admitted;        /* of these, streams, be it that they still wait for permission */
+    unsigned unsent;          /* those that have their whole answer, which has not left yet */
+    bool requested;           /* there has been one */
+    int64_t last_progress_ns; /* when its streams last made headway; starts as the time HTTP began */
+    int64_t idle_since_ns;    /* when `asking` was last not 0, or HTTP began */
+    int64_t unsent_since_ns;  /* when `unsent` last was 0 or shrank */
+    int64_t bucket_ns;        /* of new streams */
+    int64_t body_since_ns;    /* since when a request's body is under way; 0: none is. Set by the gate */
 };
 
 void connections_init(struct connections *connections, struct metrics *metrics);

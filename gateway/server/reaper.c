@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/http/connection.h"
+#include "gateway/server/guard.h"
 
 #define MS INT64_C(1000000)
 /* For one that is too old, but in the middle of a request. */
@@ -111,7 +112,7 @@ static void look(struct reaper *reaper, struct connection *connection)
         next_ns = earlier(earlier(idle_ns, head_ns), earlier(stuck_ns, age_ns));
         next_ns = earlier(next_ns, next_look(reaper));
         if (next_ns != INT64_MAX)
-            wheel_add(&reaper->wheel, &connection->deadline, next_ns);
+            wheel_add(&reaper->wheel, &connection->guard->deadline, next_ns);
     }
 }
 
@@ -122,7 +123,7 @@ void reaper_watch(struct reaper *reaper, struct connection *connection)
 
 static void on_due(void *arg, struct list *node)
 {
-    look(arg, LIST_ENTRY(node, struct connection, deadline));
+    look(arg, LIST_ENTRY(node, struct guard, deadline)->connection);
 }
 
 void reaper_tick(struct reaper *reaper, int64_t now_ns)

@@ -12,11 +12,12 @@
 #include "gateway/base/log.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate/gate_internal.h"
+#include "gateway/server/guard.h"
 #include "gateway/server/interpose.h"
 
 struct gate *gate_of(h2o_socket_t *sock)
 {
-    return connection_of_socket(sock)->gate;
+    return connection_of_socket(sock)->guard->gate;
 }
 
 void gate_report(struct gate *gate, enum metric metric, const char *reason)
@@ -62,7 +63,7 @@ void h2o_socket_read_start(h2o_socket_t *sock, h2o_socket_cb cb)
     static _Atomic(void *) next;
     void (*read_start)(h2o_socket_t *, h2o_socket_cb);
     struct connection *connection = connection_find(sock);
-    struct gate *gate = connection != NULL ? connection->gate : NULL;
+    struct gate *gate = connection != NULL ? connection->guard->gate : NULL;
 
     *(void **)&read_start = interpose_next(&next, "h2o_socket_read_start");
     if (gate != NULL && gate->reader != NULL) {
@@ -76,12 +77,16 @@ void h2o_socket_read_start(h2o_socket_t *sock, h2o_socket_cb cb)
 
 void gate_keep_tls(struct connection *connection, SSL_CTX *context)
 {
-    CHECK(connection->gate->tls == NULL && SSL_CTX_up_ref(context) == 1);
-    connection->gate->tls = context;
+    struct gate *gate = connection->guard->gate;
+
+    CHECK(gate->tls == NULL && SSL_CTX_up_ref(context) == 1);
+    gate->tls = context;
 }
 
-static void free_gate(struct gate *gate)
+void gate_destroy(struct gate *gate)
 {
+    if (gate == NULL)
+        return;
     if (gate->gone != NULL)
         *gate->gone = true;
     if (gate->reader == gate_http1_read)
@@ -97,14 +102,15 @@ void gate_meter(struct connection *connection, const struct gate_rules *rules)
     gate->connection = connection;
     gate->rules = rules;
     gate_meter_start(gate);
-    connection->gate = gate;
-    connection->gate_free = free_gate;
+    connection->guard->gate = gate;
 }
 
 void gate_apply_rules(struct connection *connection)
 {
-    if (connection->gate != NULL && connection->gate->reader == gate_http2_read)
-        gate_http2_apply_rules(connection->gate);
+    struct gate *gate = connection->guard->gate;
+
+    if (gate != NULL && gate->reader == gate_http2_read)
+        gate_http2_apply_rules(gate);
 }
 
 /* Both would look at what has come already, before anyone can stand in between: it is kept from them until then. */
@@ -126,7 +132,7 @@ static void accept_with(struct gate *gate, h2o_accept_ctx_t *accept_ctx,
 
 void gate_http2_accept(struct connection *connection, h2o_accept_ctx_t *accept_ctx, const struct gate_rules *rules)
 {
-    struct gate *gate = connection->gate;
+    struct gate *gate = connection->guard->gate;
 
     CHECK(gate->rules == rules);
     gate->reader = gate_http2_read;
@@ -136,7 +142,7 @@ void gate_http2_accept(struct connection *connection, h2o_accept_ctx_t *accept_c
 
 void gate_http1_accept(struct connection *connection, h2o_accept_ctx_t *accept_ctx, const struct gate_rules *rules)
 {
-    struct gate *gate = connection->gate;
+    struct gate *gate = connection->guard->gate;
 
     CHECK(gate->rules == rules);
     gate->reader = gate_http1_read;

@@ -8,6 +8,7 @@
 
 struct config_limits;
 struct connection;
+struct gate;
 
 /* What a listener's connections may do. */
 struct gate_rules {
@@ -26,6 +27,9 @@ void gate_http2_accept(struct connection *connection, struct st_h2o_accept_ctx_t
                        const struct gate_rules *rules);
 void gate_http1_accept(struct connection *connection, struct st_h2o_accept_ctx_t *accept_ctx,
                        const struct gate_rules *rules);
+
+/* When the connection closes; NULL is ignored. */
+void gate_destroy(struct gate *gate);
 
 /* The rules have changed: from now on they are those of this connection, too. */
 void gate_apply_rules(struct connection *connection);

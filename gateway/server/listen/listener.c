@@ -16,6 +16,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/http/connection.h"
+#include "gateway/server/guard.h"
 #include "gateway/server/listen/listener_internal.h"
 #include "gateway/server/listen/proxy.h"
 #include "gateway/server/tls/tls.h"
@@ -45,10 +46,11 @@ struct accepted {
 static void serve(h2o_socket_t *sock, enum connection_protocol protocol)
 {
     struct connection *connection = connection_of_socket(sock);
-    const struct endpoint *endpoint = connection->opener;
+    const struct endpoint *endpoint = connection->guard->endpoint;
     struct listeners *listeners = endpoint->owner;
     h2o_accept_ctx_t *accept_ctx = &listeners->accept_ctx[endpoint->host];
 
+    connection->guard->endpoint = NULL;
     connection_opened(connection, protocol, clock_mono_coarse_ns());
     accept_slot_opened(listeners->slot, endpoint->class);
     reaper_watch(&listeners->reaper, connection);
@@ -62,7 +64,7 @@ static void serve(h2o_socket_t *sock, enum connection_protocol protocol)
 static void reject(h2o_socket_t *sock, const char *reason)
 {
     struct connection *connection = connection_of_socket(sock);
-    const struct endpoint *endpoint = connection->opener;
+    const struct endpoint *endpoint = connection->guard->endpoint;
 
     metrics_add(connection->registry->metrics, METRIC_REJECTED_HANDSHAKE, 1);
     if (log_enabled(LOG_DEBUG)) {
@@ -110,7 +112,7 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
 
 static void open_http(struct connection *connection)
 {
-    const struct endpoint *endpoint = connection->opener;
+    const struct endpoint *endpoint = connection->guard->endpoint;
 
     gate_meter(connection, &endpoint->owner->rules);
     if (endpoint->tls != NULL) {
@@ -126,24 +128,25 @@ static bool is_client(const struct connection *connection, struct ip *ip)
 {
     const struct config_listen *listen = connection->listen;
 
-    return !connection->admin && ip_of_sockaddr(&connection->peer.any, ip) &&
+    return connection->guard->class != ACCEPT_ADMIN && ip_of_sockaddr(&connection->peer.any, ip) &&
            (listen == NULL || !ip_in_networks(ip, listen->forwarded, listen->forwarded_count));
 }
 
 /* The peer is known: from here on it costs something. */
 static void admit(struct connection *connection)
 {
-    const struct endpoint *endpoint = connection->opener;
+    struct guard *guard = connection->guard;
+    const struct endpoint *endpoint = guard->endpoint;
     uint64_t bytes = connection->tls ? CLIENT_BYTES_TLS_CONNECTION : CLIENT_BYTES_CLEAR_CONNECTION;
     enum client_verdict verdict = CLIENT_OK;
     char peer[CONNECTION_PEER_MAX];
     struct ip ip;
     bool memory;
 
-    connection->client_bytes = bytes;
+    guard->client_bytes = bytes;
     if (is_client(connection, &ip))
         verdict = address_limits_take(endpoint->owner->clients, &ip, CLIENT_CONNECTION, bytes, clock_mono_coarse_ns(),
-                                      &connection->client);
+                                      &guard->client);
     if (verdict == CLIENT_OK) {
         open_http(connection);
         return;
@@ -159,7 +162,7 @@ static void admit(struct connection *connection)
 
 static void on_proxy_failed(struct connection *connection, const char *reason)
 {
-    const struct endpoint *endpoint = connection->opener;
+    const struct endpoint *endpoint = connection->guard->endpoint;
     char peer[CONNECTION_PEER_MAX];
 
     if (reason != NULL) {
@@ -187,10 +190,9 @@ static void take(struct listeners *listeners, const struct accepted *accepted)
     sock = h2o_evloop_socket_create(listeners->context->loop, accepted->fd, H2O_SOCKET_FLAG_IS_ACCEPTED_CONNECTION);
     connection = connection_attach(listeners->connections, sock, endpoint->tls != NULL, &accepted->peer.any,
                                    accepted->accepted_ns);
-    connection->opener = endpoint;
+    guard_create(connection, endpoint->class, endpoint);
     connection->listen = endpoint->is_public ? &endpoint->listen : NULL;
     connection->is_leaving = endpoint->gone;
-    connection->admin = endpoint->class == ACCEPT_ADMIN;
     if (proxy_is_expected(connection))
         proxy_expect(connection, &callbacks);
     else
@@ -295,10 +297,10 @@ void listener_on_acceptable(h2o_socket_t *sock, const char *err)
             return;
 }
 
-static void on_connection_closed(void *data, const struct connection *connection)
+static void on_connection_closed(void *data, struct connection *connection)
 {
-    accept_slot_release(data, connection->admin ? ACCEPT_ADMIN : ACCEPT_PUBLIC,
-                        connection->protocol == CONNECTION_OPENING);
+    accept_slot_release(data, connection->guard->class, connection->protocol == CONNECTION_OPENING);
+    guard_destroy(connection->guard);
 }
 
 /*

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <h2o.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -11,6 +12,7 @@
 #include "gateway/config/config.h"
 #include "gateway/base/ip.h"
 #include "gateway/http/connection.h"
+#include "gateway/server/guard.h"
 #include "proto/proxy_header.h"
 
 struct proxy_reader {
@@ -44,11 +46,12 @@ static void adopt(struct connection *connection, const struct proxy_header *head
 
 static void finish(struct connection *connection)
 {
-    const struct proxy_callbacks *callbacks = connection->proxy->callbacks;
+    struct proxy_reader *reader = connection->guard->proxy;
+    const struct proxy_callbacks *callbacks = reader->callbacks;
 
-    adopt(connection, &connection->proxy->header);
-    free(connection->proxy);
-    connection->proxy = NULL;
+    adopt(connection, &reader->header);
+    connection->guard->proxy = NULL;
+    proxy_destroy(reader);
     h2o_socket_read_stop(connection->sock);
     h2o_socket_dont_read(connection->sock, 0);
     callbacks->done(connection);
@@ -94,7 +97,7 @@ static const char *understand(struct proxy_reader *reader)
 static void on_readable(h2o_socket_t *sock, const char *err)
 {
     struct connection *connection = connection_of_socket(sock);
-    struct proxy_reader *reader = connection->proxy;
+    struct proxy_reader *reader = connection->guard->proxy;
     const char *reason;
 
     (void)err; /* libh2o doesn't read here, so it has nothing to say */
@@ -119,10 +122,17 @@ static void on_readable(h2o_socket_t *sock, const char *err)
 
 void proxy_expect(struct connection *connection, const struct proxy_callbacks *callbacks)
 {
-    CHECK(connection->proxy == NULL);
-    connection->proxy = check_calloc(1, sizeof(*connection->proxy));
-    connection->proxy->callbacks = callbacks;
-    connection->proxy->wanted = PROXY_HEADER_START;
+    struct proxy_reader *reader = check_calloc(1, sizeof(*reader));
+
+    CHECK(connection->guard->proxy == NULL);
+    reader->callbacks = callbacks;
+    reader->wanted = PROXY_HEADER_START;
+    connection->guard->proxy = reader;
     h2o_socket_dont_read(connection->sock, 1);
     h2o_socket_read_start(connection->sock, on_readable);
+}
+
+void proxy_destroy(struct proxy_reader *reader)
+{
+    free(reader);
 }

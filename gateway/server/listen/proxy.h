@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 struct connection;
+struct proxy_reader;
 
 /* Whether the connection's peer has to begin with a header: it comes from one of its listener's networks. */
 bool proxy_is_expected(const struct connection *connection);
@@ -21,5 +22,7 @@ struct proxy_callbacks {
     void (*failed)(struct connection *connection, const char *reason);
 };
 void proxy_expect(struct connection *connection, const struct proxy_callbacks *callbacks);
+/* Of a connection that closes meanwhile; NULL is ignored. */
+void proxy_destroy(struct proxy_reader *reader);
 
 #endif

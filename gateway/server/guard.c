@@ -1,0 +1,35 @@
+/* guard.c - what the server keeps about one client connection, beside what HTTP knows of it */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/server/guard.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/core/address_limits.h"
+#include "gateway/http/connection.h"
+#include "gateway/server/gate/gate.h"
+#include "gateway/server/listen/proxy.h"
+
+struct guard *guard_create(struct connection *connection, enum accept_class class, const struct endpoint *endpoint)
+{
+    struct guard *guard = check_calloc(1, sizeof(*guard));
+
+    CHECK(connection->guard == NULL);
+    guard->connection = connection;
+    guard->class = class;
+    guard->endpoint = endpoint;
+    list_init(&guard->deadline);
+    connection->guard = guard;
+    return guard;
+}
+
+void guard_destroy(struct guard *guard)
+{
+    list_remove(&guard->deadline);
+    gate_destroy(guard->gate);
+    proxy_destroy(guard->proxy);
+    client_give(guard->client, CLIENT_CONNECTION, guard->client_bytes, clock_mono_coarse_ns());
+    guard->connection->guard = NULL;
+    free(guard);
+}

@@ -1,0 +1,40 @@
+/* guard.h - what the server keeps about one client connection, beside what HTTP knows of it */
+/* SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SERVER_GUARD_H
+#define GATEWAY_SERVER_GUARD_H
+
+#include <stdint.h>
+
+#include "gateway/base/list.h"
+#include "gateway/server/listen/accept_pool.h"
+
+struct client;
+struct connection;
+struct endpoint;
+struct gate;
+struct proxy_reader;
+
+/*
+ * Hangs at connection->guard from accept to close. Each member belongs to one
+ * part of the server, which alone sets it. Worker thread.
+ */
+struct guard {
+    struct connection *connection;
+
+    /* the listener */
+    enum accept_class class;
+    const struct endpoint *endpoint; /* the listening socket it came from, while it is opening; then NULL */
+    struct client *client;           /* its share of its address's limits (core/address_limits.h); NULL: none */
+    uint64_t client_bytes;           /* the memory `client` counts for it */
+
+    struct proxy_reader *proxy; /* of listen/proxy.c, while a PROXY header is being read */
+    struct gate *gate;          /* of gate/gate.c; NULL before its first bytes may be read */
+    struct list deadline;       /* in the reaper's wheel */
+};
+
+/* Hangs it at the connection. */
+struct guard *guard_create(struct connection *connection, enum accept_class class, const struct endpoint *endpoint);
+/* When the connection closes. */
+void guard_destroy(struct guard *guard);
+
+#endif
