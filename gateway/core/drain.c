@@ -9,14 +9,6 @@
 /* Each is a send: others wait for their events no longer than that takes. */
 #define TURN_ENDS 500
 
-void drain_init(struct hub *hub)
-{
-    list_init(&hub->drain.waiting);
-    list_init(&hub->drain.told);
-    list_init(&hub->parting.waiting);
-    list_init(&hub->parting.told);
-}
-
 static void begin(struct hub *hub, struct hub_drain *drain, int64_t window_ns)
 {
     drain->active = true;

@@ -14,7 +14,7 @@ struct reader;
  * From now on new readers are refused, and those there are end with CLOSE_DRAIN,
  * in the order in which they came, evenly over the window (0: as fast as turns
  * go): whoever takes them in then gets so many a second, and not all at once.
- * Once in a hub's life; hub_shutdown may come in between. Hub thread.
+ * Once in a hub's life; turn_shutdown may come in between. Hub thread.
  */
 void hub_drain(struct hub *hub, int64_t window_ns);
 
@@ -27,7 +27,6 @@ void hub_part(struct hub *hub, int64_t window_ns);
 
 /* ---- of the hub ---- */
 
-void drain_init(struct hub *hub);
 /* Ends those whose time has come, a bounded number. True: there are more. */
 bool drain_step(struct hub *hub);
 /* The reader is one of those that wait for their turn to part. Idempotent. */

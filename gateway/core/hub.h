@@ -46,15 +46,10 @@ struct batch {
     char scratch[BATCH_SCRATCH];
 };
 
-/* Something for a later turn, in the object that it is about; list_remove(&link) takes it back. */
-struct hub_later {
-    struct list link;
-    void (*run)(struct hub_later *later);
-};
-
 /*
- * One per worker. Everything but the mailbox is of its worker's thread. The
- * worker calls hub_turn once per turn of its event loop.
+ * One per worker. Everything but the mailbox is of its worker's thread. What is
+ * done with it in which order is in turn.h; here is the ground that readers
+ * and views stand on.
  */
 struct hub {
     struct registry *registry;
@@ -96,9 +91,11 @@ struct hub {
 /* Its mailbox is then added to the registry. */
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *),
               void *wake_arg);
-/* At the end, when no reader is left: gives all views back; then, when no source posts any more, frees the rest. */
+/* At the end, when no reader is left: gives all views back. */
 void hub_release_views(struct hub *hub);
+/* After turn_end. */
 void hub_dispose(struct hub *hub);
+
 /* The hub that a mailbox lies in. */
 static inline struct hub *hub_of(struct mailbox *mailbox)
 {
@@ -111,30 +108,13 @@ void hub_start(struct hub *hub, int64_t now_ns);
 /* Sources whose sequences readers of this hub follow; before the first reader. */
 void hub_add_source(struct hub *hub, struct source *source);
 
-/*
- * One bounded piece of work: tasks, new events, due deadlines, a slice of the
- * readers that have something to send. True: call again at once, there is
- * more. Otherwise again after a wake, or at the latest after WHEEL_TICK_NS.
- */
-bool hub_turn(struct hub *hub, int64_t now_ns);
-
-/*
- * Runs it in the next turn but one, a bounded number each turn: by then the
- * loop has read its sockets once more, and what a client asked for and took
- * back at once costs nothing. A shutdown runs what is left, so that it is refused.
- */
-void hub_defer(struct hub *hub, struct hub_later *later);
-
-/* Ends every reader with freshet.bye and refuses new ones. */
-void hub_shutdown(struct hub *hub);
-
 /* ---- of core, hub thread ---- */
-/* Makes the view's waiting readers pending. */
-void hub_schedule(struct hub *hub, struct view *view);
 /* The view of a channel, found or made; a reader more. */
 struct view *hub_join(struct hub *hub, const struct channel_profile *profile, const char *pattern, size_t pattern_len);
 /* A reader less. */
 void hub_leave(struct hub *hub, struct view *view);
+/* Gives back the views that have had no reader for long enough. */
+void hub_drop_idle_views(struct hub *hub);
 /* Brings the horizon and all views up to date, so that a reader that starts now starts at one point of all channels. */
 void hub_refresh(struct hub *hub);
 struct batch *hub_batch_take(struct hub *hub);

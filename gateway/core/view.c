@@ -146,6 +146,14 @@ static void take_entry(struct view *view, const struct entry *entry)
     view->run->end_offset = entry->offset + entry->size;
 }
 
+/* Makes its waiting readers pending. */
+static void schedule_readers(struct view *view)
+{
+    list_concat(&view->pending, &view->waiting);
+    if (!list_is_empty(&view->pending) && list_is_empty(&view->turn))
+        list_append(&view->hub->turn_views, &view->turn);
+}
+
 bool view_sync(struct view *view, uint64_t horizon)
 {
     struct channel *channel = view->channel;
@@ -179,7 +187,7 @@ bool view_sync(struct view *view, uint64_t horizon)
     pthread_mutex_unlock(&channel->lock);
 
     if (view->head != head_before || state_changed)
-        hub_schedule(view->hub, view);
+        schedule_readers(view);
     return more;
 }
 

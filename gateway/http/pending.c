@@ -7,12 +7,13 @@
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/turn.h"
 #include "gateway/http/app.h"
 #include "gateway/http/limits.h"
 
 /* In the request's pool for as long as the stream lives: no larger than it has to be. */
 struct pending {
-    struct hub_later later;
+    struct turn_later later;
     struct app *app;
     h2o_req_t *req;
     const struct config_route *route;
@@ -20,7 +21,7 @@ struct pending {
                    const struct route_params *params);
 };
 
-static void on_turn(struct hub_later *later)
+static void on_turn(struct turn_later *later)
 {
     struct pending *pending = LIST_ENTRY(later, struct pending, later);
     h2o_req_t *req = pending->req;
@@ -53,5 +54,5 @@ void pending_add(struct app *app, h2o_req_t *req, const struct config_route *rou
         .route = route,
         .answer = answer,
     };
-    hub_defer(app->hub, &pending->later);
+    turn_defer(app->hub, &pending->later);
 }

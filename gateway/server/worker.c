@@ -16,10 +16,10 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/core/drain.h"
-#include "gateway/core/hub.h"
 #include "gateway/core/presence.h"
 #include "gateway/core/reclaim.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/turn.h"
 #include "gateway/http/admin/admin.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
@@ -28,7 +28,6 @@
 #include "gateway/http/settings.h"
 #include "gateway/server/gate/gate.h"
 #include "gateway/server/gate/goaway.h"
-#include "gateway/server/listen/listener.h"
 #include "gateway/server/loop.h"
 #include "gateway/server/process/signals.h"
 #include "gateway/server/process/watchdog.h"
@@ -177,6 +176,7 @@ static void tear_down(struct worker *worker)
     if (worker->listeners != NULL)
         listeners_destroy(worker->listeners);
     connections_dispose(&worker->connections);
+    turn_end(&worker->hub);
     hub_dispose(&worker->hub);
     h2o_multithread_unregister_receiver(worker->context.queue, &worker->waker);
     h2o_loop_t *loop = worker->context.loop;
@@ -281,7 +281,7 @@ static void begin_shutdown(struct worker *worker, int64_t now_ns)
     worker->deadline_ns = now_ns + LAST_WORDS_NS;
     listeners_stop(worker->listeners);
     service_auth_stop(worker->app.service);
-    hub_shutdown(&worker->hub);
+    turn_shutdown(&worker->hub);
 }
 
 /* Who came so lately asks soon, or its request is just coming in. */
@@ -378,7 +378,7 @@ static bool take_turn(void *arg)
     int64_t now_ns = clock_mono_ns();
 
     watchdog_pulse_turn(&worker->pulse);
-    bool more = hub_turn(&worker->hub, now_ns);
+    bool more = turn_run(&worker->hub, now_ns);
     listeners_tick(worker->listeners, now_ns);
     more |= sweep(worker, now_ns);
     take_order(worker, now_ns);
@@ -488,6 +488,7 @@ void worker_destroy(struct worker *worker)
         CHECK(pthread_join(worker->thread, NULL) == 0);
     } else {
         connections_dispose(&worker->connections);
+        turn_end(&worker->hub);
         hub_dispose(&worker->hub);
     }
     service_auth_destroy(worker->app.service);

@@ -13,6 +13,7 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/turn.h"
 #include "proto/subject.h"
 #include "tests/support/sse_parser.h"
 
@@ -340,9 +341,9 @@ static void wait_for_wake(struct worker *worker)
 
 static void stop_clients(struct worker *worker)
 {
-    hub_shutdown(&worker->hub);
+    turn_shutdown(&worker->hub);
     while (worker->hub.reader_count != 0) {
-        hub_turn(&worker->hub, hub_time());
+        turn_run(&worker->hub, hub_time());
         for (size_t i = 0; i != worker->client_count; ++i) {
             struct client *client = worker->clients[i];
             if (client->connected && client->flying)
@@ -359,7 +360,7 @@ static void *work(void *arg)
     struct worker *worker = arg;
     hub_start(&worker->hub, hub_time());
     while (atomic_load(&phase) != STOP) {
-        if (!hub_turn(&worker->hub, hub_time()))
+        if (!turn_run(&worker->hub, hub_time()))
             wait_for_wake(worker);
         step_clients(worker);
     }
@@ -418,8 +419,10 @@ static void settle(void)
 
 static void stop(void)
 {
-    for (unsigned i = 0; i != HUBS; ++i)
+    for (unsigned i = 0; i != HUBS; ++i) {
+        turn_end(&workers[i].hub);
         hub_dispose(&workers[i].hub);
+    }
     registry_dispose(&registry);
     source_dispose(&source);
     for (unsigned i = 0; i != CLIENTS; ++i)

@@ -125,7 +125,7 @@ Test(core_channel, fan_out_goes_in_slices)
     rig_flush(few);
     rig_publish("big", "big", "x");
     rig_publish("small", "small", "x");
-    cr_assert(hub_turn(&rig.hub, rig.now_ns), "one turn does not do them all");
+    cr_assert(turn_run(&rig.hub, rig.now_ns), "one turn does not do them all");
     cr_assert(few->flying, "a small channel does not wait for a large one");
     rig_turn();
     for (unsigned i = 0; i != MANY; ++i) {

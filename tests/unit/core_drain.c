@@ -5,6 +5,7 @@
 #include "gateway/core/drain.h"
 #include "gateway/core/evict.h"
 #include "gateway/core/identity.h"
+#include "gateway/core/turn.h"
 
 #define COUNT 1000
 #define SECOND_NS INT64_C(1000000000)
@@ -76,7 +77,7 @@ Test(core_drain, without_a_window_all_end_a_bounded_number_in_a_turn)
 {
     open_many();
     hub_drain(&rig.hub, 0);
-    cr_assert(hub_turn(&rig.hub, rig.now_ns), "there is more");
+    cr_assert(turn_run(&rig.hub, rig.now_ns), "there is more");
     cr_assert(count_ended() != 0 && count_ended() < COUNT);
     rig_turn();
     cr_assert_eq(count_ended(), COUNT);
@@ -140,7 +141,7 @@ Test(core_drain, what_a_shutdown_cuts_counts_as_that)
     rig.now_ns += 6 * SECOND_NS;
     rig_turn();
     cr_assert(!stuck->final && !waiting->final);
-    hub_shutdown(&rig.hub);
+    turn_shutdown(&rig.hub);
     cr_assert(!stuck->final && waiting->final);
     cr_assert_str_eq(waiting->log, "|abc-2|1\nfreshet.bye|abc-2|{\"reason\":\"shutdown\"}\n");
     rig_close(stuck);

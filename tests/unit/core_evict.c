@@ -4,6 +4,7 @@
 
 #include "gateway/core/evict.h"
 #include "gateway/core/identity.h"
+#include "gateway/core/turn.h"
 
 TestSuite(core_evict, .init = rig_start, .fini = rig_stop);
 
@@ -156,7 +157,7 @@ Test(core_evict, a_walk_takes_turns_and_new_readers_are_not_its)
         reader_sent(&many[i]->reader);
     }
     hub_evict(&rig.hub, &walk);
-    cr_assert(hub_turn(&rig.hub, rig.now_ns), "not all in one turn");
+    cr_assert(turn_run(&rig.hub, rig.now_ns), "not all in one turn");
     cr_assert(walk.ended != 0 && walk.ended < MANY / 2, "%lu", (unsigned long)walk.ended);
     cr_assert_eq(over, 0);
     hub_evict(&rig.hub, &walk2);
@@ -216,9 +217,9 @@ Test(core_evict, a_shutdown_in_the_middle_ends_all)
         reader_sent(&many[i]->reader);
     }
     hub_evict(&rig.hub, &walk);
-    hub_turn(&rig.hub, rig.now_ns);
+    turn_run(&rig.hub, rig.now_ns);
     cr_assert_eq(over, 0);
-    hub_shutdown(&rig.hub);
+    turn_shutdown(&rig.hub);
     for (unsigned i = 0; i != MANY; ++i)
         cr_assert(many[i]->final);
     rig_turn();

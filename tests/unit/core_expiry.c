@@ -137,14 +137,14 @@ Test(core_expiry, revoked_while_it_opens_is_a_refusal)
 /* ---- work for a later turn ---- */
 
 struct job {
-    struct hub_later later;
+    struct turn_later later;
     unsigned number;
 };
 
 static unsigned done[256];
 static size_t done_count;
 
-static void run_job(struct hub_later *later)
+static void run_job(struct turn_later *later)
 {
     hub_check_thread(&rig.hub);
     done[done_count++] = LIST_ENTRY(later, struct job, later)->number;
@@ -155,15 +155,15 @@ Test(core_expiry, deferred_work_waits_for_the_sockets_to_be_read_once_more)
     struct job jobs[3];
     for (unsigned i = 0; i != 3; ++i) {
         jobs[i] = (struct job){.later.run = run_job, .number = i};
-        hub_defer(&rig.hub, &jobs[i].later);
+        turn_defer(&rig.hub, &jobs[i].later);
     }
-    cr_assert(hub_turn(&rig.hub, rig.now_ns), "the loop doesn't sleep meanwhile");
+    cr_assert(turn_run(&rig.hub, rig.now_ns), "the loop doesn't sleep meanwhile");
     cr_assert_eq(done_count, 0);
     list_remove(&jobs[1].later.link);
-    cr_assert_not(hub_turn(&rig.hub, rig.now_ns));
+    cr_assert_not(turn_run(&rig.hub, rig.now_ns));
     cr_assert_eq(done_count, 2);
     cr_assert(done[0] == 0 && done[1] == 2);
-    hub_defer(&rig.hub, &jobs[1].later);
+    turn_defer(&rig.hub, &jobs[1].later);
     list_remove(&jobs[1].later.link);
     rig_turn();
     cr_assert_eq(done_count, 2, "taken back before its first turn");
@@ -174,10 +174,10 @@ Test(core_expiry, deferred_work_of_one_turn_is_bounded)
     static struct job jobs[256];
     for (unsigned i = 0; i != 256; ++i) {
         jobs[i] = (struct job){.later.run = run_job, .number = i};
-        hub_defer(&rig.hub, &jobs[i].later);
+        turn_defer(&rig.hub, &jobs[i].later);
     }
-    hub_turn(&rig.hub, rig.now_ns);
-    cr_assert(hub_turn(&rig.hub, rig.now_ns));
+    turn_run(&rig.hub, rig.now_ns);
+    cr_assert(turn_run(&rig.hub, rig.now_ns));
     cr_assert(done_count != 0 && done_count < 256, "%zu", done_count);
     rig_turn();
     cr_assert_eq(done_count, 256);
@@ -190,8 +190,8 @@ Test(core_expiry, a_shutdown_leaves_no_deferred_work)
     static struct job jobs[100];
     for (unsigned i = 0; i != 100; ++i) {
         jobs[i] = (struct job){.later.run = run_job, .number = i};
-        hub_defer(&rig.hub, &jobs[i].later);
+        turn_defer(&rig.hub, &jobs[i].later);
     }
-    hub_shutdown(&rig.hub);
+    turn_shutdown(&rig.hub);
     cr_assert_eq(done_count, 100);
 }

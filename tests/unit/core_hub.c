@@ -54,7 +54,7 @@ Test(core_hub, a_task_posted_by_a_task_runs_in_a_later_turn)
     struct numbered_task second = {.task.run = run_task, .number = 2};
     struct numbered_task first = {.task.run = run_task, .number = 1, .posts = &second.task};
     mailbox_post(&rig.hub.mailbox, &first.task);
-    hub_turn(&rig.hub, rig.now_ns);
+    turn_run(&rig.hub, rig.now_ns);
     cr_assert_eq(ran_count, 1, "so that tasks that post themselves leave a turn its end");
     cr_assert_eq(rig.wakes, 2);
     rig_turn();
@@ -212,7 +212,7 @@ Test(core_hub, one_turn_is_bounded_and_the_next_goes_on)
     size_t turns = 0, flying = 0;
     bool more;
     do {
-        more = hub_turn(&rig.hub, rig.now_ns);
+        more = turn_run(&rig.hub, rig.now_ns);
         size_t now = count_flying(many, MANY);
         cr_assert_leq(now - flying, 2048, "turn %zu looked at %zu", turns, now - flying);
         cr_assert(!more || now > flying, "each turn gets somewhere");
@@ -234,7 +234,7 @@ Test(core_hub, channels_take_turns_whatever_their_size)
     rig_publish("big", "big", "x");
     rig_publish("other", "other", "x");
     rig_publish("small", "small", "x");
-    cr_assert(hub_turn(&rig.hub, rig.now_ns));
+    cr_assert(turn_run(&rig.hub, rig.now_ns));
     cr_assert_eq(count_flying(few, 3), 3);
     size_t a = count_flying(big, MANY), b = count_flying(other, MANY);
     cr_assert(a > b ? a - b <= 256 : b - a <= 256, "%zu and %zu", a, b);
@@ -251,7 +251,7 @@ Test(core_hub, a_reader_closed_while_it_is_pending_is_left_out)
     static struct rig_reader *many[MANY];
     open_many(many, MANY, "a");
     rig_publish("a", "a", "x");
-    cr_assert(hub_turn(&rig.hub, rig.now_ns));
+    cr_assert(turn_run(&rig.hub, rig.now_ns));
     size_t left = 0;
     for (size_t i = 0; i != MANY; ++i) {
         if (!many[i]->flying) {
@@ -309,7 +309,7 @@ Test(core_hub, a_view_dropped_while_it_is_to_be_synced_is_forgotten)
     rig_publish("a", "a", "x");
     rig_publish("b", "b", "y");
     atomic_store(&rig.hub.mailbox.is_woken, false); /* a publisher that has not come to its wake yet */
-    hub_turn(&rig.hub, rig.now_ns);                 /* drops the view that is in the list of those to sync */
+    turn_run(&rig.hub, rig.now_ns);                 /* drops the view that is in the list of those to sync */
     cr_assert_eq(view_count(), 1);
     mailbox_wake(&rig.hub.mailbox);
     rig_flush(other);
@@ -321,7 +321,7 @@ Test(core_hub, a_hub_that_stops_keeps_no_view)
 {
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(r);
-    hub_shutdown(&rig.hub);
+    turn_shutdown(&rig.hub);
     rig_close(r);
     rig_turn();
     cr_assert_eq(view_count(), 0);
@@ -360,12 +360,13 @@ Test(core_hub, hubs_share_a_channel_and_not_its_pace)
     cr_assert_eq(rig_events(r), 20);
     cr_assert_eq(wakes, 1, "the one that sleeps was woken once");
     cr_assert_eq(view->head, RING_ORIGIN, "and has taken nothing");
-    while (hub_turn(&second, rig.now_ns))
+    while (turn_run(&second, rig.now_ns))
         ;
     cr_assert_eq(view->head, RING_ORIGIN + 20);
     cr_assert_eq(view->tail, RING_ORIGIN + 16);
     hub_leave(&second, view);
     hub_release_views(&second);
+    turn_end(&second);
     hub_dispose(&second);
     rig_close(r);
 }
@@ -413,5 +414,6 @@ Test(core_hub, hubs_that_start_together_spread_apart)
     for (unsigned i = 0; i != 1000; ++i)
         same += hub_spread(&rig.hub, 1000000) == hub_spread(&second, 1000000);
     cr_assert_lt(same, 10);
+    turn_end(&second);
     hub_dispose(&second);
 }

@@ -326,7 +326,7 @@ static void stop_client(struct client *client)
 static void turn(bool fully)
 {
     model_synced();
-    while (hub_turn(&rig.hub, rig.now_ns) && fully)
+    while (turn_run(&rig.hub, rig.now_ns) && fully)
         ;
     if (!fully)
         return;

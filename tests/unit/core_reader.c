@@ -250,7 +250,7 @@ Test(core_reader, shutdown_says_goodbye)
     struct rig_reader *idle = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(idle);
     struct rig_reader *flying = rig_open_one(READER_FROM_NOW, NULL, "a");
-    hub_shutdown(&rig.hub);
+    turn_shutdown(&rig.hub);
     cr_assert(idle->final);
     cr_assert_not(flying->final);
     rig_flush(flying);

@@ -14,6 +14,7 @@
 #include "gateway/core/message.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/turn.h"
 #include "tests/support/sse_parser.h"
 
 #define RIG_INCARNATION 0xabcu
@@ -95,13 +96,14 @@ static void rig_stop(void)
     hub_release_views(&rig.hub);
     registry_close_all(&rig.registry);
     registry_dispose(&rig.registry);
+    turn_end(&rig.hub);
     hub_dispose(&rig.hub);
     source_dispose(&rig.source);
 }
 
 static void rig_turn(void)
 {
-    while (hub_turn(&rig.hub, rig.now_ns))
+    while (turn_run(&rig.hub, rig.now_ns))
         ;
 }
 

@@ -7,6 +7,7 @@
 #include "gateway/base/buffer.h"
 #include "gateway/core/snapshot.h"
 #include "gateway/core/topk.h"
+#include "gateway/core/turn.h"
 
 TestSuite(core_survey, .init = rig_start, .fini = rig_stop);
 
@@ -142,8 +143,9 @@ Test(core_survey, a_hub_that_does_not_answer_makes_it_incomplete)
     cr_assert_eq(answers, 1);
     cr_expect(has(answer, "\"complete\":false"), "%s", answer);
     hub_start(&other, rig.now_ns);
-    while (hub_turn(&other, rig.now_ns)) /* the late part frees what is left */
+    while (turn_run(&other, rig.now_ns)) /* the late part frees what is left */
         ;
+    turn_end(&other);
     hub_dispose(&other);
 }
 
@@ -165,6 +167,7 @@ Test(core_survey, a_hub_that_ends_ends_its_snapshots)
     registry_add_mailbox(&registry, &hub.mailbox);
     hub_start(&hub, 1);
     cr_assert_neq(snapshot_start(&hub, &(struct snapshot_options){.limit = 1}, on_end, &ended), NULL);
+    turn_end(&hub);
     hub_dispose(&hub);
     cr_assert_eq(ended, 1);
     registry_dispose(&registry);
@@ -179,7 +182,7 @@ Test(core_survey, many_are_seen_in_slices, .timeout = 60)
     for (unsigned i = 0; i != COUNT; ++i)
         readers[i] = rig_open_one(READER_FROM_NOW, NULL, i % 2 != 0 ? "odd" : "even");
     start(1, NULL);
-    while (answers == 0 && hub_turn(&rig.hub, rig.now_ns))
+    while (answers == 0 && turn_run(&rig.hub, rig.now_ns))
         ++turns;
     cr_expect_geq(turns, COUNT / 2048);
     cr_expect_eq(answers, 1);

@@ -7,6 +7,7 @@
 #include "gateway/auth/revoked.h"
 #include "gateway/base/clock.h"
 #include "gateway/core/identity.h"
+#include "gateway/core/turn.h"
 #include "gateway/http/app.h"
 #include "gateway/http/access/service_auth.h"
 #include "gateway/server/revocations.h"
@@ -35,6 +36,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+    turn_end(&second);
     hub_dispose(&second);
     rig_stop();
     service_auth_destroy(app.service);
@@ -68,7 +70,7 @@ static void hear(const char *text)
 static void turn(void)
 {
     rig_turn();
-    while (hub_turn(&second, rig.now_ns))
+    while (turn_run(&second, rig.now_ns))
         ;
 }
 
