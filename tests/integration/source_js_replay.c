@@ -59,7 +59,7 @@ Test(source_js_replay, several_patterns)
     rig_publish(1, 10000, 10);
     struct test_reader *reader = reader_create("s.2", FETCH_AFTER, 0, 10000);
     reader_add_pattern(reader, "s.7");
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
     AWAIT(reader_is_done(reader));
     reader_check(reader, 2, 9997, 5);
     reader_end(reader);
@@ -155,7 +155,7 @@ Test(source_js_replay, since_a_time)
     struct test_reader *reader = reader_create("s.1", FETCH_TIME, 0, 4000);
     reader->fetch.start_ns = between;
     reader->stopped = true;
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
     AWAIT(reader_is_idle(reader));
     cr_assert_eq(reader->fetch.from, FETCH_AFTER);
     while (!reader_is_done(reader)) {
@@ -166,9 +166,9 @@ Test(source_js_replay, since_a_time)
     reader_end(reader);
     struct test_reader *late = reader_create("s.>", FETCH_TIME, 0, 4000);
     late->fetch.start_ns = clock_wall_ns() + INT64_C(60) * 1000000000;
-    js_replay_fetch(rig.replay, &late->fetch);
+    js_pool_fetch(rig.pool, &late->fetch);
     struct test_reader *early = reader_create("s.>", FETCH_TIME, 0, 4000);
-    js_replay_fetch(rig.replay, &early->fetch);
+    js_pool_fetch(rig.pool, &early->fetch);
     AWAIT(reader_is_done(late) && reader_is_done(early));
     cr_assert_eq(late->count, 0);
     cr_assert_eq(late->fetch.after, 4000);
@@ -187,7 +187,7 @@ Test(source_js_replay, the_last_of_each_subject)
     struct test_reader *all = reader_start("s.*", FETCH_LAST, 0, 10000);
     struct test_reader *two = reader_create("s.7", FETCH_LAST, 0, 10000);
     reader_add_pattern(two, "s.507");
-    js_replay_fetch(rig.replay, &two->fetch);
+    js_pool_fetch(rig.pool, &two->fetch);
     struct test_reader *none = reader_start("s.none", FETCH_LAST, 0, 10000);
     AWAIT(reader_is_done(all) && reader_is_done(two) && reader_is_done(none));
     reader_check(all, 9001, 10000, 1);
@@ -219,7 +219,7 @@ Test(source_js_replay, the_last_while_more_come_and_the_slot_is_given_up)
     rig_publish(1, 20000, 10000);
     struct test_reader *reader = reader_create("s.>", FETCH_LAST, 0, UINT64_MAX);
     reader->stopped = true;
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
     AWAIT(reader_is_idle(reader));
     cr_assert_eq(reader->fetch.from, FETCH_LAST);
     uint64_t last = 20000;

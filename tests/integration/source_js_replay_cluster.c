@@ -65,7 +65,7 @@ Test(source_js_replay_cluster, leaders_are_killed, .timeout = 170)
         struct channel *channel = make_channel("s.>", 30000, 10000);
         for (unsigned i = 0; i < 4; ++i)
             readers[i] = reader_start("s.>", FETCH_AFTER, 0, 30000);
-        js_replay_fill(rig.replay, channel, 0);
+        js_pool_fill(rig.pool, channel, 0);
         kill_leader();
         for (unsigned i = 0; i < 4; ++i) {
             AWAIT(reader_is_done(readers[i]));

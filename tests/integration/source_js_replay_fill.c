@@ -7,7 +7,7 @@
 static struct channel *fill(const char *pattern, uint64_t after, uint64_t end, uint32_t capacity)
 {
     struct channel *channel = make_channel(pattern, end, capacity);
-    js_replay_fill(rig.replay, channel, after);
+    js_pool_fill(rig.pool, channel, after);
     return channel;
 }
 
@@ -16,7 +16,7 @@ static void await_filled(struct channel *channel)
     AWAIT(channel_count(channel, &channel->filled) == 1);
 }
 
-Test(source_js_replay_fill, small)
+Test(source_js_pool_fill, small)
 {
     rig_start(2);
     rig_publish(1, 3000, 3);
@@ -45,7 +45,7 @@ static void check_newest(const struct channel *channel, uint64_t step)
     cr_assert(channel->after < channel->first && channel->after + step >= channel->first);
 }
 
-Test(source_js_replay_fill, only_the_newest_of_very_many)
+Test(source_js_pool_fill, only_the_newest_of_very_many)
 {
     rig_start(2);
     rig_publish(1, 100000, 100);
@@ -59,7 +59,7 @@ Test(source_js_replay_fill, only_the_newest_of_very_many)
     rig_stop();
 }
 
-Test(source_js_replay_fill, very_many_that_are_not_spread_evenly)
+Test(source_js_pool_fill, very_many_that_are_not_spread_evenly)
 {
     rig_start(2);
     for (unsigned n = 1; n <= 30000; ++n) {
@@ -79,7 +79,7 @@ Test(source_js_replay_fill, very_many_that_are_not_spread_evenly)
     rig_stop();
 }
 
-Test(source_js_replay_fill, from_below_the_first)
+Test(source_js_pool_fill, from_below_the_first)
 {
     rig_start_at(2, NULL);
     jetstream_create(rig.js, &(struct jetstream_stream){.name = "S", .subjects = {"s.>"}, .max_messages = 500});
@@ -92,7 +92,7 @@ Test(source_js_replay_fill, from_below_the_first)
     rig_stop();
 }
 
-Test(source_js_replay_fill, of_a_later_incarnation)
+Test(source_js_pool_fill, of_a_later_incarnation)
 {
     rig_start(2);
     rig.base = 100000;
@@ -107,7 +107,7 @@ Test(source_js_replay_fill, of_a_later_incarnation)
     rig_stop();
 }
 
-Test(source_js_replay_fill, before_readers)
+Test(source_js_pool_fill, before_readers)
 {
     struct test_reader *readers[20];
     rig_start(1);
@@ -125,19 +125,19 @@ Test(source_js_replay_fill, before_readers)
     rig_stop();
 }
 
-Test(source_js_replay_fill, cancelled)
+Test(source_js_pool_fill, cancelled)
 {
     rig_start(1);
     rig_publish(1, 20000, 1);
     struct channel *busy = make_channel("s.>", 20000, 20000), *queued = make_channel("s.>", 20000, 1000),
                    *other = make_channel("s.>", 20000, 1000);
     busy->slow = true;
-    js_replay_fill(rig.replay, busy, 0);
+    js_pool_fill(rig.pool, busy, 0);
     AWAIT(atomic_load(&busy->adds) != 0);
-    js_replay_fill(rig.replay, queued, 0);
-    cr_assert(js_replay_cancel_fill(rig.replay, queued));
-    cr_assert(js_replay_cancel_fill(rig.replay, other));
-    cr_assert_not(js_replay_cancel_fill(rig.replay, busy));
+    js_pool_fill(rig.pool, queued, 0);
+    cr_assert(js_pool_cancel_fill(rig.pool, queued));
+    cr_assert(js_pool_cancel_fill(rig.pool, other));
+    cr_assert_not(js_pool_cancel_fill(rig.pool, busy));
     AWAIT(channel_count(busy, &busy->closed) == 1);
     cr_assert_eq(busy->filled + queued->filled + queued->closed, 0);
     AWAIT(rig_consumers() == 0);
@@ -147,13 +147,13 @@ Test(source_js_replay_fill, cancelled)
     rig_stop();
 }
 
-Test(source_js_replay_fill, the_broker_is_killed_in_the_middle)
+Test(source_js_pool_fill, the_broker_is_killed_in_the_middle)
 {
     rig_start(1);
     rig_publish(1, 5000, 1);
     struct channel *channel = make_channel("s.>", 5000, 5000);
     channel->slow = true;
-    js_replay_fill(rig.replay, channel, 0);
+    js_pool_fill(rig.pool, channel, 0);
     AWAIT(atomic_load(&channel->adds) > 100);
     nats_fixture_kill(rig.broker);
     nats_fixture_restart(rig.broker);
@@ -164,8 +164,8 @@ Test(source_js_replay_fill, the_broker_is_killed_in_the_middle)
     channel = make_channel("s.>", 5000, 5000);
     nats_fixture_kill(rig.broker);
     AWAIT(atomic_load(&rig.closed));
-    js_replay_fill(rig.replay, channel, 0);
-    cr_assert(js_replay_cancel_fill(rig.replay, channel));
+    js_pool_fill(rig.pool, channel, 0);
+    cr_assert(js_pool_cancel_fill(rig.pool, channel));
     free_channel(channel);
     rig_stop();
 }

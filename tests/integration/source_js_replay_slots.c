@@ -71,7 +71,7 @@ Test(source_js_replay_slots, a_stopped_reader_gives_its_slot_up)
     rig_publish(1, 20000, 1);
     struct test_reader *slow = reader_create("s.>", FETCH_AFTER, 0, 20000);
     slow->stopped = true;
-    js_replay_fetch(rig.replay, &slow->fetch);
+    js_pool_fetch(rig.pool, &slow->fetch);
     AWAIT(reader_is_idle(slow));
     cr_assert_leq(rig_consumers(), 1); /* for a moment it could go on */
     struct test_reader *other = reader_start("s.>", FETCH_AFTER, 0, 20000);
@@ -124,14 +124,14 @@ Test(source_js_replay_slots, closed_in_every_state)
     /* held: has a piece and may ask for the next one */
     struct test_reader *held = reader_create("s.>", FETCH_AFTER, 0, 30000);
     held->stopped = true;
-    js_replay_fetch(rig.replay, &held->fetch);
+    js_pool_fetch(rig.pool, &held->fetch);
     AWAIT(reader_is_idle(held));
     reader_end(held); /* at once, or by the thread that has just told of the piece */
     AWAIT(rig_consumers() == 0);
     /* left to itself */
     struct test_reader *idle = reader_create("s.>", FETCH_AFTER, 0, 30000);
     idle->stopped = true;
-    js_replay_fetch(rig.replay, &idle->fetch);
+    js_pool_fetch(rig.pool, &idle->fetch);
     AWAIT(reader_is_idle(idle));
     AWAIT(rig_consumers() == 0);
     reader_end(idle);
@@ -149,7 +149,7 @@ Test(source_js_replay_slots, closed_at_any_moment)
         for (unsigned i = 0; i < 8; ++i) {
             if (i % 2)
                 sleep_ms((int64_t)(round % 5));
-            js_replay_fetch_close(rig.replay, &readers[i]->fetch);
+            js_pool_fetch_close(rig.pool, &readers[i]->fetch);
         }
         for (unsigned i = 0; i < 8; ++i) {
             AWAIT(reader_is_closed(readers[i]));

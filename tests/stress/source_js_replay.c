@@ -25,10 +25,10 @@ static void run_fills(void)
 {
     for (unsigned i = 0; i < 4; ++i) {
         struct channel *channel = make_channel("s.>", MESSAGES, 500 + dice(2000));
-        js_replay_fill(rig.replay, channel, dice(MESSAGES));
+        js_pool_fill(rig.pool, channel, dice(MESSAGES));
         if (dice(2) == 0) {
             sleep_ms((int64_t)dice(10));
-            if (!js_replay_cancel_fill(rig.replay, channel))
+            if (!js_pool_cancel_fill(rig.pool, channel))
                 AWAIT(channel_count(channel, &channel->closed) == 1);
         } else {
             AWAIT(channel_count(channel, &channel->filled) == 1);
@@ -45,7 +45,7 @@ static struct test_reader *start_reader(unsigned subject)
     struct test_reader *reader =
         reader_create(subject == SUBJECTS ? "s.>" : pattern, dice(8) == 0 ? FETCH_LAST : FETCH_AFTER, 0, MESSAGES);
     reader->stopped = dice(3) == 0;
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
     return reader;
 }
 

@@ -23,7 +23,7 @@
 #include "gateway/core/message.h"
 #include "gateway/core/segment.h"
 #include "gateway/core/source.h"
-#include "gateway/source/jetstream/store/js_replay.h"
+#include "gateway/source/jetstream/store/js_pool.h"
 #include "gateway/source/jetstream/js_session.h"
 #include "tests/support/broker_monitor.h"
 #include "tests/support/jetstream.h"
@@ -47,7 +47,7 @@ struct replay_rig {
     char *url; /* of the broker, or of a cluster; a copy, since a fixture writes its own anew at a restart */
     struct jetstream *js;
     struct source source;
-    struct js_replay *replay;
+    struct js_pool *pool;
     pthread_mutex_t lock;
     struct js_session *session;
     uint64_t base;
@@ -174,8 +174,8 @@ static inline void rig_start_at(unsigned threads, const char *url)
     rig.url = strdup(url);
     rig.js = jetstream_connect(rig.url);
     source_init(&rig.source, &rig_ops, 0, 7);
-    rig.replay = js_replay_create(&(struct js_replay_options){
-        .source = &rig.source, .threads = threads, .acquire = rig_acquire, .complain = rig_complain});
+    rig.pool = js_pool_create(&(struct js_pool_options){
+        .host = {.source = &rig.source, .acquire = rig_acquire, .complain = rig_complain}, .threads = threads});
 }
 
 static inline void rig_start(unsigned threads)
@@ -190,7 +190,7 @@ static inline void rig_stop(void)
     pthread_mutex_lock(&rig.lock);
     rig_disconnect();
     pthread_mutex_unlock(&rig.lock);
-    js_replay_destroy(rig.replay);
+    js_pool_destroy(rig.pool);
     source_dispose(&rig.source);
     jetstream_destroy(rig.js);
     nats_fixture_stop(rig.broker);
@@ -271,7 +271,7 @@ static void reader_on_fetched(struct fetch *fetch)
     reader->idle = !goes_on;
     pthread_mutex_unlock(&reader->lock);
     if (goes_on)
-        js_replay_fetch(rig.replay, fetch);
+        js_pool_fetch(rig.pool, fetch);
 }
 
 static void reader_on_closed(struct fetch *fetch)
@@ -309,7 +309,7 @@ static inline struct test_reader *reader_start(const char *pattern, enum fetch_f
                                                uint64_t target)
 {
     struct test_reader *reader = reader_create(pattern, from, after, target);
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
     return reader;
 }
 
@@ -340,12 +340,12 @@ static inline void reader_go_on(struct test_reader *reader, bool stopped)
     reader->stopped = stopped;
     reader->idle = reader->done = false;
     pthread_mutex_unlock(&reader->lock);
-    js_replay_fetch(rig.replay, &reader->fetch);
+    js_pool_fetch(rig.pool, &reader->fetch);
 }
 
 static inline void reader_close(struct test_reader *reader)
 {
-    js_replay_fetch_close(rig.replay, &reader->fetch);
+    js_pool_fetch_close(rig.pool, &reader->fetch);
     AWAIT(reader_is_closed(reader));
 }
 

@@ -75,7 +75,7 @@ void js_delivery_reach(struct js_source *source, uint64_t number)
 
 /*
  * The next message of the consumer that counts. What the consumer has passed
- * over may be stored all the same (nats-server 2.9.10: js_read_internal.h), so
+ * over may be stored all the same (nats-server 2.9.10: js_read_hole.h), so
  * it waits until that is known. True: the message has been taken over.
  */
 static bool take_event(struct js_source *source, natsMsg *msg, const struct js_delivery *delivery)

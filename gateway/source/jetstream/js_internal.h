@@ -42,7 +42,7 @@
  * of a session's subscription for live events and heartbeats, and there is
  * another for acknowledgements;
  * the client library's callbacks only leave notes in the inbox; the threads of
- * js_replay take sessions from the inbox.
+ * the store pool take sessions from the inbox.
  *
  * Locks: live.lock, then the core's, then inbox.lock, which is never held
  * while calling anything else.
@@ -244,7 +244,7 @@ struct js_source {
     unsigned subjects_count;
     uint32_t events;   /* of the longest ring */
     bool publish_only; /* nobody reads it */
-    struct js_replay *replay;
+    struct js_pool *pool;
     struct js_inbox inbox;
     struct js_live live;
     struct js_republish republish;

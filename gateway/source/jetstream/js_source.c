@@ -10,7 +10,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/source/jetstream/js_internal.h"
-#include "gateway/source/jetstream/store/js_replay.h"
+#include "gateway/source/jetstream/store/js_pool.h"
 
 static struct js_source *from_base(struct source *base)
 {
@@ -44,7 +44,7 @@ static void do_close(struct source *base, struct channel *channel)
 {
     struct js_source *source = from_base(base);
     js_live_close(source, channel);
-    if (js_replay_cancel_fill(source->replay, channel))
+    if (js_pool_cancel_fill(source->pool, channel))
         channel_closed(channel);
 }
 
@@ -100,17 +100,17 @@ static void do_look(struct source *base, struct look *look)
 
 static void do_fill(struct source *base, struct channel *channel, uint64_t after)
 {
-    js_replay_fill(from_base(base)->replay, channel, after);
+    js_pool_fill(from_base(base)->pool, channel, after);
 }
 
 static void do_fetch(struct source *base, struct fetch *fetch)
 {
-    js_replay_fetch(from_base(base)->replay, fetch);
+    js_pool_fetch(from_base(base)->pool, fetch);
 }
 
 static void do_fetch_close(struct source *base, struct fetch *fetch)
 {
-    js_replay_fetch_close(from_base(base)->replay, fetch);
+    js_pool_fetch_close(from_base(base)->pool, fetch);
 }
 
 static const struct source_ops ops = {
@@ -187,8 +187,9 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
     js_held_init(&source->live);
     js_republish_init(source, stream->live == CONFIG_LIVE_REPUBLISH);
     source->live.index = subject_index_create();
-    source->replay = js_replay_create(&(struct js_replay_options){
-        .source = &source->base, .threads = replays, .acquire = acquire, .complain = complain, .owner = source});
+    source->pool = js_pool_create(&(struct js_pool_options){
+        .host = {.source = &source->base, .acquire = acquire, .complain = complain, .owner = source},
+        .threads = replays});
     return source;
 }
 
@@ -267,7 +268,7 @@ void js_source_destroy(struct js_source *source)
     if (!source->started)
         js_source_stop(source);
     CHECK(source->stopped);
-    js_replay_destroy(source->replay);
+    js_pool_destroy(source->pool);
     if (source->abandoned) {
         source->next_abandoned = atomic_exchange(&abandoned, source);
         return;

@@ -1,4 +1,4 @@
-/* js_read.h - one thread's reading of stored messages: pieces for readers, fills for channels */
+/* js_read.h - one thread's reading of stored messages: its session, its consumer, what the leader says */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SOURCE_JETSTREAM_STORE_JS_READ_H
 #define GATEWAY_SOURCE_JETSTREAM_STORE_JS_READ_H
@@ -11,18 +11,31 @@
 #include "gateway/source/jetstream/js_ask.h"
 #include "gateway/source/jetstream/js_pull.h"
 
-struct channel;
-struct fetch;
-struct fill;
-struct js_replay_options;
+struct js_session;
+struct source;
+
+/* Where sessions come from. */
+struct js_read_host {
+    struct source *source;
+    /*
+     * Waits for a session and retains it; NULL: the source stops. Any thread.
+     * A session that is over is released within moments, and the next one
+     * must not be given before the connection of the last has been closed.
+     */
+    struct js_session *(*acquire)(void *owner);
+    /* Something is wrong with the session: it ought to be ended. Any thread. */
+    void (*complain)(void *owner, struct js_session *session);
+    void *owner;
+};
 
 /*
- * Errors and time-outs are no answers: what fails is tried again, after pauses
- * that grow, on this session or the next one, from behind what was handed out.
+ * Belongs to one thread. Errors and time-outs are no answers: what fails is
+ * tried again, after pauses that grow, on this session or the next one, from
+ * behind what was handed out.
  */
 struct js_read {
     struct js_pull pull;
-    const struct js_replay_options *options;
+    const struct js_read_host *host;
     struct encoding encoding;
     unsigned failures; /* in a row: how long the next pause is */
     uint64_t checked;  /* the pull, plus 1, that source->first is up to date for */
@@ -37,44 +50,57 @@ struct js_read {
     unsigned waits; /* in vain, for a server that lags */
 };
 
+/* What became of a piece or a fill. */
 enum js_read_status {
     JS_READ_DONE = 0,
     JS_READ_INTERRUPTED,
     JS_READ_NO_SESSION, /* it ended: again with the next one */
 };
 
-/* What lasts from piece to piece of a fetch, whichever thread reads them. */
-struct js_read_fetch {
-    struct fetch *fetch;
-    bool unfiltered;               /* reads all subjects, since that is faster */
-    bool has_snapshot, is_retaken; /* … by another consumer than the first */
-    uint64_t snapshot; /* FETCH_LAST: at least all above this number is handed out, not only the last of a subject */
-};
-
-struct js_read_fill {
-    struct channel *channel;
-    struct fill *fill; /* NULL: not begun */
-    bool unfiltered;   /* reads all subjects, since that is faster */
-    uint64_t after;    /* for channel_filled */
-    uint64_t position; /* all above after and up to here was added */
-    /* The search for a start with no more messages than it takes. */
-    bool settled;
-    unsigned tries;
-    uint64_t too_many, too_few; /* numbers behind which there are; too_few 0: none known */
-};
-
-void js_read_init(struct js_read *read, const struct js_replay_options *options);
+/* The host outlives it. */
+void js_read_init(struct js_read *read, const struct js_read_host *host);
 void js_read_dispose(struct js_read *read);
 
-/* Sees to it that there is a session that isn't over. False: there won't be any more. Blocks. */
+/* Makes sure that there is a session that isn't over. False: there won't be any more. Blocks. */
 bool js_read_attach(struct js_read *read);
 bool js_read_is_attached(const struct js_read *read);
 /* Gives the consumer up, which may need some tries. */
 void js_read_close(struct js_read *read);
 
-/* May leave a piece with events behind also when it isn't done: to be handed out. */
-enum js_read_status js_read_piece(struct js_read *read, struct js_read_fetch *job);
-/* DONE: channel_filled is up to the caller. */
-enum js_read_status js_read_fill(struct js_read *read, struct js_read_fill *job);
+/* `number`: the core's, over all incarnations; `sequence`: the current stream's. */
+uint64_t js_read_stream_sequence(const struct js_read *read, uint64_t number);
+/* Of the message that js_pull_next gave. */
+uint64_t js_read_number(const struct js_read *read);
+
+/* After something failed. Ends early when there is no use in waiting. */
+void js_read_pause(struct js_read *read);
+/* The consumer is in doubt: makes another after a pause. */
+void js_read_failed(struct js_read *read);
+/* Makes a consumer. False: it failed, and there was a pause. */
+bool js_read_open(struct js_read *read, const struct js_pull_start *start);
+/* Takes the message that js_pull_next gave out of the queue. */
+void js_read_taken(struct js_read *read);
+/* Did the consumer pass over sequences in front of that message that nobody has asked the leader about? */
+bool js_read_has_hole(const struct js_read *read);
+
+/* Counts answers that didn't come. True: the leader has answered. */
+bool js_read_is_answered(struct js_read *read, enum js_answer answer);
+/* The stream's last number; brings source->first up to date. False: no answer. */
+bool js_read_ask_range(struct js_read *read, uint64_t *last);
+/*
+ * To be called with the first that a pull has found above `after` (0:
+ * nothing), before it is used: brings source->first up to date, unless nothing
+ * is missing in between. That is later than what is missing was found missing,
+ * so no loss goes unnoticed. False: no answer.
+ */
+bool js_read_check_first(struct js_read *read, uint64_t after, uint64_t next);
+/* What the leader has stored next, above `after`: UINT64_MAX: nothing. False: no answer. */
+bool js_read_next_stored(struct js_read *read, const char *pattern, uint64_t after, uint64_t *next);
+/*
+ * A server of the 2.9 series counts what pends again for each message of some
+ * consumers with a filter, by looking at up to half a block of its store. True:
+ * it would be much faster to read everything from the last message up to `until`.
+ */
+bool js_read_is_slow(const struct js_read *read, uint64_t until);
 
 #endif

@@ -1,15 +1,15 @@
 /* js_read_fill.c - reads the newest stored messages of a channel, as many as it keeps */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/store/js_read_fill.h"
+
 #include <string.h>
 
-#include "gateway/base/check.h"
 #include "gateway/core/fetch.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
-#include "gateway/source/jetstream/store/js_read.h"
-#include "gateway/source/jetstream/store/js_read_internal.h"
-#include "gateway/source/jetstream/store/js_replay.h"
 #include "gateway/source/jetstream/js_session.h"
+#include "gateway/source/jetstream/store/js_read.h"
+#include "gateway/source/jetstream/store/js_read_hole.h"
 #include "gateway/source/nats/nats_message.h"
 #include "proto/subject.h"
 
@@ -43,7 +43,7 @@ static void choose_start(struct js_read *read, struct js_read_fill *job)
     if (is_few) {
         job->too_few = job->position;
     } else {
-        uint64_t first = atomic_load(&read->options->source->first);
+        uint64_t first = atomic_load(&read->host->source->first);
         job->too_many = bigger(bigger(job->position, read->pull.session->base), first > 0 ? first - 1 : 0);
     }
     uint64_t limit = job->too_few != 0 ? job->too_few : end;
@@ -84,7 +84,7 @@ static void end_of_consumer(struct js_read *read, struct js_read_fill *job)
     if (next > fill_end(job->fill))
         job->position = bigger(job->position, fill_end(job->fill));
     else
-        js_read_wait(read, next);
+        js_read_hole_wait(read, next);
 }
 
 static void step(struct js_read *read, struct js_read_fill *job)
@@ -101,7 +101,7 @@ static void step(struct js_read *read, struct js_read_fill *job)
     case JS_PULL_OK:
         break;
     }
-    enum js_read_hole hole = js_read_check_hole(read);
+    enum js_read_hole hole = js_read_hole_check(read);
     if (hole == JS_READ_UNKNOWN ||
         (hole == JS_READ_NO_HOLE && !js_read_check_first(read, job->position, js_read_number(read)))) {
         js_read_failed(read);

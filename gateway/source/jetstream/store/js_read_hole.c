@@ -1,24 +1,11 @@
 /* js_read_hole.c - asks the stream about what a consumer left out, before taking it for deleted */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/store/js_read_hole.h"
+
 #include "gateway/base/metrics.h"
-#include "gateway/source/jetstream/store/js_read.h"
-#include "gateway/source/jetstream/store/js_read_internal.h"
+#include "gateway/source/jetstream/js_ask.h"
 #include "gateway/source/jetstream/js_session.h"
-
-bool js_read_has_hole(const struct js_read *read)
-{
-    uint64_t number = js_read_number(read);
-    return number > read->position + 1 && number > read->proven;
-}
-
-void js_read_taken(struct js_read *read)
-{
-    uint64_t number = js_read_number(read);
-    if (read->position < number)
-        read->position = number;
-    read->patient = false;
-    js_pull_taken(&read->pull);
-}
+#include "gateway/source/jetstream/store/js_read.h"
 
 static uint64_t number_of_queued(const struct js_read *read, unsigned n)
 {
@@ -82,7 +69,7 @@ static enum js_read_hole mend_skip(struct js_read *read, uint64_t found)
     return stored == STORED_UNKNOWN ? JS_READ_UNKNOWN : JS_READ_SKIPPED;
 }
 
-void js_read_wait(struct js_read *read, uint64_t next)
+void js_read_hole_wait(struct js_read *read, uint64_t next)
 {
     ++read->waits;
     read->patient = true;
@@ -111,7 +98,7 @@ static uint64_t note_answers(struct js_read *read)
     return 0;
 }
 
-enum js_read_hole js_read_check_hole(struct js_read *read)
+enum js_read_hole js_read_hole_check(struct js_read *read)
 {
     struct js_pull *pull = &read->pull;
     if (!js_read_has_hole(read))

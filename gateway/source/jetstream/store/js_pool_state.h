@@ -1,7 +1,7 @@
-/* js_replay_internal.h - what the queue and the threads of the pool share */
+/* js_pool_state.h - the structs of the store pool: its jobs, its workers, their queues */
 /* SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_SOURCE_JETSTREAM_STORE_JS_REPLAY_INTERNAL_H
-#define GATEWAY_SOURCE_JETSTREAM_STORE_JS_REPLAY_INTERNAL_H
+#ifndef GATEWAY_SOURCE_JETSTREAM_STORE_JS_POOL_STATE_H
+#define GATEWAY_SOURCE_JETSTREAM_STORE_JS_POOL_STATE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,8 +9,10 @@
 #include <uthash.h>
 
 #include "gateway/base/list.h"
+#include "gateway/source/jetstream/store/js_pool.h"
 #include "gateway/source/jetstream/store/js_read.h"
-#include "gateway/source/jetstream/store/js_replay.h"
+#include "gateway/source/jetstream/store/js_read_fill.h"
+#include "gateway/source/jetstream/store/js_read_piece.h"
 
 #define PIECES_IN_A_ROW 64 /* a reader gets so many, if others queue */
 
@@ -29,11 +31,11 @@ enum js_job_state {
 };
 
 struct js_worker {
-    struct js_replay *replay;
+    struct js_pool *pool;
     pthread_t thread;
     pthread_cond_t changed;
-    struct list idle;    /* in replay->idle while it has nothing to do */
-    struct list holding; /* in replay->holding while it has a job that is complete */
+    struct list idle;    /* in pool->idle while it has nothing to do */
+    struct list holding; /* in pool->holding while it has a job that is complete */
     struct js_job *held;
     struct js_read read;
 };
@@ -52,8 +54,8 @@ struct js_job {
     UT_hash_handle hh;
 };
 
-struct js_replay {
-    struct js_replay_options options;
+struct js_pool {
+    struct js_pool_options options;
     pthread_mutex_t lock; /* innermost: nothing of the core is called with it */
     bool stop;
     struct list fills, fetches; /* the queues */
@@ -62,22 +64,5 @@ struct js_replay {
     struct js_worker **workers;
     unsigned worker_count;
 };
-
-/* ---- js_replay.c: the queue. The lock is held for all of these. ---- */
-
-bool js_replay_is_queue_empty(const struct js_replay *replay);
-/* At the end, to be read by whatever thread is free. */
-void js_replay_enqueue(struct js_replay *replay, struct js_job *job);
-/* What a session's end has interrupted keeps its place. */
-void js_replay_enqueue_first(struct js_replay *replay, struct js_job *job);
-/* NULL: nothing is queued. */
-struct js_job *js_replay_dequeue(struct js_replay *replay);
-/* The fill is over. */
-void js_replay_forget_fill(struct js_replay *replay, struct js_job *job);
-
-/* ---- js_replay_worker.c ---- */
-
-/* A thread, from its start to its end; arg: the struct js_worker. */
-void *js_replay_work(void *arg);
 
 #endif

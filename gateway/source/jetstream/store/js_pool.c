@@ -1,0 +1,134 @@
+/* js_pool.c - the store pool: what the core asks for */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/store/js_pool.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/check.h"
+#include "gateway/core/fetch.h"
+#include "gateway/core/source.h"
+#include "gateway/source/jetstream/store/js_pool_state.h"
+#include "gateway/source/jetstream/store/js_queue.h"
+#include "gateway/source/jetstream/store/js_worker.h"
+
+struct js_pool *js_pool_create(const struct js_pool_options *options)
+{
+    CHECK(options->threads > 0);
+    struct js_pool *pool = check_calloc(1, sizeof(*pool));
+    pool->options = *options;
+    CHECK(pthread_mutex_init(&pool->lock, NULL) == 0);
+    list_init(&pool->fills);
+    list_init(&pool->fetches);
+    list_init(&pool->idle);
+    list_init(&pool->holding);
+    pool->workers = check_calloc(options->threads, sizeof(struct js_worker *));
+    return pool;
+}
+
+void js_pool_destroy(struct js_pool *pool)
+{
+    js_worker_stop_all(pool);
+    CHECK(js_queue_is_empty(pool) && pool->by_channel == NULL);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->workers);
+    free(pool);
+}
+
+void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
+{
+    struct js_job *job = fetch->source_data;
+    if (job == NULL) {
+        job = js_queue_make_job();
+        job->fetch.fetch = fetch;
+        fetch->source_data = job;
+    }
+    pthread_mutex_lock(&pool->lock);
+    CHECK(job->state != JOB_QUEUED && job->state != JOB_WORKING); /* one piece at a time */
+    switch (job->state) {
+    case JOB_IDLE:
+        js_queue_add(pool, job);
+        js_worker_call(pool);
+        break;
+    case JOB_DELIVERING:
+        job->again = true;
+        break;
+    case JOB_HELD:
+        if (job->row < PIECES_IN_A_ROW || js_queue_is_empty(pool)) {
+            job->state = JOB_WORKING;
+            pthread_cond_signal(&job->worker->changed);
+        } else {
+            js_worker_unhold(job);
+            js_queue_add(pool, job);
+            js_worker_call(pool);
+        }
+        break;
+    case JOB_QUEUED:
+    case JOB_WORKING:
+        break;
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
+{
+    struct js_job *job = fetch->source_data;
+    bool is_free = true;
+    if (job != NULL) {
+        pthread_mutex_lock(&pool->lock);
+        is_free = job->state != JOB_WORKING && job->state != JOB_DELIVERING;
+        if (is_free) {
+            list_remove(&job->node);
+            if (job->state == JOB_HELD)
+                js_worker_unhold(job);
+        } else {
+            atomic_store(&job->closing, true);
+        }
+        pthread_mutex_unlock(&pool->lock);
+    }
+    if (!is_free)
+        return;
+    free(job);
+    fetch->source_data = NULL;
+    fetch->closed(fetch);
+}
+
+void js_pool_fill(struct js_pool *pool, struct channel *channel, uint64_t after)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct js_job *job = js_queue_find_fill(pool, channel);
+    if (job == NULL) {
+        job = js_queue_make_job();
+        job->is_fill = true;
+        job->channel = channel;
+        js_queue_note_fill(pool, job);
+    } else {
+        CHECK(job->state == JOB_DELIVERING && !job->again);
+        job->again = true;
+    }
+    job->fill = (struct js_read_fill){.channel = channel, .after = after};
+    if (!job->again) {
+        js_queue_add(pool, job);
+        js_worker_call(pool);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+bool js_pool_cancel_fill(struct js_pool *pool, struct channel *channel)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct js_job *job = js_queue_find_fill(pool, channel);
+    bool is_free = job == NULL || job->state == JOB_QUEUED;
+    if (!is_free) {
+        atomic_store(&job->closing, true);
+    } else if (job != NULL) {
+        list_remove(&job->node);
+        js_queue_forget_fill(pool, job);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (is_free && job != NULL) {
+        if (job->fill.fill != NULL)
+            fill_destroy(job->fill.fill);
+        free(job);
+    }
+    return is_free;
+}
