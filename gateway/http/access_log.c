@@ -12,7 +12,7 @@
 #include "gateway/core/identity.h"
 #include "gateway/core/reader.h"
 #include "gateway/http/app.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
 
 #define FIELDS_MAX 13
 
@@ -28,8 +28,9 @@ static struct buffer list_subjects(const struct reader *reader)
     return text;
 }
 
-void access_log_stream(struct app *app, h2o_req_t *req, const struct reader *reader)
+void access_log_stream(const struct exchange *exchange, const struct reader *reader)
 {
+    struct app *app = exchange->app;
     struct log_field fields[FIELDS_MAX];
     char peer[IP_TEXT_MAX];
     uint64_t suppressed;
@@ -47,8 +48,8 @@ void access_log_stream(struct app *app, h2o_req_t *req, const struct reader *rea
     fields[n++] = log_u64("bytes", reader->bytes);
     fields[n++] = log_u64("gaps", reader->gaps);
     fields[n++] = log_str("reason", close_reason_label(reader->reason));
-    fields[n++] = log_str("protocol", req->version >= 0x200 ? "h2" : "http/1.1");
-    fields[n++] = log_str("peer", client_address(req, peer));
+    fields[n++] = log_str("protocol", exchange->req->version >= 0x200 ? "h2" : "http/1.1");
+    fields[n++] = log_str("peer", exchange_address(exchange, peer));
     if (reader->identity != NULL && reader->identity->sub != NULL)
         fields[n++] = log_str("sub", reader->identity->sub);
     if (suppressed != 0)

@@ -3,9 +3,8 @@
 #ifndef GATEWAY_HTTP_ACCESS_LOG_H
 #define GATEWAY_HTTP_ACCESS_LOG_H
 
-struct app;
+struct exchange;
 struct reader;
-struct st_h2o_req_t;
 
 /*
  * `stream-end` at level info, unless log.access is off: route (its template),
@@ -16,6 +15,6 @@ struct st_h2o_req_t;
  * were left out. The reader has had its response, and is not closed yet.
  */
 #define ACCESS_LOG_BURST 200
-void access_log_stream(struct app *app, struct st_h2o_req_t *req, const struct reader *reader);
+void access_log_stream(const struct exchange *exchange, const struct reader *reader);
 
 #endif

@@ -3,8 +3,6 @@
 #ifndef GATEWAY_HTTP_APP_H
 #define GATEWAY_HTTP_APP_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "gateway/base/log.h"
@@ -22,7 +20,6 @@ struct service_auth;
 struct settings;
 struct source;
 struct st_h2o_hostconf_t;
-struct st_h2o_req_t;
 
 /* One per worker, its thread only; outlives the worker's connections. */
 struct app {
@@ -49,14 +46,5 @@ struct app {
 
 /* Registers the one handler that answers everything. app outlives the host configuration. */
 void app_register(struct app *app, struct st_h2o_hostconf_t *host);
-
-/*
- * Answers a request on a configured route; its limits_begin or limits_track has
- * been. False: its path is none's, nothing was answered.
- */
-bool app_answer_route(struct app *app, struct st_h2o_req_t *req, size_t path_len);
-
-/* libh2o's parser is lenient about bodies: where one began, nothing that follows is trusted to be a request. */
-void app_distrust_body(struct st_h2o_req_t *req);
 
 #endif

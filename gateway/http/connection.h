@@ -65,7 +65,7 @@ struct connection {
     bool told_to_go;  /* connection_send_away has been called, and … */
     struct list away; /* … until its GOAWAY is written it is in sent_away */
 
-    /* the requests */
+    /* the requests: kept by http/exchange.c and limits.c */
     struct list requests;     /* of which libh2o has not disposed, the oldest first */
     unsigned streams;         /* kept by the stream layer */
     unsigned asking;          /* of them, those that are being handled: streams, and what has no answer yet */

@@ -6,18 +6,17 @@
 #include <stdbool.h>
 
 struct config_cors;
-struct config_route;
-struct st_h2o_req_t;
+struct exchange;
 
 /*
  * WHATWG Fetch, "CORS protocol". Adds the response headers that a request's
- * Origin is entitled to under the route's settings, before the answer, whatever
+ * Origin is entitled to under its route's settings, before the answer, whatever
  * it will be: an error, too, should be readable by the page. A preflight
  * (methods not NULL) also gets the methods and headers that are allowed. No
  * origin, or one that isn't listed: nothing but `vary: origin` where the answer
  * depends on it.
  */
-void cors_add_headers(const struct config_route *route, struct st_h2o_req_t *req, const char *methods);
+void cors_add_headers(struct exchange *exchange, const char *methods);
 
 /*
  * Whether a page may have made a request that changes something: none did
@@ -25,9 +24,9 @@ void cors_add_headers(const struct config_route *route, struct st_h2o_req_t *req
  * A preflight doesn't ask this for us: browsers send a plain POST without one,
  * with whatever cookies and network the user has.
  */
-bool cors_may_write(const struct config_cors *cors, struct st_h2o_req_t *req);
+bool cors_may_write(const struct config_cors *cors, const struct exchange *exchange);
 
 /* An OPTIONS request with Access-Control-Request-Method. */
-bool cors_is_preflight(struct st_h2o_req_t *req);
+bool cors_is_preflight(const struct exchange *exchange);
 
 #endif

@@ -9,31 +9,29 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/turn.h"
 #include "gateway/http/app.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/refusal.h"
 
 /* In the request's pool for as long as the stream lives: no larger than it has to be. */
 struct pending {
     struct turn_later later;
-    struct app *app;
-    h2o_req_t *req;
-    const struct config_route *route;
-    void (*answer)(struct app *app, h2o_req_t *req, const struct config_route *route,
-                   const struct route_params *params);
+    struct exchange *exchange;
+    void (*answer)(struct exchange *exchange, const struct route_params *params);
 };
 
 static void on_turn(struct turn_later *later)
 {
     struct pending *pending = LIST_ENTRY(later, struct pending, later);
-    h2o_req_t *req = pending->req;
+    struct exchange *exchange = pending->exchange;
     struct route_params params;
-    if (limits_is_outdated(pending->app, req)) {
-        limits_refuse_changed(pending->app, req);
+    if (exchange_is_outdated(exchange)) {
+        refusal_send_changed(exchange);
         return;
     }
     /* matched once more: keeping the parameters until now would cost a kilobyte of each stream */
-    size_t len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
-    CHECK(route_match(&pending->route->compiled, req->path.base, len, &params) == ROUTE_MATCH);
-    pending->answer(pending->app, req, pending->route, &params);
+    CHECK(route_match(&exchange->route->compiled, exchange->req->path.base, exchange_path_len(exchange), &params) ==
+          ROUTE_MATCH);
+    pending->answer(exchange, &params);
 }
 
 static void on_dispose(void *p)
@@ -42,17 +40,10 @@ static void on_dispose(void *p)
     list_remove(&pending->later.link);
 }
 
-void pending_add(struct app *app, h2o_req_t *req, const struct config_route *route,
-                 void (*answer)(struct app *app, h2o_req_t *req, const struct config_route *route,
-                                const struct route_params *params))
+void pending_add(struct exchange *exchange,
+                 void (*answer)(struct exchange *exchange, const struct route_params *params))
 {
-    struct pending *pending = h2o_mem_alloc_shared(&req->pool, sizeof(*pending), on_dispose);
-    *pending = (struct pending){
-        .later.run = on_turn,
-        .app = app,
-        .req = req,
-        .route = route,
-        .answer = answer,
-    };
-    turn_defer(app->hub, &pending->later);
+    struct pending *pending = h2o_mem_alloc_shared(&exchange->req->pool, sizeof(*pending), on_dispose);
+    *pending = (struct pending){.later.run = on_turn, .exchange = exchange, .answer = answer};
+    turn_defer(exchange->app->hub, &pending->later);
 }

@@ -16,6 +16,7 @@
 #include "gateway/http/app.h"
 #include "gateway/http/access/authorize.h"
 #include "gateway/http/cors.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
 #include "gateway/http/access/service_auth.h"
 #include "proto/event_id.h"
@@ -40,17 +41,16 @@ struct publish_call {
 
 /* In the request's pool. */
 struct publish_ticket {
-    struct app *app;
-    h2o_req_t *req;
+    struct exchange *exchange;
     struct publish_call *call;
 };
 
 /* 201 says that it is stored, and where in the stream; 202 only that the broker has it. */
-static void send_accepted(struct app *app, h2o_req_t *req, const struct publish *publish)
+static void send_accepted(struct exchange *exchange, const struct publish *publish)
 {
     char body[EVENT_ID_MAX + 96], id[EVENT_ID_MAX];
     if (!publish->stored) {
-        reply_send(app, req, 202, "application/json", "{}", 2);
+        reply_send(exchange, 202, "application/json", "{}", 2);
         return;
     }
     bool has_id = publish->id.incarnation != 0;
@@ -58,27 +58,27 @@ static void send_accepted(struct app *app, h2o_req_t *req, const struct publish 
     int len = snprintf(body, sizeof(body), "{\"id\":%s%.*s%s,\"sequence\":%llu,\"duplicate\":%s}",
                        has_id ? "\"" : "null", id_len, id, has_id ? "\"" : "", (unsigned long long)publish->id.sequence,
                        publish->duplicate ? "true" : "false");
-    reply_send(app, req, 201, "application/json", body, (size_t)len);
+    reply_send(exchange, 201, "application/json", body, (size_t)len);
 }
 
-static void send_result(struct app *app, h2o_req_t *req, const struct publish_call *call)
+static void send_result(struct exchange *exchange, const struct publish_call *call)
 {
     switch (call->publish.status) {
     case PUBLISH_OK:
-        send_accepted(app, req, &call->publish);
+        send_accepted(exchange, &call->publish);
         break;
     case PUBLISH_TOO_LARGE:
-        reply_problem(app, req, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
+        reply_problem(exchange, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
         break;
     case PUBLISH_UNAVAILABLE:
-        reply_header(req, "retry-after", H2O_STRLIT("1"));
+        reply_header(exchange, "retry-after", H2O_STRLIT("1"));
         if (call->stream == NULL)
-            reply_problem(app, req, 503, "the message broker is away");
+            reply_problem(exchange, 503, "the message broker is away");
         else
-            reply_problem(app, req, 503, "stream %s did not confirm that it has stored the message", call->stream);
+            reply_problem(exchange, 503, "stream %s did not confirm that it has stored the message", call->stream);
         break;
     case PUBLISH_DENIED:
-        reply_problem(app, req, 403, "the message broker does not let the gateway publish there");
+        reply_problem(exchange, 403, "the message broker does not let the gateway publish there");
         break;
     }
 }
@@ -89,7 +89,7 @@ static void on_published(struct mailbox_task *task)
     if (call->ticket != NULL) {
         struct publish_ticket *ticket = call->ticket;
         ticket->call = NULL;
-        send_result(ticket->app, ticket->req, call);
+        send_result(ticket->exchange, call);
     }
     free(call->publish.subject);
     free(call->publish.data);
@@ -112,8 +112,9 @@ static void on_ticket_dispose(void *p)
 }
 
 /* The header by which a stream knows a message that it has already. False: answered. */
-static bool read_msg_id(struct app *app, h2o_req_t *req, char dst[MSG_ID_MAX + 1])
+static bool read_msg_id(struct exchange *exchange, char dst[MSG_ID_MAX + 1])
 {
+    const h2o_req_t *req = exchange->req;
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT(MSG_ID_HEADER), -1);
     dst[0] = '\0';
     if (index == -1)
@@ -124,7 +125,7 @@ static bool read_msg_id(struct app *app, h2o_req_t *req, char dst[MSG_ID_MAX + 1
     for (size_t i = 0; good && i != value.len; ++i)
         good = value.base[i] >= 0x20 && value.base[i] < 0x7f;
     if (!good) {
-        reply_problem(app, req, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters", MSG_ID_MAX);
+        reply_problem(exchange, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters", MSG_ID_MAX);
         return false;
     }
     memcpy(dst, value.base, value.len);
@@ -159,19 +160,20 @@ static bool add_header(struct publish_call *call, const char *name, h2o_iovec_t 
 }
 
 /* Those of the request that the route lets through, under the route's names for them. False: answered. */
-static bool read_headers(struct app *app, h2o_req_t *req, const struct config_route *route, struct publish_call *call)
+static bool read_headers(struct exchange *exchange, const struct config_route *route, struct publish_call *call)
 {
+    const h2o_req_t *req = exchange->req;
     size_t used = 0;
     for (unsigned i = 0; i != route->headers_count; ++i) {
         const char *name = route->headers[i];
         for (ssize_t at = -1; (at = h2o_find_header_by_str(&req->headers, name, strlen(name), at)) != -1;) {
             h2o_iovec_t value = req->headers.entries[at].value;
             if (!is_header_value(value)) {
-                reply_problem(app, req, 400, "header %s has a value that is not UTF-8 without control bytes", name);
+                reply_problem(exchange, 400, "header %s has a value that is not UTF-8 without control bytes", name);
                 return false;
             }
             if (!add_header(call, name, value, &used)) {
-                reply_problem(app, req, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
+                reply_problem(exchange, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
                               HEADERS_BYTES);
                 return false;
             }
@@ -183,12 +185,14 @@ static bool read_headers(struct app *app, h2o_req_t *req, const struct config_ro
 
 /* ---- publishing ---- */
 
-static void send_call(struct app *app, h2o_req_t *req, const struct config_history *history, const char *subject,
-                      size_t len, struct publish_call *call)
+static void send_call(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len,
+                      struct publish_call *call)
 {
+    const struct app *app = exchange->app;
+    h2o_req_t *req = exchange->req;
     struct source *source = app->sources[history != NULL ? history->source : 0];
     struct publish_ticket *ticket = h2o_mem_alloc_shared(&req->pool, sizeof(*ticket), on_ticket_dispose);
-    *ticket = (struct publish_ticket){app, req, call};
+    *ticket = (struct publish_ticket){exchange, call};
     call->hub = app->hub;
     call->ticket = ticket;
     call->task.run = on_published;
@@ -207,60 +211,58 @@ static void send_call(struct app *app, h2o_req_t *req, const struct config_histo
 }
 
 /* route: whose headers are let through; NULL: none are. */
-static void send_message(struct app *app, h2o_req_t *req, const struct config_route *route,
+static void send_message(struct exchange *exchange, const struct config_route *route,
                          const struct config_history *history, const char *subject, size_t len)
 {
-    if (req->entity.len > PUBLISH_BODY_MAX) {
-        reply_problem(app, req, 413, "a message of %zu bytes is too long, the limit is %u", req->entity.len,
-                      PUBLISH_BODY_MAX);
+    size_t body_len = exchange->req->entity.len;
+    if (body_len > PUBLISH_BODY_MAX) {
+        reply_problem(exchange, 413, "a message of %zu bytes is too long, the limit is %u", body_len, PUBLISH_BODY_MAX);
         return;
     }
     if (message_is_control(subject, len)) {
-        reply_problem(app, req, 403, "what is said on freshet.control.> is not for clients to say");
+        reply_problem(exchange, 403, "what is said on freshet.control.> is not for clients to say");
         return;
     }
     if (message_is_hidden(subject, len)) {
-        reply_problem(app, req, 403, "what is said on this subject is not for clients to say");
+        reply_problem(exchange, 403, "what is said on this subject is not for clients to say");
         return;
     }
     struct publish_call *call = check_calloc(1, sizeof(*call));
-    if (read_msg_id(app, req, call->msg_id) && (route == NULL || read_headers(app, req, route, call))) {
-        send_call(app, req, history, subject, len, call);
+    if (read_msg_id(exchange, call->msg_id) && (route == NULL || read_headers(exchange, route, call))) {
+        send_call(exchange, history, subject, len, call);
         return;
     }
     free(call->header_values);
     free(call);
 }
 
-void publish_send(struct app *app, h2o_req_t *req, const struct config_history *history, const char *subject,
-                  size_t len)
+void publish_send(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len)
 {
-    send_message(app, req, NULL, history, subject, len);
+    send_message(exchange, NULL, history, subject, len);
 }
 
 /* ---- what may be published ---- */
 
 /* The one ?subject= of the query, decoded into dst. False: answered. */
-static bool read_subject(struct app *app, h2o_req_t *req, char dst[SUBJECT_MAX + 1], size_t *len)
+static bool read_subject(struct exchange *exchange, char dst[SUBJECT_MAX + 1], size_t *len)
 {
     struct text_query_pair pair;
-    size_t position = 0, found = 0;
-    const char *query = req->query_at != SIZE_MAX ? req->path.base + req->query_at + 1 : "";
-    size_t query_len = req->query_at != SIZE_MAX ? req->path.len - req->query_at - 1 : 0;
+    size_t position = 0, found = 0, query_len;
+    const char *query = exchange_query(exchange, &query_len);
     while (text_query_next(query, query_len, &position, &pair)) {
         if (!h2o_memis(pair.key, pair.key_len, H2O_STRLIT("subject")))
             continue;
-        char *decoded = h2o_mem_alloc_pool(&req->pool, pair.value_len + 1);
+        char *decoded = h2o_mem_alloc_pool(&exchange->req->pool, pair.value_len + 1);
         if (++found != 1 || !text_percent_decode(decoded, len, pair.value, pair.value_len, true) ||
             *len > SUBJECT_MAX) {
-            reply_problem(app, req, 400, "publishing takes one subject of at most %d bytes", SUBJECT_MAX);
+            reply_problem(exchange, 400, "publishing takes one subject of at most %d bytes", SUBJECT_MAX);
             return false;
         }
         memcpy(dst, decoded, *len);
         dst[*len] = '\0';
     }
     if (found == 0)
-        reply_problem(app, req, 400, "no subject: say where to publish with ?subject=NAME");
+        reply_problem(exchange, 400, "no subject: say where to publish with ?subject=NAME");
     return found != 0;
 }
 
@@ -274,21 +276,21 @@ static bool is_allowed(const struct config_route *route, const char *subject, si
 }
 
 /* The one literal subject, into dst. False: answered. */
-static bool find_subject(struct app *app, h2o_req_t *req, const struct config_route *route,
-                         const struct route_params *params, const struct permit *permit, char dst[SUBJECT_MAX + 1],
-                         size_t *len)
+static bool find_subject(struct exchange *exchange, const struct route_params *params, const struct permit *permit,
+                         char dst[SUBJECT_MAX + 1], size_t *len)
 {
+    const struct config_route *route = exchange->route;
     if (route->subjects_count != 0)
-        return authorize_template(app, req, permit, true, route->subjects[0], params, dst, len);
-    if (!read_subject(app, req, dst, len))
+        return authorize_template(exchange, permit, true, route->subjects[0], params, dst, len);
+    if (!read_subject(exchange, dst, len))
         return false;
     enum subject_verdict verdict = subject_check_literal(dst, *len);
     if (verdict != SUBJECT_OK)
-        reply_problem(app, req, 400, "subject \"%.*s\" %s", (int)*len, dst, subject_verdict_text(verdict));
+        reply_problem(exchange, 400, "subject \"%.*s\" %s", (int)*len, dst, subject_verdict_text(verdict));
     else if (!is_allowed(route, dst, *len))
-        reply_problem(app, req, 403, "subject \"%.*s\" is outside what this route allows", (int)*len, dst);
+        reply_problem(exchange, 403, "subject \"%.*s\" is outside what this route allows", (int)*len, dst);
     else
-        return authorize_subject(app, req, permit, true, dst, *len);
+        return authorize_subject(exchange, permit, true, dst, *len);
     return false;
 }
 
@@ -310,25 +312,23 @@ static void on_waiting_dispose(void *p)
 static void on_answered(struct service_question *question)
 {
     struct waiting *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting, question, question);
-    const struct config_route *route = question->route;
+    const struct config_route *route = question->exchange->route;
     if (authorize_answer(question, &waiting->permit))
-        send_message(question->app, question->req, route, &route->history, waiting->subject, waiting->len);
+        send_message(question->exchange, route, &route->history, waiting->subject, waiting->len);
     permit_dispose(&waiting->permit);
 }
 
-static void ask_service(struct app *app, h2o_req_t *req, const struct config_route *route,
-                        const struct route_params *params, const struct permit *permit, const char *subject, size_t len)
+static void ask_service(struct exchange *exchange, const struct route_params *params, const struct permit *permit,
+                        const char *subject, size_t len)
 {
-    struct waiting *waiting = h2o_mem_alloc_shared(&req->pool, sizeof(*waiting), on_waiting_dispose);
+    struct waiting *waiting = h2o_mem_alloc_shared(&exchange->req->pool, sizeof(*waiting), on_waiting_dispose);
     waiting->permit = *permit;
     route_params_copy(&waiting->params, params);
     memcpy(waiting->subject, subject, len + 1);
     waiting->len = len;
     waiting->subjects[0] = waiting->subject;
     waiting->question = (struct service_question){
-        .app = app,
-        .req = req,
-        .route = route,
+        .exchange = exchange,
         .params = &waiting->params,
         .subjects = waiting->subjects,
         .subject_count = 1,
@@ -339,24 +339,24 @@ static void ask_service(struct app *app, h2o_req_t *req, const struct config_rou
     service_auth_ask(&waiting->question);
 }
 
-void publish_answer(struct app *app, h2o_req_t *req, const struct config_route *route,
-                    const struct route_params *params)
+void publish_answer(struct exchange *exchange, const struct route_params *params)
 {
+    const struct config_route *route = exchange->route;
     char subject[SUBJECT_MAX + 1];
     struct permit permit;
     size_t len;
-    if (!cors_may_write(&route->cors, req)) {
-        reply_problem(app, req, 403, "pages of this origin may not publish here: it is not among the route's cors");
+    if (!cors_may_write(&route->cors, exchange)) {
+        reply_problem(exchange, 403, "pages of this origin may not publish here: it is not among the route's cors");
         return;
     }
-    if (!authorize(app, req, route, &permit))
+    if (!authorize(exchange, &permit))
         return;
-    if (find_subject(app, req, route, params, &permit, subject, &len)) {
+    if (find_subject(exchange, params, &permit, subject, &len)) {
         if (route->auth.request != NULL) {
-            ask_service(app, req, route, params, &permit, subject, len);
+            ask_service(exchange, params, &permit, subject, len);
             return;
         }
-        send_message(app, req, route, &route->history, subject, len);
+        send_message(exchange, route, &route->history, subject, len);
     }
     permit_dispose(&permit);
 }

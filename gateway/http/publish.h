@@ -5,11 +5,9 @@
 
 #include <stddef.h>
 
-struct app;
+struct exchange;
 struct config_history;
-struct config_route;
 struct route_params;
-struct st_h2o_req_t;
 
 /* The largest message: what a broker takes by default. */
 #define PUBLISH_BODY_MAX (1u << 20)
@@ -28,8 +26,7 @@ struct st_h2o_req_t;
  * of an origin that the route doesn't name; 413 and 503 as the broker says. The
  * request headers that the route lists become headers of the message.
  */
-void publish_answer(struct app *app, struct st_h2o_req_t *req, const struct config_route *route,
-                    const struct route_params *params);
+void publish_answer(struct exchange *exchange, const struct route_params *params);
 
 /*
  * The longest value of the request header Nats-Msg-Id, by which a stream knows
@@ -39,7 +36,6 @@ void publish_answer(struct app *app, struct st_h2o_req_t *req, const struct conf
 #define MSG_ID_MAX 256
 
 /* Publishes the request's body to a checked literal subject, and answers. history: where to; NULL is core NATS. */
-void publish_send(struct app *app, struct st_h2o_req_t *req, const struct config_history *history, const char *subject,
-                  size_t len);
+void publish_send(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len);
 
 #endif

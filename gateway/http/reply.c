@@ -9,7 +9,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
 #include "proto/text.h"
 
 #define DETAIL_MAX 400
@@ -42,15 +42,17 @@ const char *reply_phrase(int status)
     return "Error";
 }
 
-void reply_header(h2o_req_t *req, const char *name, const char *value, size_t len)
+void reply_header(struct exchange *exchange, const char *name, const char *value, size_t len)
 {
+    h2o_req_t *req = exchange->req;
     h2o_iovec_t copy = h2o_strdup(&req->pool, value, len);
     h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 1, NULL, copy.base, copy.len);
 }
 
-void reply_send(struct app *app, h2o_req_t *req, int status, const char *content_type, const char *body, size_t len)
+void reply_send(struct exchange *exchange, int status, const char *content_type, const char *body, size_t len)
 {
-    metrics_add(app->hub->metrics, metrics_status(status), 1);
+    h2o_req_t *req = exchange->req;
+    metrics_add(exchange->app->hub->metrics, metrics_status(status), 1);
     req->res.status = status;
     req->res.reason = reply_phrase(status);
     if (content_type != NULL) {
@@ -59,7 +61,7 @@ void reply_send(struct app *app, h2o_req_t *req, int status, const char *content
     } else if (status != 204) {
         req->res.content_length = 0;
     }
-    limits_answered(req);
+    exchange_answered(exchange);
     h2o_send_inline(req, body, len);
 }
 
@@ -74,7 +76,7 @@ size_t reply_path_len(const char *path, size_t len)
     return len;
 }
 
-void reply_problem(struct app *app, h2o_req_t *req, int status, const char *format, ...)
+void reply_problem(struct exchange *exchange, int status, const char *format, ...)
 {
     char detail[DETAIL_MAX], body[DETAIL_MAX * 6 + 128];
     va_list args;
@@ -94,5 +96,5 @@ void reply_problem(struct app *app, h2o_req_t *req, int status, const char *form
     size += text_json_write(body + size, detail, detail_len);
     body[size++] = '"';
     body[size++] = '}';
-    reply_send(app, req, status, "application/problem+json", body, size);
+    reply_send(exchange, status, "application/problem+json", body, size);
 }

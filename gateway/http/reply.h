@@ -6,8 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /*
  * Answers with application/problem+json (RFC 9457): type about:blank, the
@@ -15,8 +14,8 @@ struct st_h2o_req_t;
  * headers that were added before (CORS, allow, retry-after) stay. The detail
  * is cut at some hundred bytes; bytes that are not UTF-8 are shown as '?'.
  */
-void reply_problem(struct app *app, struct st_h2o_req_t *req, int status, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+void reply_problem(struct exchange *exchange, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /*
  * How much of a request's path a detail may repeat: not what looks like a query
@@ -25,11 +24,10 @@ void reply_problem(struct app *app, struct st_h2o_req_t *req, int status, const 
 size_t reply_path_len(const char *path, size_t len);
 
 /* Answers with a body of its own. content_type NULL: no body (204). body is copied. */
-void reply_send(struct app *app, struct st_h2o_req_t *req, int status, const char *content_type, const char *body,
-                size_t len);
+void reply_send(struct exchange *exchange, int status, const char *content_type, const char *body, size_t len);
 
 /* Adds a response header; name in lower case, static storage; value is copied into the request's pool. */
-void reply_header(struct st_h2o_req_t *req, const char *name, const char *value, size_t len);
+void reply_header(struct exchange *exchange, const char *name, const char *value, size_t len);
 
 /* "Bad Request" for 400. */
 const char *reply_phrase(int status);

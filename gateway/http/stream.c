@@ -13,7 +13,8 @@
 #include "gateway/http/access_log.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/refusal.h"
 #include "gateway/http/reply.h"
 
 /* What each event touches stands around the start of the reader. */
@@ -24,6 +25,7 @@ struct stream {
     struct connection *connection;
     bool responding; /* h2o_start_response was called */
     struct reader reader;
+    struct exchange *exchange;
     struct attendance *attendance; /* NULL: nobody is told of it */
 };
 
@@ -72,18 +74,18 @@ static void do_refuse(struct reader *reader, enum reader_refusal refusal)
     struct stream *stream = stream_of(reader);
     switch (refusal) {
     case READER_DENIED:
-        reply_header(stream->req, "retry-after", H2O_STRLIT("5"));
-        reply_problem(stream->app, stream->req, 503,
+        reply_header(stream->exchange, "retry-after", H2O_STRLIT("5"));
+        reply_problem(stream->exchange, 503,
                       "the message broker does not let the gateway read a subject of this route");
         break;
     case READER_STOPPING:
-        limits_refuse_ending(stream->app, stream->req);
+        refusal_send_ending(stream->exchange);
         break;
     case READER_REVOKED:
-        reply_problem(stream->app, stream->req, 403, "what allowed this stream has been revoked");
+        reply_problem(stream->exchange, 403, "what allowed this stream has been revoked");
         break;
     case READER_CHANGED:
-        limits_refuse_changed(stream->app, stream->req);
+        refusal_send_changed(stream->exchange);
         break;
     }
 }
@@ -100,7 +102,7 @@ static void do_kill(struct reader *reader)
 
 static void do_peer(const struct reader *reader, char dst[static READER_PEER_MAX])
 {
-    client_address(stream_of(reader)->req, dst);
+    exchange_address(stream_of(reader)->exchange, dst);
 }
 
 /* What h2o_send touches: the request, and the HTTP/2 stream that it is the end of. */
@@ -156,43 +158,46 @@ static void on_dispose(void *p)
     if (stream->reader.reason == CLOSE_DRAIN)
         connection_send_away(stream->connection);
     if (stream->responding)
-        access_log_stream(stream->app, stream->req, &stream->reader);
+        access_log_stream(stream->exchange, &stream->reader);
     if (stream->attendance != NULL)
         presence_leave(stream->app->presence, &stream->attendance->stream, &stream->reader);
     reader_close(&stream->reader);
 }
 
-void stream_start(struct app *app, h2o_req_t *req, const struct reader_options *options, const char *presence)
+void stream_start(struct exchange *exchange, const struct reader_options *options, const char *presence)
 {
-    if (connection_of(req)->is_leaving) {
-        limits_refuse_ending(app, req);
+    h2o_req_t *req = exchange->req;
+    struct connection *connection = exchange->connection;
+    if (connection->is_leaving) {
+        refusal_send_ending(exchange);
         return;
     }
-    if (limits_is_outdated(app, req)) { /* a microservice has taken its time */
-        limits_refuse_changed(app, req);
+    if (exchange_is_outdated(exchange)) { /* a microservice has taken its time */
+        refusal_send_changed(exchange);
         return;
     }
     struct stream *stream = h2o_mem_alloc_shared(&req->pool, sizeof(*stream), on_dispose);
     struct reader_options with_origin = *options;
-    with_origin.origin = connection_of(req)->listen;
+    with_origin.origin = connection->listen;
     *stream = (struct stream){
         .generator = {.proceed = on_proceed},
-        .app = app,
+        .app = exchange->app,
         .req = req,
-        .connection = connection_of(req),
+        .connection = connection,
+        .exchange = exchange,
     };
     if (presence != NULL) {
         stream->attendance = h2o_mem_alloc_pool(&req->pool, sizeof(*stream->attendance));
         *stream->attendance = (struct attendance){.subject = presence};
     }
-    ++stream->connection->streams;
-    reader_open(&stream->reader, app->hub, &ops, &with_origin);
+    ++connection->streams;
+    reader_open(&stream->reader, exchange->app->hub, &ops, &with_origin);
 }
 
-void stream_send_head(struct app *app, h2o_req_t *req)
+void stream_send_head(struct exchange *exchange)
 {
-    metrics_add(app->hub->metrics, METRIC_REQUESTS_200, 1);
-    add_stream_headers(req);
-    limits_answered(req);
-    h2o_send_inline(req, NULL, 0);
+    metrics_add(exchange->app->hub->metrics, METRIC_REQUESTS_200, 1);
+    add_stream_headers(exchange->req);
+    exchange_answered(exchange);
+    h2o_send_inline(exchange->req, NULL, 0);
 }

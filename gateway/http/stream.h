@@ -3,9 +3,8 @@
 #ifndef GATEWAY_HTTP_STREAM_H
 #define GATEWAY_HTTP_STREAM_H
 
-struct app;
+struct exchange;
 struct reader_options;
-struct st_h2o_req_t;
 
 /*
  * Answers a checked request with its stream: 200 and the first bytes as soon
@@ -13,10 +12,9 @@ struct st_h2o_req_t;
  * and ends with it. The only caller of h2o_send. presence: a checked subject
  * that is told when it begins and ends, in the request's pool or longer; NULL: none.
  */
-void stream_start(struct app *app, struct st_h2o_req_t *req, const struct reader_options *options,
-                  const char *presence);
+void stream_start(struct exchange *exchange, const struct reader_options *options, const char *presence);
 
 /* The head of the response alone, for HEAD. */
-void stream_send_head(struct app *app, struct st_h2o_req_t *req);
+void stream_send_head(struct exchange *exchange);
 
 #endif

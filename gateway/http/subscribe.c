@@ -16,6 +16,7 @@
 #include "gateway/http/accept.h"
 #include "gateway/http/app.h"
 #include "gateway/http/access/authorize.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/limits.h"
 #include "gateway/http/reply.h"
 #include "gateway/http/access/service_auth.h"
@@ -23,11 +24,10 @@
 #include "proto/text.h"
 #include "proto/units.h"
 
-/* What the request asks for; false results have been answered. On the stack of subscribe, but for those that wait. */
+/* What the request asks for; false results have been answered. On the stack of subscribe_answer, but for those that wait. */
 struct ask {
-    struct app *app;
-    h2o_req_t *req;
-    const struct config_route *route;
+    struct exchange *exchange;
+    const struct config_route *route; /* the exchange's */
     struct permit permit;
     const char *subjects[READER_SUBJECTS_MAX];
     size_t subject_count;
@@ -36,8 +36,9 @@ struct ask {
     const char *presence; /* subject that is told of the stream; NULL: none */
 };
 
-static bool accepts_event_stream(h2o_req_t *req)
+static bool accepts_event_stream(const struct exchange *exchange)
 {
+    const h2o_req_t *req = exchange->req;
     struct accept_verdict verdict = {.specificity = 0};
     bool any = false;
     for (ssize_t i = -1; (i = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, i)) != -1;) {
@@ -84,10 +85,9 @@ static bool expand_subjects(struct ask *ask, const struct route_params *params)
     for (unsigned i = 0; i != ask->route->subjects_count; ++i) {
         char subject[SUBJECT_MAX + 1];
         size_t len;
-        if (!authorize_template(ask->app, ask->req, &ask->permit, false, ask->route->subjects[i], params, subject,
-                                &len))
+        if (!authorize_template(ask->exchange, &ask->permit, false, ask->route->subjects[i], params, subject, &len))
             return false;
-        add_subject(ask, h2o_strdup(&ask->req->pool, subject, len).base);
+        add_subject(ask, h2o_strdup(&ask->exchange->req->pool, subject, len).base);
     }
     return true;
 }
@@ -95,21 +95,21 @@ static bool expand_subjects(struct ask *ask, const struct route_params *params)
 static bool choose_subject(struct ask *ask, const char *value, size_t len, unsigned number)
 {
     if (number > READER_SUBJECTS_MAX) {
-        metrics_add(ask->app->hub->metrics, METRIC_REJECTED_SUBJECTS, 1);
-        reply_problem(ask->app, ask->req, 400, "more than %d subjects on one stream", READER_SUBJECTS_MAX);
+        metrics_add(ask->exchange->app->hub->metrics, METRIC_REJECTED_SUBJECTS, 1);
+        reply_problem(ask->exchange, 400, "more than %d subjects on one stream", READER_SUBJECTS_MAX);
         return false;
     }
     enum subject_verdict verdict = subject_check_pattern(value, len);
     if (verdict != SUBJECT_OK) {
-        reply_problem(ask->app, ask->req, 400, "subject \"%.*s\" %s", (int)len, value, subject_verdict_text(verdict));
+        reply_problem(ask->exchange, 400, "subject \"%.*s\" %s", (int)len, value, subject_verdict_text(verdict));
         return false;
     }
-    const char *subject = h2o_strdup(&ask->req->pool, value, len).base;
+    const char *subject = h2o_strdup(&ask->exchange->req->pool, value, len).base;
     if (!is_covered(subject, ask->route->allow, ask->route->allow_count)) {
-        reply_problem(ask->app, ask->req, 403, "subject \"%s\" is outside what this route allows", subject);
+        reply_problem(ask->exchange, 403, "subject \"%s\" is outside what this route allows", subject);
         return false;
     }
-    if (!authorize_subject(ask->app, ask->req, &ask->permit, false, subject, len))
+    if (!authorize_subject(ask->exchange, &ask->permit, false, subject, len))
         return false;
     add_subject(ask, subject);
     return true;
@@ -124,7 +124,7 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
         ask->options.start = READER_FROM_EARLIEST;
     } else if (h2o_memis(value, len, H2O_STRLIT("last"))) {
         if (ask->route->history.store != POLICY_STORE_JETSTREAM) {
-            reply_problem(ask->app, ask->req, 400, "since=last needs a route whose history is kept by JetStream");
+            reply_problem(ask->exchange, 400, "since=last needs a route whose history is kept by JetStream");
             return false;
         }
         ask->options.start = READER_FROM_LAST;
@@ -135,7 +135,7 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
         ask->options.start = READER_FROM_TIME;
         ask->options.start_ns = ns;
     } else {
-        reply_problem(ask->app, ask->req, 400,
+        reply_problem(ask->exchange, 400,
                       "since=\"%.*s\" is not now, earliest, last, a duration such as 5m, or an RFC 3339 time", (int)len,
                       value);
         return false;
@@ -148,7 +148,7 @@ static bool read_follow(struct ask *ask, const char *value, size_t len)
     ask->options.follow = !h2o_memis(value, len, H2O_STRLIT("false"));
     if (!ask->options.follow || h2o_memis(value, len, H2O_STRLIT("true")))
         return true;
-    reply_problem(ask->app, ask->req, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
+    reply_problem(ask->exchange, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
     return false;
 }
 
@@ -173,7 +173,7 @@ static bool read_pair(struct ask *ask, const char *key, size_t key_len, char *va
     if (h2o_memis(key, key_len, H2O_STRLIT("follow")))
         return read_follow(ask, value, len);
     if (is_cursor_name(key, key_len) && len != 0)
-        ask->cursor = h2o_strdup(&ask->req->pool, value, len);
+        ask->cursor = h2o_strdup(&ask->exchange->req->pool, value, len);
     return true;
 }
 
@@ -184,11 +184,11 @@ static bool read_encoded_pair(struct ask *ask, const struct text_query_pair *pai
     size_t key_len, value_len;
     char *value = decoded + pair->key_len;
     if (!text_percent_decode(decoded, &key_len, pair->key, pair->key_len, true)) {
-        reply_problem(ask->app, ask->req, 400, "the query has a name with a bad percent-encoding");
+        reply_problem(ask->exchange, 400, "the query has a name with a bad percent-encoding");
         return false;
     }
     if (!text_percent_decode(value, &value_len, pair->value, pair->value_len, true)) {
-        reply_problem(ask->app, ask->req, 400, "the query has a bad percent-encoding in the value of \"%.*s\"",
+        reply_problem(ask->exchange, 400, "the query has a bad percent-encoding in the value of \"%.*s\"",
                       (int)pair->key_len, pair->key);
         return false;
     }
@@ -197,16 +197,14 @@ static bool read_encoded_pair(struct ask *ask, const struct text_query_pair *pai
 
 static bool read_query(struct ask *ask)
 {
-    h2o_req_t *req = ask->req;
-    if (req->query_at == SIZE_MAX)
-        return true;
-    size_t len = req->path.len - req->query_at - 1;
+    size_t len;
+    const char *query = exchange_query(ask->exchange, &len);
     char *decoded = check_malloc(len + 1); /* not of the pool, which is kept as long as the stream */
     size_t position = 0;
     unsigned subject_number = 0;
     struct text_query_pair pair;
     bool good = true;
-    while (good && text_query_next(req->path.base + req->query_at + 1, len, &position, &pair))
+    while (good && text_query_next(query, len, &position, &pair))
         good = read_encoded_pair(ask, &pair, decoded, &subject_number);
     free(decoded);
     return good;
@@ -214,7 +212,7 @@ static bool read_query(struct ask *ask)
 
 static void read_cursor(struct ask *ask)
 {
-    h2o_req_t *req = ask->req;
+    const h2o_req_t *req = ask->exchange->req;
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("last-event-id"), -1);
     if (index != -1 && req->headers.entries[index].value.len != 0)
         ask->cursor = req->headers.entries[index].value;
@@ -237,10 +235,10 @@ static bool expand_presence(struct ask *ask, const struct route_params *params)
         return true;
     if (!route_expand(presence, params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
         subject_check_literal(subject, len) != SUBJECT_OK) {
-        reply_problem(ask->app, ask->req, 400, "the path has what can be no part of a subject");
+        reply_problem(ask->exchange, 400, "the path has what can be no part of a subject");
         return false;
     }
-    ask->presence = h2o_strdup(&ask->req->pool, subject, len).base;
+    ask->presence = h2o_strdup(&ask->exchange->req->pool, subject, len).base;
     return true;
 }
 
@@ -249,7 +247,7 @@ static bool read_request(struct ask *ask, const struct route_params *params)
     if (!expand_subjects(ask, params) || !expand_presence(ask, params) || !read_query(ask))
         return false;
     if (ask->subject_count == 0) {
-        reply_problem(ask->app, ask->req, 400, "no subject: ask for some with ?subject=NAME, at most %d",
+        reply_problem(ask->exchange, 400, "no subject: ask for some with ?subject=NAME, at most %d",
                       READER_SUBJECTS_MAX);
         return false;
     }
@@ -259,17 +257,17 @@ static bool read_request(struct ask *ask, const struct route_params *params)
 
 static void start(struct ask *ask)
 {
-    if (h2o_memis(ask->req->method.base, ask->req->method.len, H2O_STRLIT("HEAD"))) {
-        stream_send_head(ask->app, ask->req);
+    if (exchange_is_method(ask->exchange, "HEAD")) {
+        stream_send_head(ask->exchange);
         return;
     }
-    if (!limits_admit_bearer(ask->app, ask->req, ask->route, ask->permit.identity))
+    if (!limits_admit_bearer(ask->exchange, ask->permit.identity))
         return;
     ask->options.subjects = ask->subjects;
     ask->options.subject_count = ask->subject_count;
     ask->options.expires_ns = ask->permit.expires_ns;
     ask->options.identity = ask->permit.identity;
-    stream_start(ask->app, ask->req, &ask->options, ask->presence);
+    stream_start(ask->exchange, &ask->options, ask->presence);
 }
 
 /* One that waits for a microservice, in the request's pool. */
@@ -294,13 +292,11 @@ static void on_answered(struct service_question *question)
 
 static void ask_service(const struct ask *ask, const struct route_params *params)
 {
-    struct waiting *waiting = h2o_mem_alloc_shared(&ask->req->pool, sizeof(*waiting), on_waiting_dispose);
+    struct waiting *waiting = h2o_mem_alloc_shared(&ask->exchange->req->pool, sizeof(*waiting), on_waiting_dispose);
     waiting->ask = *ask;
     route_params_copy(&waiting->params, params);
     waiting->question = (struct service_question){
-        .app = ask->app,
-        .req = ask->req,
-        .route = ask->route,
+        .exchange = ask->exchange,
         .params = &waiting->params,
         .subjects = waiting->ask.subjects,
         .subject_count = ask->subject_count,
@@ -310,22 +306,22 @@ static void ask_service(const struct ask *ask, const struct route_params *params
     service_auth_ask(&waiting->question);
 }
 
-void subscribe(struct app *app, h2o_req_t *req, const struct config_route *route, const struct route_params *params)
+void subscribe_answer(struct exchange *exchange, const struct route_params *params)
 {
+    const struct config_route *route = exchange->route;
     struct ask ask = {
-        .app = app,
-        .req = req,
+        .exchange = exchange,
         .route = route,
         .options = {.route = route,
-                    .source = app->sources[route->history.source],
+                    .source = exchange->app->sources[route->history.source],
                     .start = READER_FROM_NOW,
                     .follow = true},
     };
-    if (!accepts_event_stream(req)) {
-        reply_problem(app, req, 406, "this is a text/event-stream, which the accept header excludes");
+    if (!accepts_event_stream(exchange)) {
+        reply_problem(exchange, 406, "this is a text/event-stream, which the accept header excludes");
         return;
     }
-    if (!authorize(app, req, route, &ask.permit))
+    if (!authorize(exchange, &ask.permit))
         return;
     if (read_request(&ask, params)) {
         if (route->auth.request != NULL) {

@@ -3,17 +3,14 @@
 #ifndef GATEWAY_HTTP_SUBSCRIBE_H
 #define GATEWAY_HTTP_SUBSCRIBE_H
 
-struct app;
-struct config_route;
+struct exchange;
 struct route_params;
-struct st_h2o_req_t;
 
 /*
  * Checks what a GET or HEAD asks of its route (accept, who asks, subjects,
  * start) and answers with the stream, or with a problem that names what is
  * wrong; later, where a microservice is asked whether it may.
  */
-void subscribe(struct app *app, struct st_h2o_req_t *req, const struct config_route *route,
-               const struct route_params *params);
+void subscribe_answer(struct exchange *exchange, const struct route_params *params);
 
 #endif

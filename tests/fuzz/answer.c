@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/auth/revoked.h"
-#include "gateway/http/access/service_auth_reply.h"
+#include "gateway/http/access/service_reply.h"
 #include "proto/subject.h"
 #include "proto/text.h"
 #include "tests/support/subject_model.h"

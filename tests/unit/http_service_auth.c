@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "gateway/auth/digest.h"
-#include "gateway/http/access/service_auth_cache.h"
-#include "gateway/http/access/service_auth_reply.h"
+#include "gateway/http/access/service_cache.h"
+#include "gateway/http/access/service_reply.h"
 #include "proto/text.h"
 
 static const char *const asked[] = {"orders.1", "news.*"};

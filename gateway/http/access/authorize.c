@@ -17,26 +17,26 @@
 #include "gateway/core/identity.h"
 #include "gateway/http/app.h"
 #include "gateway/http/access/certificate.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
 #include "gateway/http/access/service_auth.h"
 #include "gateway/http/access/token_find.h"
 
 #define SECOND_NS INT64_C(1000000000)
 
-static void note_refusal(struct app *app, h2o_req_t *req, const struct config_route *route, const char *reason)
+static void note_refusal(const struct exchange *exchange, const char *reason)
 {
-    metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+    metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
     if (log_enabled(LOG_INFO)) {
         char client[IP_TEXT_MAX];
-        log_write_limited(LOG_INFO, "auth-refused", log_str("route", route->path), log_str("reason", reason),
-                          log_str("client", client_address(req, client)));
+        log_write_limited(LOG_INFO, "auth-refused", log_str("route", exchange->route->path), log_str("reason", reason),
+                          log_str("client", exchange_address(exchange, client)));
     }
 }
 
-static void send_no_token(struct app *app, h2o_req_t *req, const struct config_route *route)
+static void send_no_token(struct exchange *exchange)
 {
-    const struct config_auth *auth = &route->auth;
+    const struct config_auth *auth = &exchange->route->auth;
     char places[256] = "";
     size_t len = 0;
     if ((auth->from & CONFIG_FROM_HEADER) != 0)
@@ -45,20 +45,20 @@ static void send_no_token(struct app *app, h2o_req_t *req, const struct config_r
         len += (size_t)snprintf(places + len, sizeof(places) - len, ", in the cookie %.64s", auth->cookie);
     if ((auth->from & CONFIG_FROM_QUERY) != 0)
         snprintf(places + len, sizeof(places) - len, ", in the query's %.64s", auth->query);
-    note_refusal(app, req, route, "no token");
-    reply_header(req, "www-authenticate", H2O_STRLIT("Bearer"));
-    reply_problem(app, req, 401, "this needs a token%s", places);
+    note_refusal(exchange, "no token");
+    reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer"));
+    reply_problem(exchange, 401, "this needs a token%s", places);
 }
 
-static void send_bad_token(struct app *app, h2o_req_t *req, const struct config_route *route, const char *reason)
+static void send_bad_token(struct exchange *exchange, const char *reason)
 {
-    note_refusal(app, req, route, reason);
-    h2o_iovec_t challenge = h2o_concat(&req->pool,
+    note_refusal(exchange, reason);
+    h2o_iovec_t challenge = h2o_concat(&exchange->req->pool,
                                        h2o_iovec_init(H2O_STRLIT("Bearer error=\"invalid_token\", "
                                                                  "error_description=\"")),
                                        h2o_iovec_init(reason, strlen(reason)), h2o_iovec_init(H2O_STRLIT("\"")));
-    reply_header(req, "www-authenticate", challenge.base, challenge.len);
-    reply_problem(app, req, 401, "%s", reason);
+    reply_header(exchange, "www-authenticate", challenge.base, challenge.len);
+    reply_problem(exchange, 401, "%s", reason);
 }
 
 /*
@@ -82,13 +82,13 @@ static const char *copy(h2o_req_t *req, const char *s)
     return s != NULL ? h2o_strdup(&req->pool, s, SIZE_MAX).base : NULL;
 }
 
-static void accept_token(h2o_req_t *req, const struct config_route *route, struct token *token, struct permit *permit)
+static void accept_token(const struct exchange *exchange, struct token *token, struct permit *permit)
 {
-    const struct config_auth *auth = &route->auth;
+    const struct config_auth *auth = &exchange->route->auth;
+    h2o_req_t *req = exchange->req;
     struct identity *identity = h2o_mem_alloc_pool(&req->pool, sizeof(*identity));
     *identity = (struct identity){copy(req, token->subject), copy(req, token->id), token->expires_s};
     *permit = (struct permit){
-        .route = route,
         .token = token,
         .identity = identity,
         .expires_ns = expiry_ns(token, auth->leeway_ms),
@@ -96,21 +96,22 @@ static void accept_token(h2o_req_t *req, const struct config_route *route, struc
     };
 }
 
-bool authorize(struct app *app, h2o_req_t *req, const struct config_route *route, struct permit *permit)
+bool authorize(struct exchange *exchange, struct permit *permit)
 {
-    const struct config_auth *auth = &route->auth;
+    const struct app *app = exchange->app;
+    const struct config_auth *auth = &exchange->route->auth;
     struct token *token = NULL;
     struct token_text text;
-    *permit = (struct permit){.route = route};
+    *permit = (struct permit){.token = NULL};
     if (!auth->jwt)
         return true;
-    switch (token_find(req, auth, &text)) {
+    switch (token_find(exchange, auth, &text)) {
     case TOKEN_ABSENT:
-        send_no_token(app, req, route);
+        send_no_token(exchange);
         return false;
     case TOKEN_AMBIGUOUS:
-        note_refusal(app, req, route, "several tokens");
-        reply_problem(app, req, 400, "the request has more than one token in one place");
+        note_refusal(exchange, "several tokens");
+        reply_problem(exchange, 400, "the request has more than one token in one place");
         return false;
     case TOKEN_FOUND:
         break;
@@ -119,15 +120,15 @@ bool authorize(struct app *app, h2o_req_t *req, const struct config_route *route
     int64_t now_s = clock_wall_ns() / SECOND_NS;
     enum token_verdict verdict = token_verify(&rules, text.base, text.len, now_s, &token);
     if (verdict != TOKEN_OK) {
-        send_bad_token(app, req, route, token_verdict_text(verdict));
+        send_bad_token(exchange, token_verdict_text(verdict));
         return false;
     }
     if (revoked_has_token(app->revoked, token, now_s)) {
         token_destroy(token);
-        send_bad_token(app, req, route, "the token has been revoked");
+        send_bad_token(exchange, "the token has been revoked");
         return false;
     }
-    accept_token(req, route, token, permit);
+    accept_token(exchange, token, permit);
     return true;
 }
 
@@ -141,10 +142,9 @@ void permit_dispose(struct permit *permit)
 /* ---- subjects ---- */
 
 struct personal {
-    h2o_req_t *req;
+    const struct exchange *exchange;
     const struct token *token;
     char number[TOKEN_CLAIM_NUMBER_MAX];
-    char certificate[CERTIFICATE_NAME_MAX];
 };
 
 static const char *find_personal(void *arg, const char *name, size_t name_len, size_t *len)
@@ -153,7 +153,7 @@ static const char *find_personal(void *arg, const char *name, size_t name_len, s
     struct personal *personal = arg;
     const char *value = NULL;
     if (name_len <= sizeof(prefix) - 1 || memcmp(name, prefix, sizeof(prefix) - 1) != 0)
-        value = certificate_name(personal->req, personal->certificate);
+        value = certificate_name(personal->exchange->connection);
     else if (personal->token != NULL)
         value =
             token_claim(personal->token, name + sizeof(prefix) - 1, name_len - (sizeof(prefix) - 1), personal->number);
@@ -162,41 +162,40 @@ static const char *find_personal(void *arg, const char *name, size_t name_len, s
 }
 
 /* The name of what doesn't fit, never its value: that is somebody's data. */
-static void send_expansion_error(struct app *app, h2o_req_t *req, const struct permit *permit,
-                                 const struct route_expansion_error *error)
+static void send_expansion_error(struct exchange *exchange, const struct route_expansion_error *error)
 {
     if (error->personal) {
-        note_refusal(app, req, permit->route, "a subject's claim or certificate name");
-        reply_problem(app, req, 403, "%.*s %s", (int)error->name_len, error->name,
+        note_refusal(exchange, "a subject's claim or certificate name");
+        reply_problem(exchange, 403, "%.*s %s", (int)error->name_len, error->name,
                       error->missing ? "is what the subject depends on, and there is none"
                                      : subject_verdict_text(error->verdict));
     } else if (error->name != NULL) {
-        reply_problem(app, req, 400, "path parameter %.*s %s", (int)error->name_len, error->name,
+        reply_problem(exchange, 400, "path parameter %.*s %s", (int)error->name_len, error->name,
                       subject_verdict_text(error->verdict));
     } else {
-        reply_problem(app, req, 400, "the subject %s", subject_verdict_text(error->verdict));
+        reply_problem(exchange, 400, "the subject %s", subject_verdict_text(error->verdict));
     }
 }
 
-bool authorize_template(struct app *app, h2o_req_t *req, const struct permit *permit, bool publish,
+bool authorize_template(struct exchange *exchange, const struct permit *permit, bool publish,
                         const char *subject_template, const struct route_params *params, char *dst, size_t *len)
 {
-    struct personal personal = {.req = req, .token = permit->token};
+    struct personal personal = {.exchange = exchange, .token = permit->token};
     const struct route_lookup lookup = {find_personal, &personal};
     struct route_expansion_error error;
     if (!route_expand(subject_template, params, &lookup, dst, len, &error)) {
-        send_expansion_error(app, req, permit, &error);
+        send_expansion_error(exchange, &error);
         return false;
     }
     enum subject_verdict verdict = publish ? subject_check_literal(dst, *len) : subject_check_pattern(dst, *len);
     if (verdict != SUBJECT_OK) {
-        reply_problem(app, req, 400, "the subject %s", subject_verdict_text(verdict));
+        reply_problem(exchange, 400, "the subject %s", subject_verdict_text(verdict));
         return false;
     }
-    return route_is_personal(subject_template) || authorize_subject(app, req, permit, publish, dst, *len);
+    return route_is_personal(subject_template) || authorize_subject(exchange, permit, publish, dst, *len);
 }
 
-bool authorize_subject(struct app *app, h2o_req_t *req, const struct permit *permit, bool publish, const char *subject,
+bool authorize_subject(struct exchange *exchange, const struct permit *permit, bool publish, const char *subject,
                        size_t len)
 {
     if (!permit->is_limited)
@@ -204,9 +203,9 @@ bool authorize_subject(struct app *app, h2o_req_t *req, const struct permit *per
     const struct token *token = permit->token;
     if (token_grants_cover(publish ? &token->publish : &token->subscribe, subject, len))
         return true;
-    note_refusal(app, req, permit->route, "a subject that is not granted");
-    reply_header(req, "www-authenticate", H2O_STRLIT("Bearer error=\"insufficient_scope\""));
-    reply_problem(app, req, 403, "subject \"%.*s\" is outside what the token grants", (int)len, subject);
+    note_refusal(exchange, "a subject that is not granted");
+    reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer error=\"insufficient_scope\""));
+    reply_problem(exchange, 403, "subject \"%.*s\" is outside what the token grants", (int)len, subject);
     return false;
 }
 
@@ -214,8 +213,7 @@ bool authorize_subject(struct app *app, h2o_req_t *req, const struct permit *per
 
 bool authorize_answer(const struct service_question *question, struct permit *permit)
 {
-    struct app *app = question->app;
-    h2o_req_t *req = question->req;
+    struct exchange *exchange = question->exchange;
     const struct service_answer *answer = &question->answer;
     switch (answer->verdict) {
     case SERVICE_ALLOWED:
@@ -223,17 +221,17 @@ bool authorize_answer(const struct service_question *question, struct permit *pe
             permit->expires_ns = answer->expires_ns;
         return true;
     case SERVICE_DENIED:
-        metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
-        note_refusal(app, req, permit->route, "the microservice has said no");
+        metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+        note_refusal(exchange, "the microservice has said no");
         if (answer->reason != NULL)
-            reply_problem(app, req, 403, "%s", answer->reason);
+            reply_problem(exchange, 403, "%s", answer->reason);
         else
-            reply_problem(app, req, 403, "this is not allowed");
+            reply_problem(exchange, 403, "this is not allowed");
         return false;
     case SERVICE_UNAVAILABLE:
         break;
     }
-    reply_header(req, "retry-after", H2O_STRLIT("2"));
-    reply_problem(app, req, 503, "whether this is allowed can't be found out at the moment");
+    reply_header(exchange, "retry-after", H2O_STRLIT("2"));
+    reply_problem(exchange, 503, "whether this is allowed can't be found out at the moment");
     return false;
 }

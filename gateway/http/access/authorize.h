@@ -7,17 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct app;
-struct config_route;
+struct exchange;
 struct identity;
 struct route_params;
 struct service_question;
-struct st_h2o_req_t;
 struct token;
 
 /* What a request has shown. */
 struct permit {
-    const struct config_route *route;
     struct token *token;             /* verified; NULL: the route wants none */
     const struct identity *identity; /* in the request's pool; NULL: nobody in particular */
     int64_t expires_ns;              /* monotonic; 0: never */
@@ -34,7 +31,7 @@ struct permit {
  * claim to nothing; but where the route asks a microservice, a token without
  * that claim only says who it is, and the service decides alone.
  */
-bool authorize(struct app *app, struct st_h2o_req_t *req, const struct config_route *route, struct permit *permit);
+bool authorize(struct exchange *exchange, struct permit *permit);
 /* Idempotent. The identity lives on. */
 void permit_dispose(struct permit *permit);
 
@@ -44,11 +41,11 @@ void permit_dispose(struct permit *permit);
  * having that name is the permission. Any other has to be granted. False:
  * answered, 400 for the path, 403 for who asks.
  */
-bool authorize_template(struct app *app, struct st_h2o_req_t *req, const struct permit *permit, bool publish,
+bool authorize_template(struct exchange *exchange, const struct permit *permit, bool publish,
                         const char *subject_template, const struct route_params *params, char *dst, size_t *len);
 /* The same for a checked subject of the client's choice, which the route allows. */
-bool authorize_subject(struct app *app, struct st_h2o_req_t *req, const struct permit *permit, bool publish,
-                       const char *subject, size_t len);
+bool authorize_subject(struct exchange *exchange, const struct permit *permit, bool publish, const char *subject,
+                       size_t len);
 
 /* What the microservice has said, noted in the permit. False: answered, 403 or 503. */
 bool authorize_answer(const struct service_question *question, struct permit *permit);

@@ -20,9 +20,10 @@
 #include "gateway/core/request.h"
 #include "gateway/core/source.h"
 #include "gateway/http/app.h"
-#include "gateway/http/access/service_auth_cache.h"
-#include "gateway/http/access/service_auth_question.h"
-#include "gateway/http/access/service_auth_reply.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/access/service_cache.h"
+#include "gateway/http/access/service_question.h"
+#include "gateway/http/access/service_reply.h"
 
 /* Answers kept by one worker. */
 #define KEPT_MAX 10000
@@ -78,7 +79,7 @@ static void answer(struct service_question *question, const struct service_reply
     question->answer =
         (struct service_answer){.verdict = reply->allowed ? SERVICE_ALLOWED : SERVICE_DENIED, .expires_ns = expires_ns};
     if (!reply->allowed && reply->reason[0] != '\0')
-        question->answer.reason = h2o_strdup(&question->req->pool, reply->reason, SIZE_MAX).base;
+        question->answer.reason = h2o_strdup(&question->exchange->req->pool, reply->reason, SIZE_MAX).base;
     question->answered(question);
 }
 
@@ -90,7 +91,7 @@ static void answer_denied(struct service_question *question, const char *reason)
 
 static void answer_unavailable(struct service_question *question)
 {
-    metrics_add(question->app->hub->metrics, METRIC_REJECTED_AUTH_SERVICE, 1);
+    metrics_add(question->exchange->app->hub->metrics, METRIC_REJECTED_AUTH_SERVICE, 1);
     question->answer = (struct service_answer){.verdict = SERVICE_UNAVAILABLE};
     question->answered(question);
 }
@@ -110,7 +111,7 @@ static void on_ticket_dispose(void *p)
 
 static void join(struct call *call, struct service_question *question)
 {
-    struct ticket *ticket = h2o_mem_alloc_shared(&question->req->pool, sizeof(*ticket), on_ticket_dispose);
+    struct ticket *ticket = h2o_mem_alloc_shared(&question->exchange->req->pool, sizeof(*ticket), on_ticket_dispose);
     ticket->question = question;
     list_init(&ticket->link);
     list_append(&call->tickets, &ticket->link);
@@ -211,7 +212,7 @@ static void on_request_done(struct request *request)
 static void ask(struct service_auth *service, struct service_question *question, char *text, size_t len,
                 const unsigned char digest[DIGEST_SIZE])
 {
-    const struct config_auth *auth = &question->route->auth;
+    const struct config_auth *auth = &question->exchange->route->auth;
     struct source *source = service->app->sources[0];
     struct call *call = check_calloc(1, sizeof(*call));
     call->service = service;
@@ -256,7 +257,7 @@ static void digest_question(const struct config_auth *auth, const char *text, si
 
 void service_auth_ask(struct service_question *question)
 {
-    struct service_auth *service = question->app->service;
+    struct service_auth *service = question->exchange->app->service;
     unsigned char digest[DIGEST_SIZE];
     const char *wrong;
     struct call *call;
@@ -270,7 +271,7 @@ void service_auth_ask(struct service_question *question)
         answer_denied(question, wrong);
         return;
     }
-    digest_question(&question->route->auth, text, len, digest);
+    digest_question(&question->exchange->route->auth, text, len, digest);
     const struct service_verdict *verdict = service_cache_find(service->cache, digest, service->app->hub->now_ns);
     HASH_FIND(hh, service->calls, digest, DIGEST_SIZE, call);
     if (verdict == NULL && call == NULL) {
@@ -291,7 +292,8 @@ static bool is_meant(const struct eviction *eviction, const struct service_quest
     struct identity identity = {.sub = NULL};
     if (question->token != NULL)
         identity = (struct identity){.sub = question->token->subject, .jti = question->token->id};
-    return eviction_matches(eviction, &identity, question->route->path, question->subjects, question->subject_count);
+    return eviction_matches(eviction, &identity, question->exchange->route->path, question->subjects,
+                            question->subject_count);
 }
 
 /* What a call brings back is about the time before: it is for those who wait already, and for nobody else. */

@@ -8,16 +8,13 @@
 #include <stdint.h>
 
 struct app;
-struct config_route;
+struct exchange;
 struct route_params;
-struct st_h2o_req_t;
 struct token;
 
 /* Everything outlives the question, i.e. is in the request's pool or lives longer. */
 struct service_question {
-    struct app *app;
-    struct st_h2o_req_t *req;
-    const struct config_route *route; /* its auth.request is set */
+    struct exchange *exchange; /* auth.request of its route is set */
     const struct route_params *params;
     const char *const *subjects; /* checked patterns, sorted */
     size_t subject_count;

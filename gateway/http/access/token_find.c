@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "gateway/config/config.h"
+#include "gateway/http/exchange.h"
 #include "proto/text.h"
 
 static struct token_text trimmed(const char *s, size_t len)
@@ -73,32 +74,30 @@ static enum token_found find_in_cookies(h2o_req_t *req, const char *name, struct
     return verdict(count);
 }
 
-static bool is_name(h2o_req_t *req, const struct text_query_pair *pair, const char *name)
+static bool is_name(const struct exchange *exchange, const struct text_query_pair *pair, const char *name)
 {
     size_t len;
     if (memchr(pair->key, '%', pair->key_len) == NULL)
         return h2o_memis(pair->key, pair->key_len, name, strlen(name));
-    char *key = h2o_mem_alloc_pool(&req->pool, pair->key_len);
+    char *key = h2o_mem_alloc_pool(&exchange->req->pool, pair->key_len);
     return text_percent_decode(key, &len, pair->key, pair->key_len, true) && h2o_memis(key, len, name, strlen(name));
 }
 
-static enum token_found find_in_query(h2o_req_t *req, const char *name, struct token_text *text)
+static enum token_found find_in_query(const struct exchange *exchange, const char *name, struct token_text *text)
 {
     unsigned count = 0;
-    size_t position = 0;
+    size_t position = 0, query_len;
     struct text_query_pair pair;
-    if (req->query_at == SIZE_MAX)
-        return TOKEN_ABSENT;
-    const char *query = req->path.base + req->query_at + 1;
-    while (text_query_next(query, req->path.len - req->query_at - 1, &position, &pair)) {
-        if (!is_name(req, &pair, name))
+    const char *query = exchange_query(exchange, &query_len);
+    while (text_query_next(query, query_len, &position, &pair)) {
+        if (!is_name(exchange, &pair, name))
             continue;
         ++count;
         *text = (struct token_text){pair.value, pair.value_len};
         if (memchr(pair.value, '%', pair.value_len) == NULL)
             continue;
         /* one that can't be decoded stays what it is: no token */
-        char *value = h2o_mem_alloc_pool(&req->pool, pair.value_len);
+        char *value = h2o_mem_alloc_pool(&exchange->req->pool, pair.value_len);
         size_t len;
         if (text_percent_decode(value, &len, pair.value, pair.value_len, true))
             *text = (struct token_text){value, len};
@@ -106,14 +105,14 @@ static enum token_found find_in_query(h2o_req_t *req, const char *name, struct t
     return verdict(count);
 }
 
-enum token_found token_find(h2o_req_t *req, const struct config_auth *auth, struct token_text *text)
+enum token_found token_find(const struct exchange *exchange, const struct config_auth *auth, struct token_text *text)
 {
     enum token_found found = TOKEN_ABSENT;
     if ((auth->from & CONFIG_FROM_HEADER) != 0)
-        found = find_in_header(req, text);
+        found = find_in_header(exchange->req, text);
     if (found == TOKEN_ABSENT && (auth->from & CONFIG_FROM_COOKIE) != 0)
-        found = find_in_cookies(req, auth->cookie, text);
+        found = find_in_cookies(exchange->req, auth->cookie, text);
     if (found == TOKEN_ABSENT && (auth->from & CONFIG_FROM_QUERY) != 0)
-        found = find_in_query(req, auth->query, text);
+        found = find_in_query(exchange, auth->query, text);
     return found;
 }

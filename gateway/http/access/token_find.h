@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct config_auth;
-struct st_h2o_req_t;
+struct exchange;
 
 /* Not NUL terminated. */
 struct token_text {
@@ -22,7 +22,7 @@ enum token_found { TOKEN_FOUND = 0, TOKEN_ABSENT, TOKEN_AMBIGUOUS };
  * route looks at: header, cookie, query. It may be empty or nonsense: then
  * that is what was given. It points into the request or its pool.
  */
-enum token_found token_find(struct st_h2o_req_t *req, const struct config_auth *auth, struct token_text *text);
+enum token_found token_find(const struct exchange *exchange, const struct config_auth *auth, struct token_text *text);
 
 /* The cookie in one Cookie header (RFC 6265 4.2.1): *count goes up by how many there are, *value is the last. */
 void token_find_cookie(const char *header, size_t len, const char *name, struct token_text *value, unsigned *count);

@@ -17,13 +17,9 @@
 #include "gateway/http/connection.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/admin/page.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
-
-static bool is_get(const h2o_req_t *req)
-{
-    return h2o_memis(req->method.base, req->method.len, H2O_STRLIT("GET")) ||
-           h2o_memis(req->method.base, req->method.len, H2O_STRLIT("HEAD"));
-}
+#include "gateway/http/routes.h"
 
 /*
  * Without a token the listener is on loopback, and that is all that keeps
@@ -44,11 +40,12 @@ static bool names_loopback(const h2o_req_t *req)
 }
 
 /* A GET without CORS carries no Origin, and a stream is not for other pages to open: browsers say what it is in that. */
-static bool is_of_other_page(h2o_req_t *req)
+static bool is_of_other_page(const struct exchange *exchange)
 {
+    const h2o_req_t *req = exchange->req;
     static const struct config_cors no_origins = {.origins_count = 0};
     ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("sec-fetch-site"), -1);
-    if (!cors_may_write(&no_origins, req))
+    if (!cors_may_write(&no_origins, exchange))
         return true;
     if (at == -1)
         return false;
@@ -57,42 +54,43 @@ static bool is_of_other_page(h2o_req_t *req)
            !h2o_memis(site.base, site.len, H2O_STRLIT("none"));
 }
 
-static void refuse(struct app *app, h2o_req_t *req, const char *reason)
+static void note_refusal(const struct exchange *exchange, const char *reason)
 {
     char peer[CONNECTION_PEER_MAX];
-    metrics_add(app->hub->metrics, METRIC_REJECTED_AUTH, 1);
-    log_write_limited(LOG_WARN, "admin-refused", log_str("peer", connection_peer(connection_of(req), peer)),
+    metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
+    log_write_limited(LOG_WARN, "admin-refused", log_str("peer", connection_peer(exchange->connection, peer)),
                       log_str("reason", reason));
 }
 
-bool console_answer_page(struct app *app, h2o_req_t *req, size_t path_len)
+bool console_answer_page(struct exchange *exchange)
 {
-    if (!app->config->admin_console)
+    const struct config *config = exchange->app->config;
+    if (!config->admin_console)
         return false;
-    if (app->config->admin_token == NULL && !names_loopback(req)) {
-        refuse(app, req, "host");
-        reply_problem(app, req, 403, "the host of the request is no loopback name or address, and there is no token");
+    if (config->admin_token == NULL && !names_loopback(exchange->req)) {
+        note_refusal(exchange, "host");
+        reply_problem(exchange, 403, "the host of the request is no loopback name or address, and there is no token");
         return true;
     }
-    if (is_get(req) && page_answer(app, req, path_len))
+    if (exchange_is_read(exchange) && page_answer(exchange))
         return true;
-    if (is_of_other_page(req)) {
-        refuse(app, req, "origin");
-        reply_problem(app, req, 403, "this is for the gateway's own page, not for one of another origin");
+    if (is_of_other_page(exchange)) {
+        note_refusal(exchange, "origin");
+        reply_problem(exchange, 403, "this is for the gateway's own page, not for one of another origin");
         return true;
     }
     return false;
 }
 
-bool console_answer(struct app *app, h2o_req_t *req, size_t path_len)
+bool console_answer(struct exchange *exchange)
 {
-    if (!app->config->admin_console)
+    if (!exchange->app->config->admin_console)
         return false;
-    if (is_get(req) && h2o_memis(req->path.base, path_len, H2O_STRLIT("/console.json"))) {
-        console_send_info(app, req);
+    if (exchange_is_read(exchange) && exchange_is_path(exchange, "/console.json")) {
+        console_send_info(exchange);
         return true;
     }
-    return app_answer_route(app, req, path_len);
+    return routes_answer(exchange);
 }
 
 static json_t *strings(char *const *list, unsigned count)
@@ -127,8 +125,9 @@ static json_t *describe_route(const struct config_route *route)
                      route->auth.required);
 }
 
-void console_send_info(struct app *app, h2o_req_t *req)
+void console_send_info(struct exchange *exchange)
 {
+    const struct app *app = exchange->app;
     bool dev = app->dev_nats_url != NULL;
     json_t *routes = json_array();
     for (unsigned i = 0; i != app->config->routes_count; ++i)
@@ -139,7 +138,7 @@ void console_send_info(struct app *app, h2o_req_t *req)
     char *text = json_dumps(info, JSON_COMPACT);
     CHECK(text != NULL);
     json_decref(info);
-    reply_header(req, "cache-control", H2O_STRLIT("no-store"));
-    reply_send(app, req, 200, "application/json", text, strlen(text));
+    reply_header(exchange, "cache-control", H2O_STRLIT("no-store"));
+    reply_send(exchange, 200, "application/json", text, strlen(text));
     free(text);
 }

@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /*
  * With admin.console, first thing after the probes. Answers GET / and
@@ -16,7 +15,7 @@ struct st_h2o_req_t;
  * way, those that do not name a loopback host, as after DNS rebinding. False:
  * nothing was answered.
  */
-bool console_answer_page(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+bool console_answer_page(struct exchange *exchange);
 
 /*
  * With admin.console, to whoever has shown the token, if there is one, and what
@@ -24,9 +23,9 @@ bool console_answer_page(struct app *app, struct st_h2o_req_t *req, size_t path_
  * routes just as on the public listeners, auth included. False: nothing was
  * answered.
  */
-bool console_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+bool console_answer(struct exchange *exchange);
 
 /* JSON: where the page finds what it shows, and the routes. */
-void console_send_info(struct app *app, struct st_h2o_req_t *req);
+void console_send_info(struct exchange *exchange);
 
 #endif

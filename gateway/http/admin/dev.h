@@ -6,8 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /* What may be published from the page. */
 #define DEV_SUBJECTS "demo.>"
@@ -24,6 +23,6 @@ struct st_h2o_req_t;
  * and from the page's own origin only.
  * False: none of these, nothing was answered.
  */
-bool dev_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+bool dev_answer(struct exchange *exchange);
 
 #endif

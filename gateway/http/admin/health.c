@@ -11,6 +11,7 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/source.h"
 #include "gateway/http/app.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/liveness.h"
 #include "gateway/http/reply.h"
 
@@ -30,17 +31,18 @@ struct checks {
     unsigned count, bad;
 };
 
-void health_answer_live(struct app *app, h2o_req_t *req, bool in_full)
+void health_answer_live(struct exchange *exchange, bool in_full)
 {
+    const struct app *app = exchange->app;
     unsigned worker = 0;
     int64_t ns = app->liveness != NULL ? app->liveness->longest_ns(app->liveness->arg, &worker) : 0;
     if (ns < LIVENESS_STUCK_NS)
-        reply_send(app, req, 200, PLAIN, H2O_STRLIT("alive\n"));
+        reply_send(exchange, 200, PLAIN, H2O_STRLIT("alive\n"));
     else if (in_full)
-        reply_problem(app, req, 503, "worker %u is stuck: its loop has not turned for %lld.%lld s", worker,
+        reply_problem(exchange, 503, "worker %u is stuck: its loop has not turned for %lld.%lld s", worker,
                       (long long)(ns / 1000000000), (long long)(ns / 100000000 % 10));
     else
-        reply_problem(app, req, 503, "a worker is stuck");
+        reply_problem(exchange, 503, "a worker is stuck");
 }
 
 /* A durable route has its own connection, and streams on it only wait while that is away; microservices don't. */
@@ -92,18 +94,18 @@ static void look(const struct app *app, struct checks *checks)
     }
 }
 
-static void send_good(struct app *app, h2o_req_t *req, const struct checks *checks)
+static void send_good(struct exchange *exchange, const struct checks *checks)
 {
     struct buffer text = {.bytes = NULL};
     buffer_add_text(&text, "ready\n");
     for (unsigned i = 0; i != checks->count; ++i)
         buffer_format(&text, "%s: %s\n", checks->rows[i].name, checks->rows[i].state);
-    reply_send(app, req, 200, PLAIN, text.bytes, text.len);
+    reply_send(exchange, 200, PLAIN, text.bytes, text.len);
     buffer_dispose(&text);
 }
 
 /* RFC 9457, with a member of our own. */
-static void send_bad(struct app *app, h2o_req_t *req, const struct checks *checks)
+static void send_bad(struct exchange *exchange, const struct checks *checks)
 {
     struct buffer json = {.bytes = NULL}, detail = {.bytes = NULL};
     for (unsigned i = 0; i != checks->count; ++i) {
@@ -122,21 +124,21 @@ static void send_bad(struct app *app, h2o_req_t *req, const struct checks *check
         buffer_format(&json, ":\"%s\"", check->state);
     }
     buffer_add_text(&json, "}}");
-    reply_send(app, req, 503, "application/problem+json", json.bytes, json.len);
+    reply_send(exchange, 503, "application/problem+json", json.bytes, json.len);
     buffer_dispose(&json);
     buffer_dispose(&detail);
 }
 
-void health_answer_ready(struct app *app, h2o_req_t *req, bool in_full)
+void health_answer_ready(struct exchange *exchange, bool in_full)
 {
     struct checks checks;
-    look(app, &checks);
+    look(exchange->app, &checks);
     if (in_full && checks.bad == 0)
-        send_good(app, req, &checks);
+        send_good(exchange, &checks);
     else if (in_full)
-        send_bad(app, req, &checks);
+        send_bad(exchange, &checks);
     else if (checks.bad == 0)
-        reply_send(app, req, 200, PLAIN, H2O_STRLIT("ready\n"));
+        reply_send(exchange, 200, PLAIN, H2O_STRLIT("ready\n"));
     else
-        reply_problem(app, req, 503, "not ready; the admin token shows why");
+        reply_problem(exchange, 503, "not ready; the admin token shows why");
 }

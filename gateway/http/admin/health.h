@@ -5,17 +5,16 @@
 
 #include <stdbool.h>
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /* 200 "alive", or 503 when some worker's loop has stood still for LIVENESS_STUCK_NS. */
-void health_answer_live(struct app *app, struct st_h2o_req_t *req, bool in_full);
+void health_answer_live(struct exchange *exchange, bool in_full);
 
 /*
  * 200 "ready" and a line for each check, or 503 with what is wrong as `detail`
  * and the checks as `checks` of the problem: could a new reader be served now?
  * Not in_full: the status and one word, for somebody who has no token.
  */
-void health_answer_ready(struct app *app, struct st_h2o_req_t *req, bool in_full);
+void health_answer_ready(struct exchange *exchange, bool in_full);
 
 #endif

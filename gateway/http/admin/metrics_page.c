@@ -107,13 +107,13 @@ static void write_process(struct buffer *text)
     write_whole(text, "process_max_fds", "Maximum number of open file descriptors.", process.max_fds);
 }
 
-void metrics_page_answer(struct app *app, h2o_req_t *req)
+void metrics_page_answer(struct exchange *exchange)
 {
     struct buffer text = {.bytes = NULL};
     write_head(&text, "freshet_build_info", "gauge", "The version that runs.");
     buffer_add_text(&text, "freshet_build_info{version=\"" FRESHET_VERSION "\"} 1\n");
     write_rows(&text);
     write_process(&text);
-    reply_send(app, req, 200, "text/plain; version=0.0.4; charset=utf-8", text.bytes, text.len);
+    reply_send(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", text.bytes, text.len);
     buffer_dispose(&text);
 }

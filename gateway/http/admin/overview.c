@@ -7,14 +7,14 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/snapshot.h"
 #include "gateway/http/app.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
 #include "proto/subject.h"
 #include "proto/text.h"
 #include "proto/units.h"
 
 struct overview {
-    struct app *app;
-    h2o_req_t *req;
+    struct exchange *exchange;
     struct snapshot *snapshot; /* NULL: done */
 };
 
@@ -22,8 +22,8 @@ static void on_done(void *arg, const char *json, size_t len)
 {
     struct overview *overview = arg;
     overview->snapshot = NULL;
-    reply_header(overview->req, "cache-control", H2O_STRLIT("no-store"));
-    reply_send(overview->app, overview->req, 200, "application/json", json, len);
+    reply_header(overview->exchange, "cache-control", H2O_STRLIT("no-store"));
+    reply_send(overview->exchange, 200, "application/json", json, len);
 }
 
 static void on_dispose(void *p)
@@ -56,33 +56,30 @@ static const char *read_pair(h2o_req_t *req, struct snapshot_options *options, c
     return NULL;
 }
 
-static const char *read_query(h2o_req_t *req, struct snapshot_options *options)
+static const char *read_query(const struct exchange *exchange, struct snapshot_options *options)
 {
-    size_t position = 0;
+    size_t position = 0, len;
     struct text_query_pair pair;
     const char *wrong = NULL;
-    if (req->query_at == SIZE_MAX)
-        return NULL;
-    const char *query = req->path.base + req->query_at + 1;
-    size_t len = req->path.len - req->query_at - 1;
+    const char *query = exchange_query(exchange, &len);
     while (wrong == NULL && text_query_next(query, len, &position, &pair))
-        wrong = read_pair(req, options, &pair);
+        wrong = read_pair(exchange->req, options, &pair);
     return wrong;
 }
 
-void overview_answer(struct app *app, h2o_req_t *req)
+void overview_answer(struct exchange *exchange)
 {
-    struct snapshot_options options = {.gateway = app->gateway, .limit = SURVEY_LIMIT_DEFAULT};
-    const char *wrong = read_query(req, &options);
+    struct snapshot_options options = {.gateway = exchange->app->gateway, .limit = SURVEY_LIMIT_DEFAULT};
+    const char *wrong = read_query(exchange, &options);
     if (wrong != NULL) {
-        reply_problem(app, req, 400, "%s", wrong);
+        reply_problem(exchange, 400, "%s", wrong);
         return;
     }
-    struct overview *overview = h2o_mem_alloc_shared(&req->pool, sizeof(*overview), on_dispose);
-    *overview = (struct overview){.app = app, .req = req};
-    overview->snapshot = snapshot_start(app->hub, &options, on_done, overview);
+    struct overview *overview = h2o_mem_alloc_shared(&exchange->req->pool, sizeof(*overview), on_dispose);
+    *overview = (struct overview){.exchange = exchange};
+    overview->snapshot = snapshot_start(exchange->app->hub, &options, on_done, overview);
     if (overview->snapshot == NULL) {
-        reply_header(req, "retry-after", H2O_STRLIT("1"));
-        reply_problem(app, req, 503, "too many ask for this at a time");
+        reply_header(exchange, "retry-after", H2O_STRLIT("1"));
+        reply_problem(exchange, 503, "too many ask for this at a time");
     }
 }

@@ -3,14 +3,13 @@
 #ifndef GATEWAY_HTTP_ADMIN_OVERVIEW_H
 #define GATEWAY_HTTP_ADMIN_OVERVIEW_H
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /*
  * Answers with the JSON of core/snapshot.h, some turns later. ?limit=N names N
  * channels, ?filter= narrows by a pattern with a wildcard (what it covers) or
  * by a piece of text. 400 for a bad value, 503 when too many ask at a time.
  */
-void overview_answer(struct app *app, struct st_h2o_req_t *req);
+void overview_answer(struct exchange *exchange);
 
 #endif

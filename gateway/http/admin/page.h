@@ -4,10 +4,8 @@
 #define GATEWAY_HTTP_ADMIN_PAGE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
-struct app;
-struct st_h2o_req_t;
+struct exchange;
 
 /*
  * Answers a GET or HEAD of / and /assets/… with the file, and with a policy
@@ -15,6 +13,6 @@ struct st_h2o_req_t;
  * secrets and are the same for everybody. False: there is no such file, nothing
  * was answered.
  */
-bool page_answer(struct app *app, struct st_h2o_req_t *req, size_t path_len);
+bool page_answer(struct exchange *exchange);
 
 #endif

@@ -1,6 +1,6 @@
-/* service_auth_reply.c - what a microservice says about a question */
+/* service_reply.c - what a microservice says about a question */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/http/access/service_auth_reply.h"
+#include "gateway/http/access/service_reply.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* service_auth_reply.h - what a microservice says about a question */
+/* service_reply.h - what a microservice says about a question */
 /* SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_HTTP_ACCESS_SERVICE_AUTH_REPLY_H
-#define GATEWAY_HTTP_ACCESS_SERVICE_AUTH_REPLY_H
+#ifndef GATEWAY_HTTP_ACCESS_SERVICE_REPLY_H
+#define GATEWAY_HTTP_ACCESS_SERVICE_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

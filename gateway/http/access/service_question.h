@@ -1,7 +1,7 @@
-/* service_auth_question.h - a question to a microservice, as it is asked */
+/* service_question.h - a question to a microservice, as it is asked */
 /* SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_HTTP_ACCESS_SERVICE_AUTH_QUESTION_H
-#define GATEWAY_HTTP_ACCESS_SERVICE_AUTH_QUESTION_H
+#ifndef GATEWAY_HTTP_ACCESS_SERVICE_QUESTION_H
+#define GATEWAY_HTTP_ACCESS_SERVICE_QUESTION_H
 
 #include <stddef.h>
 

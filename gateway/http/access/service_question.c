@@ -1,6 +1,6 @@
-/* service_auth_question.c - a question to a microservice, as it is asked */
+/* service_question.c - a question to a microservice, as it is asked */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/http/access/service_auth_question.h"
+#include "gateway/http/access/service_question.h"
 
 #include <h2o.h>
 #include <jansson.h>
@@ -10,7 +10,7 @@
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/http/access/certificate.h"
-#include "gateway/http/limits.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/access/service_auth.h"
 
 /* False: it is not UTF-8. */
@@ -82,10 +82,11 @@ static bool add_headers(json_t *root, h2o_req_t *req, const struct config_auth *
 
 static const char *fill(json_t *root, const struct service_question *question)
 {
-    char peer[IP_TEXT_MAX], certificate[CERTIFICATE_NAME_MAX];
-    const char *path = question->route->path, *name = certificate_name(question->req, certificate);
+    const struct exchange *exchange = question->exchange;
+    const char *path = exchange->route->path, *name = certificate_name(exchange->connection);
+    char peer[IP_TEXT_MAX];
     json_object_set_new(root, "action", json_string(question->publish ? "publish" : "subscribe"));
-    json_object_set_new(root, "peer", json_string(client_address(question->req, peer)));
+    json_object_set_new(root, "peer", json_string(exchange_address(exchange, peer)));
     json_object_set_new(root, "certificate", name != NULL ? json_string(name) : json_null());
     if (question->token != NULL)
         json_object_set(root, "claims", question->token->json);
@@ -94,7 +95,7 @@ static const char *fill(json_t *root, const struct service_question *question)
     add_subjects(root, question->subjects, question->subject_count);
     if (!add_text(root, "route", strlen("route"), path, strlen(path)) || !add_parameters(root, question->params))
         return "the path is not UTF-8";
-    if (!add_headers(root, question->req, &question->route->auth))
+    if (!add_headers(root, exchange->req, &exchange->route->auth))
         return "a request header that decides about this is not UTF-8";
     return NULL;
 }

@@ -1,6 +1,6 @@
-/* service_auth_cache.c - what microservices have said, for as long as it is good */
+/* service_cache.c - what microservices have said, for as long as it is good */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/http/access/service_auth_cache.h"
+#include "gateway/http/access/service_cache.h"
 
 #include <stdlib.h>
 #include <string.h>

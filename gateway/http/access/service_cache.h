@@ -1,7 +1,7 @@
-/* service_auth_cache.h - what microservices have said, for as long as it is good */
+/* service_cache.h - what microservices have said, for as long as it is good */
 /* SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_HTTP_ACCESS_SERVICE_AUTH_CACHE_H
-#define GATEWAY_HTTP_ACCESS_SERVICE_AUTH_CACHE_H
+#ifndef GATEWAY_HTTP_ACCESS_SERVICE_CACHE_H
+#define GATEWAY_HTTP_ACCESS_SERVICE_CACHE_H
 
 #include <stdbool.h>
 #include <stddef.h>
