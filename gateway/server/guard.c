@@ -9,16 +9,18 @@
 #include "gateway/core/address_limits.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate/gate.h"
+#include "gateway/server/listen/acceptor.h"
 #include "gateway/server/listen/proxy.h"
 
-struct guard *guard_create(struct connection *connection, enum accept_class class, const struct endpoint *endpoint)
+struct guard *guard_create(struct connection *connection, struct opener *opener, const struct acceptor *acceptor)
 {
     struct guard *guard = check_calloc(1, sizeof(*guard));
 
     CHECK(connection->guard == NULL);
     guard->connection = connection;
-    guard->class = class;
-    guard->endpoint = endpoint;
+    guard->opener = opener;
+    guard->class = acceptor->class;
+    guard->acceptor = acceptor;
     list_init(&guard->deadline);
     connection->guard = guard;
     return guard;

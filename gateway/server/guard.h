@@ -8,10 +8,11 @@
 #include "gateway/base/list.h"
 #include "gateway/server/listen/accept_pool.h"
 
+struct acceptor;
 struct client;
 struct connection;
-struct endpoint;
 struct gate;
+struct opener;
 struct proxy_reader;
 
 /*
@@ -21,9 +22,10 @@ struct proxy_reader;
 struct guard {
     struct connection *connection;
 
-    /* the listener */
+    /* listen/opener.c */
+    struct opener *opener;
     enum accept_class class;
-    const struct endpoint *endpoint; /* the listening socket it came from, while it is opening; then NULL */
+    const struct acceptor *acceptor; /* where it came in, while it is opening; then NULL */
     struct client *client;           /* its share of its address's limits (core/address_limits.h); NULL: none */
     uint64_t client_bytes;           /* the memory `client` counts for it */
 
@@ -33,7 +35,7 @@ struct guard {
 };
 
 /* Hangs it at the connection. */
-struct guard *guard_create(struct connection *connection, enum accept_class class, const struct endpoint *endpoint);
+struct guard *guard_create(struct connection *connection, struct opener *opener, const struct acceptor *acceptor);
 /* When the connection closes. */
 void guard_destroy(struct guard *guard);
 

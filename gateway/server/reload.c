@@ -231,8 +231,8 @@ static void set_limits(const struct reload *reload, const struct config_limits *
     address_limits_set_limits(reload->clients, limits);
     registry_limit_bytes(reload->registry, limits->history_bytes);
     for (size_t i = 0; i != reload->endpoints->count; ++i) {
-        if (reload->endpoints->sockets[i].fd != -1)
-            listen_socket_set_stall(reload->endpoints->sockets[i].fd, endpoints_stall_ms(limits));
+        if (reload->endpoints->all[i].fd != -1)
+            listen_socket_set_stall(reload->endpoints->all[i].fd, endpoints_stall_ms(limits));
     }
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <h2o.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -26,36 +25,25 @@
 #include "gateway/http/publish.h"
 #include "gateway/http/access/service_auth.h"
 #include "gateway/http/settings.h"
+#include "gateway/server/ending.h"
 #include "gateway/server/gate/gate.h"
-#include "gateway/server/gate/goaway.h"
+#include "gateway/server/listen/listeners.h"
 #include "gateway/server/loop.h"
-#include "gateway/server/process/signals.h"
 #include "gateway/server/process/watchdog.h"
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
 #define STACK_BYTES (4u << 20)
 /* A GET needs no body; where nothing is published, nobody gets to send one of size. */
 #define BODY_MAX 4096
-/* How long streams that are cut get to take their freshet.bye. */
-#define LAST_WORDS_NS 1000000000LL
-/* Who has come so lately is about to ask for something, and is to have an answer. */
-#define ARRIVAL_NS 2000000000LL
-/* Connections that are told in one turn to go elsewhere: each is a write. */
-#define TURN_GOAWAYS 200
-/* How long connections get to close after they were shut down. */
-#define CLOSE_NS 2000000000LL
 #define SWEEP_NS 1000000000LL
 /* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
 #define LIBRARY_TIMEOUT_MS UINT64_C(86400000)
-
-enum phase { RUNNING = 0, DRAINING, ENDING_STREAMS, CLOSING, DONE };
-enum order { ORDER_NONE = 0, ORDER_DRAIN, ORDER_SHUTDOWN };
 
 struct worker {
     const struct worker_shared *shared;
     unsigned number;
     pthread_t thread;
-    bool started;
+    bool is_started;
     struct watchdog_pulse pulse;
     struct metrics metrics;
     struct hub hub;
@@ -64,17 +52,12 @@ struct worker {
     h2o_globalconf_t config;
     h2o_context_t context;
     struct loop loop;
-    h2o_accept_ctx_t accept_ctx[WORKER_HOSTS];
-    h2o_hostconf_t *hosts[WORKER_HOSTS][2]; /* each list has one host and its end */
+    h2o_accept_ctx_t accept_ctx[ACCEPT_CLASSES];
+    h2o_hostconf_t *hosts[ACCEPT_CLASSES][2]; /* each list has one host and its end */
     h2o_multithread_receiver_t waker;
     struct listeners *listeners;
-    enum phase phase;
-    int64_t deadline_ns; /* of the phase */
+    struct ending ending;
     int64_t swept_ns;
-    int64_t drain_window_ns;            /* set before the order */
-    _Atomic int order;                  /* enum order: what the main thread wants */
-    _Atomic unsigned asked, drained;    /* the last time it was asked; as of which nobody was left, 0: none */
-    unsigned noted, answered;           /* what `asked` was a turn ago; what `drained` is */
     sem_t running, finished, dismissed; /* the thread's loop begins; has ended; what it made may go */
 };
 
@@ -84,7 +67,7 @@ static void wait_for(sem_t *semaphore)
         CHECK(errno == EINTR);
 }
 
-static void wake(void *arg)
+static void wake_worker(void *arg)
 {
     struct worker *worker = arg;
     h2o_multithread_send_message(&worker->waker, NULL);
@@ -103,7 +86,7 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
     worker->shared = shared;
     worker->number = number;
     metrics_register(&worker->metrics);
-    hub_init(&worker->hub, shared->registry, &worker->metrics, wake, worker);
+    hub_init(&worker->hub, shared->registry, &worker->metrics, wake_worker, worker);
     registry_add_mailbox(shared->registry, &worker->hub.mailbox);
     for (unsigned i = 0; i != shared->source_count; ++i)
         hub_add_source(&worker->hub, shared->sources[i]);
@@ -122,6 +105,13 @@ struct worker *worker_create(const struct worker_shared *shared, unsigned number
     };
     settings_replace(&worker->app, shared->settings[number]);
     worker->app.service = service_auth_create(&worker->app);
+    worker->ending = (struct ending){
+        .worker = number,
+        .hub = &worker->hub,
+        .connections = &worker->connections,
+        .service = worker->app.service,
+        .context = &worker->context,
+    };
     CHECK(sem_init(&worker->running, 0, 0) == 0 && sem_init(&worker->finished, 0, 0) == 0 &&
           sem_init(&worker->dismissed, 0, 0) == 0);
     return worker;
@@ -160,15 +150,15 @@ static void set_up(struct worker *worker)
 
     h2o_context_init(&worker->context, h2o_evloop_create(), &worker->config);
     h2o_multithread_register_receiver(worker->context.queue, &worker->waker, on_message);
-    worker->hosts[WORKER_PUBLIC][0] = public;
-    worker->hosts[WORKER_ADMIN][0] = admin;
-    for (unsigned i = 0; i != WORKER_HOSTS; ++i)
+    worker->hosts[ACCEPT_PUBLIC][0] = public;
+    worker->hosts[ACCEPT_ADMIN][0] = admin;
+    for (unsigned i = 0; i != ACCEPT_CLASSES; ++i)
         worker->accept_ctx[i] = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->hosts[i]};
     hub_start(&worker->hub, clock_mono_ns());
-    worker->listeners =
-        listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->shared->endpoints,
-                         worker->shared->endpoint_count, worker->shared->pool, worker->shared->clients,
-                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
+    worker->listeners = listeners_create(&worker->context, worker->accept_ctx, &worker->connections,
+                                         worker->shared->endpoints, worker->shared->pool, worker->shared->clients,
+                                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
+    worker->ending.listeners = worker->listeners;
 }
 
 static void tear_down(struct worker *worker)
@@ -244,108 +234,7 @@ void worker_change(struct worker *worker, struct worker_change *change)
     post(worker, change, on_change);
 }
 
-/* ---- the end ---- */
-
-/* One that has not asked for anything yet would lose its first request by it; that is answered instead. */
-static void send_idle_away(void *arg, struct connection *connection)
-{
-    (void)arg;
-    if (connection->requested && connection->asking == 0)
-        connection_send_away(connection);
-}
-
-static void begin_drain(struct worker *worker)
-{
-    worker->phase = DRAINING;
-    worker->context.shutdown_requested = 1; /* HTTP/1.1 answers say "connection: close" */
-    listeners_stop_public(worker->listeners);
-    service_auth_stop(worker->app.service);
-    hub_drain(&worker->hub, worker->drain_window_ns);
-    connections_for_each(&worker->connections, send_idle_away, NULL);
-}
-
-/* True: there are more. */
-static bool send_goaways(struct connections *connections)
-{
-    for (unsigned i = 0; i != TURN_GOAWAYS && !list_is_empty(&connections->sent_away); ++i) {
-        struct connection *connection = LIST_ENTRY(connections->sent_away.next, struct connection, away);
-        list_remove(&connection->away);
-        goaway_send(connection);
-    }
-    return !list_is_empty(&connections->sent_away);
-}
-
-static void begin_shutdown(struct worker *worker, int64_t now_ns)
-{
-    worker->phase = ENDING_STREAMS;
-    worker->deadline_ns = now_ns + LAST_WORDS_NS;
-    listeners_stop(worker->listeners);
-    service_auth_stop(worker->app.service);
-    turn_shutdown(&worker->hub);
-}
-
-/* Who came so lately asks soon, or its request is just coming in. */
-static bool is_arriving(const struct connection *connection, int64_t now_ns)
-{
-    return (!connection->requested && now_ns - connection->accepted_ns < ARRIVAL_NS) ||
-           (connection->body_since_ns != 0 && now_ns - connection->body_since_ns < ARRIVAL_NS);
-}
-
-struct search {
-    int64_t now_ns;
-    bool arrivals, found;
-};
-
-static void look_for_waiting(void *arg, struct connection *connection)
-{
-    struct search *search = arg;
-    if (!connection->killed)
-        search->found |= connection->unsent != 0 || connection->asking != 0 ||
-                         (search->arrivals && is_arriving(connection, search->now_ns));
-}
-
-/* Every stream has had its end, and every answer has left, also of those who were told just now that it is over. */
-static bool has_said_all(struct worker *worker, int64_t now_ns)
-{
-    struct search search = {.now_ns = now_ns, .arrivals = worker->phase == DRAINING};
-    if (worker->hub.reader_count != 0)
-        return false;
-    connections_for_each(&worker->connections, look_for_waiting, &search);
-    return !search.found;
-}
-
-/* True: the next turn may answer what this one could not yet. */
-static bool step_drain(struct worker *worker, int64_t now_ns)
-{
-    if (worker->phase != DRAINING)
-        return false;
-    /* what had been handed over when it was asked has arrived in this turn at the latest */
-    bool is_over = has_said_all(worker, now_ns);
-    unsigned before = worker->answered;
-    worker->answered = is_over ? worker->noted : 0;
-    atomic_store_explicit(&worker->drained, worker->answered, memory_order_release);
-    if (worker->answered != before)
-        signals_wake();
-    worker->noted = atomic_load_explicit(&worker->asked, memory_order_acquire);
-    return is_over && worker->answered != worker->noted;
-}
-
-/* True: the next turn may find that it is over. */
-static bool step_shutdown(struct worker *worker, int64_t now_ns)
-{
-    if (worker->phase == ENDING_STREAMS && (has_said_all(worker, now_ns) || now_ns >= worker->deadline_ns)) {
-        if (worker->hub.reader_count != 0)
-            log_write(LOG_WARN, "streams-cut", log_u64("worker", worker->number),
-                      log_u64("streams", worker->hub.reader_count));
-        connections_kill_all(&worker->connections);
-        worker->phase = CLOSING;
-        worker->deadline_ns = now_ns + CLOSE_NS;
-        return true;
-    }
-    if (worker->phase == CLOSING && (worker->connections.count == 0 || now_ns >= worker->deadline_ns))
-        worker->phase = DONE;
-    return false;
-}
+/* ---- the turns ---- */
 
 /* One thread's task is enough. True: there is more to do. */
 static bool sweep(struct worker *worker, int64_t now_ns)
@@ -362,15 +251,6 @@ static bool sweep(struct worker *worker, int64_t now_ns)
     return more;
 }
 
-static void take_order(struct worker *worker, int64_t now_ns)
-{
-    int order = atomic_load_explicit(&worker->order, memory_order_acquire);
-    if (worker->phase == RUNNING && order == ORDER_DRAIN)
-        begin_drain(worker);
-    else if (worker->phase <= DRAINING && order == ORDER_SHUTDOWN)
-        begin_shutdown(worker, now_ns);
-}
-
 /* Everything the worker does that is not an answer to a socket: see loop.h. True: there is more. */
 static bool take_turn(void *arg)
 {
@@ -381,10 +261,7 @@ static bool take_turn(void *arg)
     bool more = turn_run(&worker->hub, now_ns);
     listeners_tick(worker->listeners, now_ns);
     more |= sweep(worker, now_ns);
-    take_order(worker, now_ns);
-    more |= send_goaways(&worker->connections);
-    more |= step_drain(worker, now_ns);
-    more |= step_shutdown(worker, now_ns);
+    more |= ending_turn(&worker->ending, now_ns);
     return more;
 }
 
@@ -397,7 +274,7 @@ static void *run(void *arg)
     watchdog_pulse_begin(&worker->pulse);
     sem_post(&worker->running);
     loop_init(&worker->loop, &worker->context, WHEEL_TICK_NS, take_turn, worker);
-    while (worker->listeners != NULL && worker->phase != DONE)
+    while (worker->listeners != NULL && worker->ending.phase != ENDING_OVER)
         more = loop_run(&worker->loop, !more);
     loop_dispose(&worker->loop);
     watchdog_pulse_end(&worker->pulse);
@@ -419,7 +296,7 @@ bool worker_start(struct worker *worker)
     snprintf(name, sizeof(name), "worker-%u", worker->number);
     pthread_setname_np(worker->thread, name);
     wait_for(&worker->running);
-    worker->started = true;
+    worker->is_started = true;
     return worker->listeners != NULL;
 }
 
@@ -433,40 +310,40 @@ struct watchdog_pulse *worker_pulse(struct worker *worker)
     return &worker->pulse;
 }
 
-static void give_order(struct worker *worker, enum order order)
+/* ---- the end ---- */
+
+static void wake_if_started(struct worker *worker)
 {
-    atomic_store_explicit(&worker->order, order, memory_order_release);
-    if (worker->started)
-        wake(worker);
+    if (worker->is_started)
+        wake_worker(worker);
 }
 
 void worker_drain(struct worker *worker, int64_t window_ns)
 {
-    worker->drain_window_ns = window_ns;
-    give_order(worker, ORDER_DRAIN);
+    ending_order_drain(&worker->ending, window_ns);
+    wake_if_started(worker);
 }
 
 void worker_ask_drained(struct worker *worker)
 {
-    atomic_fetch_add_explicit(&worker->asked, 1, memory_order_release);
-    if (worker->started)
-        wake(worker);
+    ending_ask_drained(&worker->ending);
+    wake_if_started(worker);
 }
 
 bool worker_is_drained(const struct worker *worker)
 {
-    return !worker->started || atomic_load_explicit(&worker->drained, memory_order_acquire) ==
-                                   atomic_load_explicit(&worker->asked, memory_order_relaxed);
+    return !worker->is_started || ending_is_drained(&worker->ending);
 }
 
 void worker_shutdown(struct worker *worker)
 {
-    give_order(worker, ORDER_SHUTDOWN);
+    ending_order_shutdown(&worker->ending);
+    wake_if_started(worker);
 }
 
 void worker_wait(struct worker *worker)
 {
-    if (worker->started)
+    if (worker->is_started)
         wait_for(&worker->finished);
 }
 
@@ -483,7 +360,7 @@ bool worker_release(struct worker *worker)
 
 void worker_destroy(struct worker *worker)
 {
-    if (worker->started) {
+    if (worker->is_started) {
         sem_post(&worker->dismissed);
         CHECK(pthread_join(worker->thread, NULL) == 0);
     } else {

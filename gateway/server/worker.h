@@ -10,7 +10,7 @@
 
 #include "gateway/core/reauthorize.h"
 #include "gateway/core/hub.h"
-#include "gateway/server/listen/listener.h"
+#include "gateway/server/listen/endpoints.h"
 
 struct accept_pool;
 struct admission;
@@ -18,7 +18,6 @@ struct app;
 struct address_limits;
 struct config;
 struct keys;
-struct listener_endpoint;
 struct liveness;
 struct presence;
 struct registry;
@@ -27,9 +26,6 @@ struct settings;
 struct source;
 struct watchdog_pulse;
 struct worker;
-
-/* What a listener's requests are for: struct listener_endpoint.host. */
-enum worker_host { WORKER_PUBLIC = 0, WORKER_ADMIN, WORKER_HOSTS };
 
 /* What all workers share; outlives them. */
 struct worker_shared {
@@ -42,10 +38,9 @@ struct worker_shared {
     struct address_limits *clients;
     struct admission *admission;
     struct presence *presence;
-    const struct listener_endpoint *endpoints;
-    size_t endpoint_count;
-    const char *dev_nats_url;         /* NULL unless --dev */
-    struct settings *const *settings; /* of each worker, for the configuration of the start */
+    const struct endpoints *endpoints; /* of the start */
+    const char *dev_nats_url;          /* NULL unless --dev */
+    struct settings *const *settings;  /* of each worker, for the configuration of the start */
     struct revoked *revoked;
     const struct liveness *liveness;
 };
@@ -64,7 +59,7 @@ struct app *worker_app(struct worker *worker);
 struct watchdog_pulse *worker_pulse(struct worker *worker);
 
 /*
- * A new configuration, in two steps (see listener.h): worker_prepare, and when
+ * A new configuration, in two steps (see listeners.h): worker_prepare, and when
  * all workers have posted `done`, worker_change, which posts it again. Streams
  * that are not allowed any more, or whose listener is gone, are told to end in
  * the turns that follow; `over` is called on the worker's thread when all have
@@ -73,7 +68,7 @@ struct watchdog_pulse *worker_pulse(struct worker *worker);
 struct worker_change {
     struct settings *
         settings; /* NULL: only endpoints change, and there is no walk; else retained until `over`, which releases it */
-    const struct listener_endpoint *endpoints;
+    const struct endpoint *endpoints;
     size_t endpoint_count, first_new; /* from first_new on they are new … */
     int *fds;                         /* … and here are their descriptors, taken over */
     int64_t window_ns;                /* for streams whose listener is gone */
@@ -82,7 +77,7 @@ struct worker_change {
     /* the worker's own */
     struct worker *worker;
     struct mailbox_task task;
-    const void *gone[LISTENER_ENDPOINTS_MAX];
+    const void *gone[ENDPOINTS_MAX];
 };
 void worker_prepare(struct worker *worker, struct worker_change *change);
 void worker_change(struct worker *worker, struct worker_change *change);

@@ -35,7 +35,7 @@ TestSuite(server_accept_pool, .init = setup);
 static bool accept_by(size_t by)
 {
     cr_assert_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_OK);
-    return !accept_slot_hand_over(workers[by].slot, NULL);
+    return !accept_pool_hand_over(workers[by].slot, NULL);
 }
 
 Test(server_accept_pool, one_worker_that_accepts_all_shares_evenly)
@@ -53,14 +53,14 @@ Test(server_accept_pool, whoever_loses_connections_gets_the_next)
 {
     for (size_t i = 0; i != 6; i++)
         accept_by(0);
-    accept_slot_release(workers[2].slot, ACCEPT_PUBLIC, true);
+    accept_pool_release(workers[2].slot, ACCEPT_PUBLIC, true);
     cr_expect_not(accept_by(0));
     cr_expect_eq(workers[2].received, 3);
 }
 
 Test(server_accept_pool, nothing_goes_to_a_closed_slot)
 {
-    accept_slot_close(workers[1].slot);
+    accept_pool_close(workers[1].slot);
     for (size_t i = 0; i != 12; i++)
         accept_by(0);
     cr_expect_eq(workers[1].received, 0);
@@ -73,7 +73,7 @@ Test(server_accept_pool, the_limit_counts_all_workers)
         accept_by(i % WORKERS);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_FULL);
     cr_expect_eq(accept_pool_look(pool, ACCEPT_PUBLIC), ACCEPT_FULL);
-    accept_slot_release(workers[1].slot, ACCEPT_PUBLIC, true);
+    accept_pool_release(workers[1].slot, ACCEPT_PUBLIC, true);
     cr_expect_eq(accept_pool_look(pool, ACCEPT_PUBLIC), ACCEPT_OK);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_OK);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_FULL);
@@ -88,20 +88,20 @@ Test(server_accept_pool, only_so_many_are_opening)
 
     for (size_t i = 0; i != 2; i++) {
         cr_assert_eq(accept_pool_reserve(small, ACCEPT_PUBLIC), ACCEPT_OK);
-        accept_slot_hand_over(slot, NULL);
+        accept_pool_hand_over(slot, NULL);
     }
     cr_expect_eq(accept_pool_reserve(small, ACCEPT_PUBLIC), ACCEPT_OPENING);
-    accept_slot_opened(slot, ACCEPT_PUBLIC);
+    accept_pool_opened(slot, ACCEPT_PUBLIC);
     cr_expect_eq(accept_pool_reserve(small, ACCEPT_PUBLIC), ACCEPT_OK);
-    accept_slot_hand_over(slot, NULL);
+    accept_pool_hand_over(slot, NULL);
     cr_expect_eq(accept_pool_look(small, ACCEPT_PUBLIC), ACCEPT_OPENING);
-    accept_slot_release(slot, ACCEPT_PUBLIC, false); /* the one that is open */
+    accept_pool_release(slot, ACCEPT_PUBLIC, false); /* the one that is open */
     cr_expect_eq(accept_pool_look(small, ACCEPT_PUBLIC), ACCEPT_OPENING);
-    accept_slot_release(slot, ACCEPT_PUBLIC, true);
+    accept_pool_release(slot, ACCEPT_PUBLIC, true);
     cr_expect_eq(accept_pool_look(small, ACCEPT_PUBLIC), ACCEPT_OK);
-    accept_slot_release(slot, ACCEPT_PUBLIC, true);
-    accept_slot_close(slot);
-    accept_slot_leave(slot);
+    accept_pool_release(slot, ACCEPT_PUBLIC, true);
+    accept_pool_close(slot);
+    accept_pool_leave(slot);
     accept_pool_destroy(small);
 }
 
@@ -111,11 +111,11 @@ Test(server_accept_pool, the_operator_gets_into_a_full_gateway)
         accept_by(0);
     for (size_t i = 0; i != ACCEPT_ADMIN_MAX; i++) {
         cr_expect_eq(accept_pool_reserve(pool, ACCEPT_ADMIN), ACCEPT_OK);
-        accept_slot_hand_over(workers[0].slot, NULL);
+        accept_pool_hand_over(workers[0].slot, NULL);
     }
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_ADMIN), ACCEPT_FULL);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_FULL);
-    accept_slot_release(workers[0].slot, ACCEPT_ADMIN, false);
+    accept_pool_release(workers[0].slot, ACCEPT_ADMIN, false);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_ADMIN), ACCEPT_OK);
     cr_expect_eq(accept_pool_reserve(pool, ACCEPT_PUBLIC), ACCEPT_FULL);
 }
@@ -124,11 +124,11 @@ Test(server_accept_pool, a_slot_may_leave_before_its_last_connection)
 {
     cr_assert(accept_by(0));
     for (size_t i = 0; i != WORKERS; i++) {
-        accept_slot_close(workers[i].slot);
-        accept_slot_leave(workers[i].slot);
+        accept_pool_close(workers[i].slot);
+        accept_pool_leave(workers[i].slot);
     }
     cr_expect_eq(workers[0].received, 0);
-    accept_slot_release(workers[0].slot, ACCEPT_PUBLIC, true);
+    accept_pool_release(workers[0].slot, ACCEPT_PUBLIC, true);
     accept_pool_destroy(pool);
 }
 

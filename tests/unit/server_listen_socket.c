@@ -39,7 +39,7 @@ static bool connects(int family, const char *host, uint16_t port)
 static bool has_ipv6(void)
 {
     struct listen_socket probe[LISTEN_SOCKETS_MAX];
-    size_t count = listen_sockets_open("[::1]:0", 0, NULL, probe, error, sizeof(error));
+    size_t count = listen_socket_open("[::1]:0", 0, NULL, probe, error, sizeof(error));
 
     if (count != 0)
         close(probe[0].fd);
@@ -57,7 +57,7 @@ static int option(int fd, int level, int name)
 
 Test(server_listen_socket, port_0_is_told_as_the_real_one)
 {
-    cr_assert_eq(listen_sockets_open("127.0.0.1:0", 0, NULL, sockets, error, sizeof(error)), 1, "%s", error);
+    cr_assert_eq(listen_socket_open("127.0.0.1:0", 0, NULL, sockets, error, sizeof(error)), 1, "%s", error);
     cr_expect_eq(strncmp(sockets[0].text, "127.0.0.1:", 10), 0);
     cr_expect(connects(AF_INET, "127.0.0.1", port_of(&sockets[0])));
     cr_expect((fcntl(sockets[0].fd, F_GETFL) & O_NONBLOCK) != 0);
@@ -67,7 +67,7 @@ Test(server_listen_socket, port_0_is_told_as_the_real_one)
 
 Test(server_listen_socket, the_star_takes_both_families)
 {
-    cr_assert_eq(listen_sockets_open("*:0", 0, NULL, sockets, error, sizeof(error)), 1, "%s", error);
+    cr_assert_eq(listen_socket_open("*:0", 0, NULL, sockets, error, sizeof(error)), 1, "%s", error);
     cr_expect(connects(AF_INET, "127.0.0.1", port_of(&sockets[0])));
     if (has_ipv6())
         cr_expect(connects(AF_INET6, "::1", port_of(&sockets[0])));
@@ -76,7 +76,7 @@ Test(server_listen_socket, the_star_takes_both_families)
 
 Test(server_listen_socket, all_addresses_of_a_name_share_a_port)
 {
-    size_t count = listen_sockets_open("localhost:0", 0, NULL, sockets, error, sizeof(error));
+    size_t count = listen_socket_open("localhost:0", 0, NULL, sockets, error, sizeof(error));
 
     cr_assert_gt(count, 0, "%s", error);
     for (size_t i = 0; i != count; i++) {
@@ -91,7 +91,7 @@ Test(server_listen_socket, accepted_sockets_inherit_the_options)
     socklen_t len = sizeof(address);
     int client = socket(AF_INET, SOCK_STREAM, 0), accepted;
 
-    cr_assert_eq(listen_sockets_open("127.0.0.1:0", 12345, NULL, sockets, error, sizeof(error)), 1, "%s", error);
+    cr_assert_eq(listen_socket_open("127.0.0.1:0", 12345, NULL, sockets, error, sizeof(error)), 1, "%s", error);
     getsockname(sockets[0].fd, (struct sockaddr *)&address, &len);
     cr_assert_eq(connect(client, (struct sockaddr *)&address, len), 0);
     accepted = accept(sockets[0].fd, NULL, NULL);
@@ -107,7 +107,7 @@ Test(server_listen_socket, accepted_sockets_inherit_the_options)
 
 static void expect_failure(const char *address, const char *reason)
 {
-    cr_expect_eq(listen_sockets_open(address, 0, NULL, sockets, error, sizeof(error)), 0);
+    cr_expect_eq(listen_socket_open(address, 0, NULL, sockets, error, sizeof(error)), 0);
     cr_expect(strncmp(error, address, strlen(address)) == 0 && strstr(error, reason) != NULL, "got: %s", error);
 }
 
@@ -116,7 +116,7 @@ Test(server_listen_socket, failures_name_the_address_and_the_reason)
     struct listen_socket taken[LISTEN_SOCKETS_MAX];
     char busy[LISTEN_SOCKET_TEXT_MAX];
 
-    cr_assert_eq(listen_sockets_open("127.0.0.1:0", 0, NULL, taken, error, sizeof(error)), 1, "%s", error);
+    cr_assert_eq(listen_socket_open("127.0.0.1:0", 0, NULL, taken, error, sizeof(error)), 1, "%s", error);
     memcpy(busy, taken[0].text, sizeof(busy));
     expect_failure(busy, "Address already in use");
     close(taken[0].fd);

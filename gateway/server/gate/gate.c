@@ -95,7 +95,7 @@ void gate_destroy(struct gate *gate)
     free(gate);
 }
 
-void gate_meter(struct connection *connection, const struct gate_rules *rules)
+void gate_create(struct connection *connection, const struct gate_rules *rules)
 {
     struct gate *gate = check_calloc(1, sizeof(*gate));
 

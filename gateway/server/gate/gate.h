@@ -28,27 +28,23 @@ void gate_http2_accept(struct connection *connection, struct st_h2o_accept_ctx_t
 void gate_http1_accept(struct connection *connection, struct st_h2o_accept_ctx_t *accept_ctx,
                        const struct gate_rules *rules);
 
-/* When the connection closes; NULL is ignored. */
-void gate_destroy(struct gate *gate);
-
 /* The rules have changed: from now on they are those of this connection, too. */
 void gate_apply_rules(struct connection *connection);
 
 /*
- * A connection's byte budget: what it sends, handshake included, in bytes that
- * come off the wire (an attacker's records that decrypt to nothing count too).
- * Before h2o_socket_ssl_handshake or the first read.
+ * The connection's gate, at first no more than the meter of its bytes (see
+ * gate_meter.h). Before h2o_socket_ssl_handshake or the first read. rules
+ * outlive the connection.
  */
-void gate_meter(struct connection *connection, const struct gate_rules *rules);
+void gate_create(struct connection *connection, const struct gate_rules *rules);
+/* When the connection closes; NULL is ignored. */
+void gate_destroy(struct gate *gate);
+
 /*
  * libh2o (2.2.5) keeps the context as a bare pointer until the first bytes of
  * the handshake come, and a reload may let go of it before that: the
- * connection holds a reference of its own. After gate_meter.
+ * connection holds a reference of its own. After gate_create.
  */
 void gate_keep_tls(struct connection *connection, SSL_CTX *context);
-/* At the start of each handshake, from the context's info callback: hangs the meter between OpenSSL and the socket. */
-void gate_meter_tls(SSL *ssl);
-/* At each message of a handshake, from there too: after it they are KeyUpdates, which cost us far more than their bytes. */
-void gate_meter_handshake(SSL *ssl);
 
 #endif

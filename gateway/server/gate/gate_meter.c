@@ -1,5 +1,7 @@
 /* gate_meter.c - how many bytes a connection may send us */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/server/gate/gate_meter.h"
+
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 #include <string.h>

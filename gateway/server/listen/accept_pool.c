@@ -98,14 +98,14 @@ struct accept_slot *accept_pool_join(struct accept_pool *pool, void (*deliver)(v
     return slot;
 }
 
-void accept_slot_close(struct accept_slot *slot)
+void accept_pool_close(struct accept_slot *slot)
 {
     pthread_mutex_lock(&slot->pool->lock);
     list_remove(&slot->link);
     pthread_mutex_unlock(&slot->pool->lock);
 }
 
-void accept_slot_leave(struct accept_slot *slot)
+void accept_pool_leave(struct accept_slot *slot)
 {
     bool last;
 
@@ -177,28 +177,28 @@ static struct accept_slot *least_loaded(struct accept_slot *self)
     return least;
 }
 
-bool accept_slot_hand_over(struct accept_slot *self, void *accepted)
+bool accept_pool_hand_over(struct accept_slot *self, void *accepted)
 {
     struct accept_slot *slot;
 
     pthread_mutex_lock(&self->pool->lock);
     slot = least_loaded(self);
     slot->load++;
-    /* Under the lock, so that once accept_slot_close has returned nothing can be on its way to a worker that is gone. */
+    /* Under the lock, so that once accept_pool_close has returned nothing can be on its way to a worker that is gone. */
     if (slot != self)
         slot->deliver(slot->worker, accepted);
     pthread_mutex_unlock(&self->pool->lock);
     return slot != self;
 }
 
-void accept_slot_opened(struct accept_slot *slot, enum accept_class class)
+void accept_pool_opened(struct accept_slot *slot, enum accept_class class)
 {
     pthread_mutex_lock(&slot->pool->lock);
     end_opening(slot->pool, class);
     pthread_mutex_unlock(&slot->pool->lock);
 }
 
-void accept_slot_release(struct accept_slot *slot, enum accept_class class, bool opening)
+void accept_pool_release(struct accept_slot *slot, enum accept_class class, bool opening)
 {
     bool last;
 
@@ -213,7 +213,7 @@ void accept_slot_release(struct accept_slot *slot, enum accept_class class, bool
         free(slot);
 }
 
-bool accept_slot_is_watcher(const struct accept_slot *slot)
+bool accept_pool_is_watcher(const struct accept_slot *slot)
 {
     return slot->index < WATCHERS_MAX;
 }

@@ -12,9 +12,9 @@ struct accept_slot;
 
 /*
  * One pool per process, one slot per worker; any thread. A connection counts
- * from accept_pool_reserve until accept_slot_release, so the sum never passes
+ * from accept_pool_reserve until accept_pool_release, so the sum never passes
  * the limit whichever worker accepts. Of the public ones only so many may be
- * opening (until accept_slot_opened). Those of the admin listener count apart,
+ * opening (until accept_pool_opened). Those of the admin listener count apart,
  * so that whoever has to look into a gateway that is full gets in.
  *
  * Workers all listen to the same sockets, and which of them the kernel wakes
@@ -49,9 +49,9 @@ uint64_t accept_pool_descriptors(uint64_t connections, unsigned workers);
 struct accept_slot *accept_pool_join(struct accept_pool *pool, void (*deliver)(void *worker, void *accepted),
                                      void *worker);
 /* Nothing is handed over to this worker any more; what was already is still to arrive. */
-void accept_slot_close(struct accept_slot *slot);
-/* After accept_slot_close. The slot itself lives until its last connection is released. */
-void accept_slot_leave(struct accept_slot *slot);
+void accept_pool_close(struct accept_slot *slot);
+/* After accept_pool_close. The slot itself lives until its last connection is released. */
+void accept_pool_leave(struct accept_slot *slot);
 
 /* Anything but ACCEPT_OK: a limit is reached. */
 enum accept_verdict accept_pool_reserve(struct accept_pool *pool, enum accept_class class);
@@ -64,13 +64,13 @@ enum accept_verdict accept_pool_look(struct accept_pool *pool, enum accept_class
  * Assigns one reserved connection to a worker. True: to another than self, to
  * whom it has been delivered. False: to self.
  */
-bool accept_slot_hand_over(struct accept_slot *self, void *accepted);
+bool accept_pool_hand_over(struct accept_slot *self, void *accepted);
 /* One connection of this worker is no longer opening. */
-void accept_slot_opened(struct accept_slot *slot, enum accept_class class);
-/* One has ended; opening: before accept_slot_opened. */
-void accept_slot_release(struct accept_slot *slot, enum accept_class class, bool opening);
+void accept_pool_opened(struct accept_slot *slot, enum accept_class class);
+/* One has ended; opening: before accept_pool_opened. */
+void accept_pool_release(struct accept_slot *slot, enum accept_class class, bool opening);
 
 /* Whether this worker is among the few that should watch the listening sockets at all. */
-bool accept_slot_is_watcher(const struct accept_slot *slot);
+bool accept_pool_is_watcher(const struct accept_slot *slot);
 
 #endif

@@ -12,10 +12,10 @@
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/base/log.h"
+#include "gateway/server/listen/passed.h"
 #include "gateway/server/tls/devcert.h"
 #include "gateway/server/tls/tls.h"
 #include "gateway/server/tls/tls_clients.h"
-#include "gateway/server/worker.h"
 
 /* Our own look at a connection comes first, and counts it as what it is. */
 #define STALL_MARGIN_MS 2000
@@ -54,32 +54,27 @@ static SSL_CTX *create_context(const struct endpoints *endpoints, const struct c
     return listen->certificate != NULL ? endpoints_context(listen, error, ERROR_MAX) : dev_context(error, ERROR_MAX);
 }
 
-static void set_endpoint(struct endpoints *endpoints, size_t n, const struct config_listen *listen, SSL_CTX *context)
-{
-    endpoints->all[n] = (struct listener_endpoint){
-        .fd = endpoints->sockets[n].fd,
-        .tls = context,
-        .host = listen != NULL ? WORKER_PUBLIC : WORKER_ADMIN,
-        .address = endpoints->sockets[n].text,
-        .admin = listen == NULL,
-        .listen = listen,
-    };
-}
-
 unsigned endpoints_stall_ms(const struct config_limits *limits)
 {
     return (unsigned)limits->write_timeout_ms + STALL_MARGIN_MS;
 }
 
+/* The first socket of an address owns the context of them all. */
+static void release_context(struct endpoints *endpoints, size_t index)
+{
+    if (endpoints->all[index].first == index)
+        tls_context_destroy(endpoints->all[index].tls);
+}
+
 /* Takes the context over. False: error says why. */
-static bool add(struct endpoints *endpoints, const struct config *config, const char *address,
-                const struct config_listen *listen, SSL_CTX *context, char error[static ERROR_MAX])
+static bool add_endpoints(struct endpoints *endpoints, const struct config *config, const char *address,
+                          const struct config_listen *listen, SSL_CTX *context, char error[static ERROR_MAX])
 {
     struct listen_socket sockets[LISTEN_SOCKETS_MAX];
     unsigned stall_ms = endpoints_stall_ms(&config->limits);
     size_t first = endpoints->count;
-    size_t count = listen_sockets_open(address, stall_ms, endpoints->passed, sockets, error, ERROR_MAX);
-    if (count == 0 || first + count > LISTENER_ENDPOINTS_MAX) {
+    size_t count = listen_socket_open(address, stall_ms, endpoints->passed, sockets, error, ERROR_MAX);
+    if (count == 0 || first + count > ENDPOINTS_MAX) {
         if (count != 0)
             snprintf(error, ERROR_MAX, "%s: too many listeners have come and gone", address);
         for (size_t i = 0; i != count; ++i)
@@ -88,12 +83,16 @@ static bool add(struct endpoints *endpoints, const struct config *config, const 
         return false;
     }
     for (size_t i = 0; i != count; ++i) {
-        size_t n = endpoints->count++;
-        endpoints->sockets[n] = sockets[i];
-        endpoints->contexts[n] = i == 0 ? context : NULL;
-        endpoints->first[n] = first;
-        endpoints->configured[n] = check_strdup(address);
-        set_endpoint(endpoints, n, listen, context);
+        struct endpoint *endpoint = &endpoints->all[endpoints->count++];
+        *endpoint = (struct endpoint){
+            .fd = sockets[i].fd,
+            .class = listen != NULL ? ACCEPT_PUBLIC : ACCEPT_ADMIN,
+            .listen = listen,
+            .tls = context,
+            .first = first,
+            .configured = check_strdup(address),
+        };
+        memcpy(endpoint->address, sockets[i].text, sizeof(endpoint->address));
     }
     return true;
 }
@@ -109,7 +108,7 @@ static bool open_one(struct endpoints *endpoints, const struct config *config, c
         log_write(LOG_ERROR, "tls-failed", log_str("address", address), log_str("reason", error));
         return false;
     }
-    if (add(endpoints, config, address, listen, context, error))
+    if (add_endpoints(endpoints, config, address, listen, context, error))
         return true;
     log_write(LOG_ERROR, "listen-failed", log_str("address", address), log_str("reason", error));
     return false;
@@ -151,8 +150,8 @@ struct endpoints *endpoints_open(const struct config *config, bool dev_certifica
 void endpoints_announce(const struct endpoints *endpoints, size_t first)
 {
     for (size_t i = first; i < endpoints->count; ++i) {
-        const struct listener_endpoint *endpoint = &endpoints->all[i];
-        if (endpoint->host == WORKER_ADMIN)
+        const struct endpoint *endpoint = &endpoints->all[i];
+        if (endpoint->class == ACCEPT_ADMIN)
             log_write(LOG_INFO, "admin", log_str("address", endpoint->address));
         else
             log_write(LOG_INFO, "listening", log_str("address", endpoint->address),
@@ -162,28 +161,28 @@ void endpoints_announce(const struct endpoints *endpoints, size_t first)
 
 /* ---- a change ---- */
 
-static bool is_at(const struct endpoints *endpoints, size_t n, const char *address)
+static bool is_at(const struct endpoint *endpoint, const char *address)
 {
-    return strcmp(endpoints->configured[n], address) == 0 || strcmp(endpoints->sockets[n].text, address) == 0;
-}
-
-/* The first socket of an address that nobody has claimed yet; count: none. */
-static size_t find(const struct endpoints *endpoints, size_t count, const bool *claimed, const char *address,
-                   bool admin)
-{
-    for (size_t i = 0; i != count; ++i) {
-        if (endpoints->first[i] == i && !claimed[i] && endpoints->sockets[i].fd != -1 &&
-            endpoints->all[i].admin == admin && is_at(endpoints, i, address))
-            return i;
-    }
-    return count;
+    return strcmp(endpoint->configured, address) == 0 || strcmp(endpoint->address, address) == 0;
 }
 
 struct plan {
     struct endpoints *next;
     size_t before; /* how many there were */
-    bool claimed[LISTENER_ENDPOINTS_MAX];
+    bool is_claimed[ENDPOINTS_MAX];
 };
+
+/* The first socket of an address that is not claimed yet; plan->before: none. */
+static size_t find_unclaimed(const struct plan *plan, const char *address, enum accept_class class)
+{
+    for (size_t i = 0; i != plan->before; ++i) {
+        const struct endpoint *endpoint = &plan->next->all[i];
+        if (endpoint->first == i && !plan->is_claimed[i] && endpoint->fd != -1 && endpoint->class == class &&
+            is_at(endpoint, address))
+            return i;
+    }
+    return plan->before;
+}
 
 static bool plan_one(struct plan *plan, const struct config *config, const char *address,
                      const struct config_listen *listen, char error[static ERROR_MAX])
@@ -192,13 +191,13 @@ static bool plan_one(struct plan *plan, const struct config *config, const char 
     SSL_CTX *context = create_context(next, listen, error);
     if (error[0] != '\0')
         return false;
-    size_t first = find(next, plan->before, plan->claimed, address, listen == NULL);
+    size_t first = find_unclaimed(plan, address, listen != NULL ? ACCEPT_PUBLIC : ACCEPT_ADMIN);
     if (first == plan->before)
-        return add(next, config, address, listen, context, error);
-    next->contexts[first] = context;
-    for (size_t i = first; i != plan->before && next->first[i] == first; ++i) {
-        plan->claimed[i] = true;
-        set_endpoint(next, i, listen, context);
+        return add_endpoints(next, config, address, listen, context, error);
+    for (size_t i = first; i != plan->before && next->all[i].first == first; ++i) {
+        plan->is_claimed[i] = true;
+        next->all[i].listen = listen;
+        next->all[i].tls = context;
     }
     return true;
 }
@@ -219,8 +218,8 @@ static bool plan_all(struct plan *plan, const struct config *config, void (*on_e
         good = false;
     }
     for (size_t i = 0; i != plan->before; ++i) {
-        if (!plan->claimed[i])
-            plan->next->all[i].fd = plan->next->sockets[i].fd = -1;
+        if (!plan->is_claimed[i])
+            plan->next->all[i].fd = -1;
     }
     return good;
 }
@@ -231,10 +230,8 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
     struct plan plan = {.next = check_malloc(sizeof(*plan.next)), .before = now->count};
     *plan.next = *now;
     for (size_t i = 0; i != now->count; ++i) {
-        plan.next->contexts[i] = NULL;
         plan.next->all[i].tls = NULL;
         plan.next->all[i].listen = NULL;
-        plan.next->all[i].address = plan.next->sockets[i].text;
     }
     if (plan_all(&plan, config, on_error, arg))
         return plan.next;
@@ -245,9 +242,9 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
 void endpoints_commit(struct endpoints *now, struct endpoints *next)
 {
     for (size_t i = 0; i != now->count; ++i) {
-        tls_context_destroy(now->contexts[i]);
-        if (now->sockets[i].fd != -1 && next->sockets[i].fd == -1)
-            close(now->sockets[i].fd);
+        release_context(now, i);
+        if (now->all[i].fd != -1 && next->all[i].fd == -1)
+            close(now->all[i].fd);
     }
     free(now);
 }
@@ -255,10 +252,10 @@ void endpoints_commit(struct endpoints *now, struct endpoints *next)
 void endpoints_discard(const struct endpoints *now, struct endpoints *next)
 {
     for (size_t i = 0; i != next->count; ++i)
-        tls_context_destroy(next->contexts[i]);
+        release_context(next, i);
     for (size_t i = now->count; i != next->count; ++i) {
-        close(next->sockets[i].fd);
-        free(next->configured[i]);
+        close(next->all[i].fd);
+        free(next->all[i].configured);
     }
     free(next);
 }
@@ -270,10 +267,10 @@ void endpoints_close(struct endpoints *endpoints)
     if (endpoints == NULL)
         return;
     for (size_t i = 0; i != endpoints->count; ++i) {
-        if (endpoints->sockets[i].fd != -1)
-            close(endpoints->sockets[i].fd);
-        tls_context_destroy(endpoints->contexts[i]);
-        free(endpoints->configured[i]);
+        if (endpoints->all[i].fd != -1)
+            close(endpoints->all[i].fd);
+        release_context(endpoints, i);
+        free(endpoints->all[i].configured);
     }
     passed_close(endpoints->passed);
     free(endpoints->passed);

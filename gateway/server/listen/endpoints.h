@@ -8,25 +8,35 @@
 
 #include <openssl/types.h>
 
+#include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/listen/listen_socket.h"
-#include "gateway/server/listen/listener.h"
-#include "gateway/server/listen/passed.h"
 
 struct config;
 struct config_limits;
 struct config_listen;
+struct passed;
+
+/* In all of a process's life, those that are gone included. */
+#define ENDPOINTS_MAX 256
+
+/* One listening socket. */
+struct endpoint {
+    int fd; /* -1: gone */
+    enum accept_class class;
+    const struct config_listen *listen;   /* of the configuration's list; NULL: admin.address, or gone */
+    SSL_CTX *tls;                         /* NULL: cleartext. Owned by the first of its address */
+    size_t first;                         /* index of the first socket of the same address */
+    char *configured;                     /* the address as the configuration has it */
+    char address[LISTEN_SOCKET_TEXT_MAX]; /* what it is bound to */
+};
 
 /*
- * One for each socket that there has been: at the start in the order of the
- * configuration's listen, then the admin listener's; later ones follow. An
- * address may have several, one after the other. Main thread.
+ * All that there have been: at the start in the order of the configuration's
+ * listen, then the admin listener's; later ones follow. An address may have
+ * several, one after the other. Main thread.
  */
 struct endpoints {
-    struct listener_endpoint all[LISTENER_ENDPOINTS_MAX]; /* fd -1: gone */
-    struct listen_socket sockets[LISTENER_ENDPOINTS_MAX];
-    SSL_CTX *contexts[LISTENER_ENDPOINTS_MAX]; /* at the first socket of each address, who owns it; else NULL */
-    size_t first[LISTENER_ENDPOINTS_MAX];      /* the first socket of the same address */
-    char *configured[LISTENER_ENDPOINTS_MAX];  /* the address as the configuration has it */
+    struct endpoint all[ENDPOINTS_MAX];
     size_t count;
     struct passed *passed; /* kept as long as the process lives */
     bool dev_certificate;
@@ -35,7 +45,7 @@ struct endpoints {
 /* The context of a listener with a certificate. NULL: error says why, naming the file. */
 SSL_CTX *endpoints_context(const struct config_listen *listen, char *error, size_t size);
 
-/* For listen_sockets_open: when the kernel drops a connection that takes nothing, should nobody have done so before. */
+/* For listen_socket_open: when the kernel drops a connection that takes nothing, should nobody have done so before. */
 unsigned endpoints_stall_ms(const struct config_limits *limits);
 
 /*

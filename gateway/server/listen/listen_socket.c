@@ -154,8 +154,8 @@ static int resolve(const struct address *parsed, struct addrinfo **list)
     return getaddrinfo(NULL, parsed->port, &hints, list);
 }
 
-size_t listen_sockets_open(const char *address, unsigned stall_ms, struct passed *passed,
-                           struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size)
+size_t listen_socket_open(const char *address, unsigned stall_ms, struct passed *passed,
+                          struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size)
 {
     struct address parsed;
     struct addrinfo *list;

@@ -30,8 +30,8 @@ struct listen_socket {
  * to the process, bound to one of the addresses, is taken instead of opening
  * another; passed: NULL where nothing was.
  */
-size_t listen_sockets_open(const char *address, unsigned stall_ms, struct passed *passed,
-                           struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size);
+size_t listen_socket_open(const char *address, unsigned stall_ms, struct passed *passed,
+                          struct listen_socket sockets[static LISTEN_SOCKETS_MAX], char *error, size_t size);
 
 /* What a stall_ms of the opening was. */
 void listen_socket_set_stall(int fd, unsigned stall_ms);

@@ -18,9 +18,10 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/http/connection.h"
-#include "gateway/server/gate/gate.h"
+#include "gateway/server/gate/gate_meter.h"
 #include "gateway/server/tls/tls_alerts.h"
 #include "gateway/server/tls/tls_clients.h"
+#include "gateway/server/tls/tls_failure.h"
 #include "gateway/server/tls/tls_tickets.h"
 
 /* AES-128 first: it is the fastest with AES-NI, and phones without it put ChaCha first themselves. */
@@ -31,27 +32,6 @@
 #define GROUPS "X25519:P-256:P-384"
 
 static struct tls_tickets tickets = TLS_TICKETS_INITIALIZER;
-
-static const char *reason_of(unsigned long code)
-{
-    const char *reason;
-
-    if (code == 0)
-        return "unknown reason";
-    if (ERR_SYSTEM_ERROR(code))
-        return strerrordesc_np(ERR_GET_REASON(code));
-    reason = ERR_reason_error_string(code);
-    return reason != NULL ? reason : "unknown reason";
-}
-
-const char *tls_failure(void)
-{
-    /* The first error is the cause; those after it say what could not be done because of it. */
-    unsigned long code = ERR_get_error();
-
-    ERR_clear_error();
-    return reason_of(code);
-}
 
 __attribute__((format(printf, 3, 4))) static bool fail(char *error, size_t size, const char *format, ...)
 {
@@ -182,7 +162,7 @@ static SSL_CTX *create_bare(char *error, size_t size)
     ERR_clear_error();
     context = SSL_CTX_new(TLS_server_method());
     if (context == NULL || !configure(context)) {
-        fail(error, size, "cannot set up TLS: %s", tls_failure());
+        fail(error, size, "cannot set up TLS: %s", tls_failure_take());
         SSL_CTX_free(context);
         return NULL;
     }
@@ -206,14 +186,14 @@ static bool load_key(SSL_CTX *context, const char *certificate_file, const char 
     case X509_R_KEY_TYPE_MISMATCH:
         return fail(error, size, "key %s: does not belong to the certificate %s", key_file, certificate_file);
     default:
-        return fail(error, size, "key %s: %s", key_file, tls_failure());
+        return fail(error, size, "key %s: %s", key_file, tls_failure_take());
     }
 }
 
 static bool load_files(SSL_CTX *context, const char *certificate_file, const char *key_file, char *error, size_t size)
 {
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
-        return fail(error, size, "certificate %s: %s", certificate_file, tls_failure());
+        return fail(error, size, "certificate %s: %s", certificate_file, tls_failure_take());
     return load_key(context, certificate_file, key_file, error, size);
 }
 
@@ -235,7 +215,7 @@ SSL_CTX *tls_context_create_from(X509 *certificate, EVP_PKEY *key, char *error, 
     if (context == NULL)
         return NULL;
     if (SSL_CTX_use_certificate(context, certificate) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1) {
-        fail(error, size, "certificate in memory: %s", tls_failure());
+        fail(error, size, "certificate in memory: %s", tls_failure_take());
         SSL_CTX_free(context);
         return NULL;
     }

@@ -23,7 +23,4 @@ SSL_CTX *tls_context_create_from(X509 *certificate, EVP_PKEY *key, char *error, 
 /* Connections that still use it keep it alive. NULL is ignored. */
 void tls_context_destroy(SSL_CTX *context);
 
-/* Takes from OpenSSL's queue why this thread's last TLS operation failed, for a log line. Never NULL; static storage. */
-const char *tls_failure(void);
-
 #endif

@@ -12,7 +12,7 @@
 #include "gateway/base/check.h"
 #include "gateway/http/access/certificate.h"
 #include "gateway/http/connection.h"
-#include "gateway/server/tls/tls.h"
+#include "gateway/server/tls/tls_failure.h"
 #include "proto/text.h"
 
 /* A chain of four RSA-4096 certificates takes 8 kB; OpenSSL would buffer 100 of whoever asks. */
@@ -91,7 +91,7 @@ bool tls_clients_require(SSL_CTX *context, const char *ca_file, char *error, siz
     cas = load_cas(ca_file);
     names = cas != NULL ? SSL_load_client_CA_file(ca_file) : NULL;
     if (names == NULL || !set_session_context(context, cas)) {
-        snprintf(error, size, "client_ca %s: %s", ca_file, tls_failure());
+        snprintf(error, size, "client_ca %s: %s", ca_file, tls_failure_take());
         sk_X509_NAME_pop_free(names, X509_NAME_free);
         X509_STORE_free(cas);
         return false;

@@ -19,7 +19,7 @@ struct connection;
  */
 bool tls_clients_require(SSL_CTX *context, const char *ca_file, char *error, size_t size);
 
-/* At the end of a handshake: keeps the certificate's name in the connection, for certificate_name of http/certificate.h. */
+/* At the end of a handshake: keeps the certificate's name in the connection, for certificate_name of http/access/certificate.h. */
 void tls_clients_keep_name(const SSL *ssl, struct connection *connection);
 
 #endif
