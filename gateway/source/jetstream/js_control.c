@@ -50,11 +50,11 @@ static void take_work(struct js_source *source, struct js_link *link, struct wor
 {
     struct js_inbox *inbox = &source->inbox;
     bool in_time = true;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     while (!inbox->work && in_time)
-        in_time = nats_condition_wait(&inbox->changed, &inbox->lock, until_ns);
+        in_time = condition_wait_until(&inbox->changed, &inbox->lock, until_ns);
     empty_inbox(source, link, work);
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     if (work->discovered || work->lame_duck)
         js_link_remember_servers(source, link);
 }
@@ -124,11 +124,11 @@ static void set_current(struct js_source *source, struct js_link *link)
         js_session_retain(&link->session);
         link->was_current = true;
     }
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     struct js_session *before = inbox->current;
     inbox->current = link != NULL ? &link->session : NULL;
-    pthread_cond_broadcast(&inbox->settled);
-    pthread_mutex_unlock(&inbox->lock);
+    condition_broadcast(&inbox->settled);
+    lock_give(&inbox->lock);
     if (before != NULL)
         js_session_release(before);
 }
@@ -140,13 +140,13 @@ static void go_live(struct js_source *source, struct js_link *link)
     source->failures = 0;
     if (source->was_live && source->lost_reason == NULL)
         return;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     uint64_t next = source->live.horizon - source->live.base + 1;
     if (source->live.horizon >= source->live.warm_at)
         js_source_settle_warm(source);
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     natsConnection_GetConnectedUrl(link->session.connection, url, sizeof(url));
-    nats_url_strip(url);
+    nats_settings_strip_url(url);
     log_write(LOG_INFO, "stream-live", log_str("stream", source->stream), log_str("url", url), log_u64("next", next),
               log_i64("outage_ms", source->was_live ? (clock_mono_ns() - lost_ns) / 1000000 : 0));
     source->was_live = true;
@@ -247,19 +247,19 @@ static bool serve(struct js_source *source, struct js_link *link)
 static void leave(struct js_source *source)
 {
     struct work work;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     empty_inbox(source, NULL, &work);
     source->inbox.over = true;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     js_publish_refuse(source, work.publishes);
     answer_unasked(source);
 }
 
 static bool is_stopping(struct js_source *source)
 {
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     bool stop = source->inbox.stop;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     return stop;
 }
 

@@ -8,6 +8,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/core/message.h"
+#include "gateway/source/jetstream/js_metadata.h"
 #include "gateway/source/nats/nats_message.h"
 
 /* live.lock is held. Control asks the broker what became of the sequences that are passed over. */
@@ -17,9 +18,9 @@ static void note_hole(struct js_source *source, uint64_t number)
     if (number <= live->horizon + 1 || live->hole_end != 0)
         return;
     live->hole_end = number;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, struct message *message)
@@ -78,13 +79,13 @@ void js_delivery_reach(struct js_source *source, uint64_t number)
  * over may be stored all the same (nats-server 2.9.10: js_read_hole.h), so
  * it waits until that is known. True: the message has been taken over.
  */
-static bool take_event(struct js_source *source, natsMsg *msg, const struct js_delivery *delivery)
+static bool take_event(struct js_source *source, natsMsg *msg, const struct js_metadata *metadata)
 {
     struct js_live *live = &source->live;
-    struct js_arrival arrival = {.number = live->base + delivery->stream_sequence,
-                                 .stored_ns = delivery->stored_ns,
+    struct js_arrival arrival = {.number = live->base + metadata->stream_sequence,
+                                 .stored_ns = metadata->stored_ns,
                                  .arrived_ns = clock_mono_ns(),
-                                 .pending = delivery->pending};
+                                 .pending = metadata->pending};
     uint64_t first = arrival.number > live->seen + 1 ? live->seen + 1 : 0;
     bool waits = first != 0 || live->held != NULL;
     if (live->seen < arrival.number)
@@ -101,22 +102,22 @@ static bool on_event(struct js_link *link, natsMsg *msg)
     struct js_source *source = link->source;
     struct js_live *live = &source->live;
     const char *reply = natsMsg_GetReply(msg);
-    struct js_delivery delivery;
+    struct js_metadata metadata;
     bool is_taken = false;
-    if (!js_delivery_read(reply, &delivery))
+    if (!js_metadata_read(reply, &metadata))
         return false;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     /* A consumer that was given up may have been delivering until just now. */
     if (live->working && live->link == link && strstr(reply, live->mark) != NULL) {
         atomic_store_explicit(&live->heard_ns, clock_mono_coarse_ns(), memory_order_relaxed);
-        if (delivery.consumer_sequence != live->consumer_sequence + 1)
+        if (metadata.consumer_sequence != live->consumer_sequence + 1)
             js_live_break_off(source, "messages of the consumer were lost on the way");
         else if (++live->consumer_sequence != 0)
-            is_taken = take_event(source, msg, &delivery);
+            is_taken = take_event(source, msg, &metadata);
     } else {
         live->stray_heard = true;
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     return is_taken;
 }
 
@@ -153,7 +154,7 @@ static void on_heartbeat(struct js_link *link, natsMsg *msg)
     struct js_source *source = link->source;
     struct js_live *live = &source->live;
     uint64_t consumer_sequence, stream_sequence;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     int64_t now_ns = clock_mono_coarse_ns();
     live->stray_heard |= !live->working;
     /* It doesn't say whose it is: one that comes sooner than a new consumer could be idle is of the one before. */
@@ -163,18 +164,18 @@ static void on_heartbeat(struct js_link *link, natsMsg *msg)
             read_header(msg, "Nats-Last-Stream", &stream_sequence))
             take_heartbeat(source, consumer_sequence, live->base + stream_sequence);
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 /* Answered behind everything that was delivered before. True: the message has been taken over, until then. */
 static bool answer_flow(struct js_link *link, natsMsg *msg)
 {
     struct js_source *source = link->source;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     bool waits = source->live.held != NULL;
     if (waits)
         js_held_add(source, JS_HELD_FLOW, msg, 0, 0);
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (!waits)
         natsConnection_Publish(link->session.connection, natsMsg_GetReply(msg), NULL, 0);
     return waits;
@@ -184,9 +185,9 @@ static bool answer_flow(struct js_link *link, natsMsg *msg)
 static void answer_stalled(struct js_link *link, const char *subject)
 {
     struct js_source *source = link->source;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     bool waits = source->live.held != NULL;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (!waits)
         natsConnection_Publish(link->session.connection, subject, NULL, 0);
 }

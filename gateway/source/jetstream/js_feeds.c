@@ -23,11 +23,11 @@ static void on_complete(void *arg)
 {
     struct js_feed *feed = arg;
     struct js_source *source = feed->link->source;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     feed->completed = true;
     --feed->link->listening;
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static bool subscribe(struct js_source *source, struct js_feed *feed, const char *subject)
@@ -37,15 +37,15 @@ static bool subscribe(struct js_source *source, struct js_feed *feed, const char
                                  feed) != NATS_OK)
         return false;
     natsSubscription_SetPendingLimits(feed->subscription, JS_PENDING_MESSAGES, JS_PENDING_BYTES);
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     ++link->listening;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     if (natsSubscription_SetOnCompleteCB(feed->subscription, on_complete, feed) == NATS_OK)
         return true;
-    pthread_mutex_lock(&source->inbox.lock); /* closed in between */
+    lock_take(&source->inbox.lock); /* closed in between */
     --link->listening;
     feed->completed = true;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     return false;
 }
 
@@ -57,7 +57,7 @@ static bool feed_channels(struct js_source *source, struct js_link *link, size_t
     char subject[SUBJECT_MAX + 1];
     size_t len;
     bool ok = true;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     while (ok && !list_is_empty(&republish->unfed)) {
         struct js_channel *channel = UNFED(republish->unfed.next);
         list_remove(&channel->unfed);
@@ -76,31 +76,31 @@ static bool feed_channels(struct js_source *source, struct js_link *link, size_t
         list_init(&feed->node);
         list_append(&link->feeds, &feed->node);
         ++*count;
-        pthread_mutex_unlock(&live->lock); /* delivery takes it while it holds what subscribing needs */
+        lock_give(&live->lock); /* delivery takes it while it holds what subscribing needs */
         ok = subscribe(source, feed, subject);
-        pthread_mutex_lock(&live->lock);
+        lock_take(&live->lock);
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     return ok;
 }
 
 /* The broker has the subscriptions: messages may go into their channels, and do from `last` on. */
 static void index_fed(struct js_source *source, struct js_link *link)
 {
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     for (struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
         struct js_channel *channel = FEED(node)->owner;
         if (channel != NULL && !channel->indexed)
             js_live_index(source, channel);
     }
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
 }
 
 static void confirm_fed(struct js_source *source, struct js_link *link, uint64_t last)
 {
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     uint64_t floor = last > live->horizon ? last : live->horizon;
     for (struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
         struct js_channel *channel = FEED(node)->owner;
@@ -116,7 +116,7 @@ static void confirm_fed(struct js_source *source, struct js_link *link, uint64_t
         republish->switch_at = last;
     republish->has_asked = true;
     js_republish_try(source);
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 /* Ends the subscriptions of closed channels; frees those that a round trip has passed since they ended. */
@@ -125,14 +125,14 @@ static void end_feeds(struct js_source *source, struct js_link *link)
     for (struct list *node = link->feeds.next, *next; node != &link->feeds; node = next) {
         struct js_feed *feed = FEED(node);
         next = node->next;
-        pthread_mutex_lock(&source->live.lock);
+        lock_take(&source->live.lock);
         bool is_closed = feed->owner == NULL;
-        pthread_mutex_unlock(&source->live.lock);
+        lock_give(&source->live.lock);
         if (!is_closed)
             continue;
-        pthread_mutex_lock(&source->inbox.lock);
+        lock_take(&source->inbox.lock);
         bool completed = feed->completed;
-        pthread_mutex_unlock(&source->inbox.lock);
+        lock_give(&source->inbox.lock);
         if (feed->retired) {
             list_remove(&feed->node);
             natsSubscription_Destroy(feed->subscription);
@@ -165,10 +165,9 @@ static void advance(struct js_source *source, uint64_t last)
 {
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
-    if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * INT64_C(1000000) &&
-        republish->polled > live->horizon) {
+    if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * NS_PER_MS && republish->polled > live->horizon) {
         live->horizon = republish->polled;
         source_advance(&source->base, live->horizon);
     }
@@ -176,7 +175,7 @@ static void advance(struct js_source *source, uint64_t last)
     js_republish_polled(source, last);
     if (republish->mode == JS_BY_REPUBLISH && last > live->horizon)
         republish->poll_at_ns = js_in_ms(clock_mono_ns(), QUIET_MS);
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 bool js_feeds_work(struct js_source *source, struct js_link *link)
@@ -189,19 +188,19 @@ bool js_feeds_work(struct js_source *source, struct js_link *link)
     if (!feed_channels(source, link, &fed))
         return false;
     int64_t now_ns = clock_mono_ns();
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     bool rests = republish->rests, stray_heard = source->live.stray_heard;
     republish->rests = false;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (rests)
         js_live_rest(source, link);
     if (fed == 0 && now_ns < republish->poll_at_ns)
         return true;
     end_feeds(source, link);
     if (stray_heard) {
-        pthread_mutex_lock(&source->live.lock);
+        lock_take(&source->live.lock);
         source->live.stray_heard = false;
-        pthread_mutex_unlock(&source->live.lock);
+        lock_give(&source->live.lock);
         js_live_delete_strays(source, link);
     }
     if (natsConnection_FlushTimeout(link->session.connection, JS_API_WAIT_MS) != NATS_OK)
@@ -210,17 +209,17 @@ bool js_feeds_work(struct js_source *source, struct js_link *link)
     republish->poll_at_ns = js_in_ms(now_ns, POLL_MS);
     enum js_stream_status status = js_stream_read(source, link, &stream);
     if (status != JS_STREAM_OK) {
-        pthread_mutex_lock(&source->live.lock);
+        lock_take(&source->live.lock);
         republish->was_unreachable |= status == JS_STREAM_FAILED;
-        pthread_mutex_unlock(&source->live.lock);
+        lock_give(&source->live.lock);
         return true;
     }
     uint64_t last = link->session.base + stream.last;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     if (stream.incarnation != source->incarnation && republish->mode == JS_BY_REPUBLISH)
         js_live_break_off(source, "the stream was made anew");
     bool is_ours = stream.incarnation == source->incarnation;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (!is_ours)
         return true;
     js_raise_first(&source->base, link->session.base + stream.first);

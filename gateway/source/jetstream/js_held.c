@@ -21,9 +21,9 @@ struct js_held *js_held_add(struct js_source *source, enum js_held_kind kind, na
     source->live.held_end = &held->next;
     if (first != 0) {
         metrics_add_shared(METRIC_STORE_HOLES, 1);
-        pthread_mutex_lock(&source->inbox.lock);
+        lock_take(&source->inbox.lock);
         js_inbox_wake(source);
-        pthread_mutex_unlock(&source->inbox.lock);
+        lock_give(&source->inbox.lock);
     }
     return held;
 }

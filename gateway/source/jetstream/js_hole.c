@@ -22,13 +22,13 @@ static size_t list_questions(struct js_source *source, const struct js_link *lin
 {
     struct js_live *live = &source->live;
     size_t count = 0;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     for (struct js_held *held = live->held; held != NULL && count != QUESTIONS_MAX && is_working(source, link);
          held = held->next) {
         if (held->first != 0)
             questions[count++].at_least = held->first - live->base;
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     return count;
 }
 
@@ -38,7 +38,7 @@ static void note_answers(struct js_source *source, const struct js_link *link, c
 {
     struct js_live *live = &source->live;
     size_t i = 0;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     for (struct js_held *held = live->held; held != NULL && i != count && is_working(source, link); held = held->next) {
         if (held->first == 0)
             continue;
@@ -49,7 +49,7 @@ static void note_answers(struct js_source *source, const struct js_link *link, c
             js_ask_report_skip(source->stream, found, held->end - live->base);
         held->is_missing = is_missing;
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 /* live.lock is held. */
@@ -74,7 +74,7 @@ static bool release_some(struct js_source *source, struct js_link *link)
     struct js_live *live = &source->live;
     struct js_held *flow = NULL;
     bool more = true;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     for (unsigned i = 0; i != RELEASE_MAX && flow == NULL && more; ++i) {
         more = is_releasable(source, link);
         if (more && live->held->kind == JS_HELD_FLOW)
@@ -82,7 +82,7 @@ static bool release_some(struct js_source *source, struct js_link *link)
         else if (more)
             release_held(source, js_held_take(live));
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     if (flow != NULL) {
         natsConnection_Publish(link->session.connection, natsMsg_GetReply(flow->msg), NULL, 0);
         js_held_free(flow);
@@ -94,10 +94,10 @@ static bool release_some(struct js_source *source, struct js_link *link)
 static uint64_t next_missing(struct js_source *source, const struct js_link *link)
 {
     struct js_live *live = &source->live;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     bool is_missing = is_working(source, link) && live->held != NULL && live->held->is_missing;
     uint64_t number = is_missing ? live->held->first : 0;
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     return number;
 }
 
@@ -110,7 +110,7 @@ static bool fetch_missing(struct js_source *source, struct js_link *link, uint64
     natsStatus status = js_GetMsg(&msg, link->session.js, source->stream, number - live->base, NULL, &code);
     if (status != NATS_OK && code != JSNoMessageFoundErr)
         return false;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     if (is_working(source, link)) {
         live->held->first = number + 1 < live->held->end ? number + 1 : 0;
         live->held->is_missing = live->held->first != 0;
@@ -121,7 +121,7 @@ static bool fetch_missing(struct js_source *source, struct js_link *link, uint64
                                                     .arrived_ns = clock_mono_ns(),
                                                     .pending = UINT64_MAX});
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     natsMsg_Destroy(msg);
     return true;
 }
@@ -136,19 +136,19 @@ static void ask_later(struct js_source *source, struct js_link *link)
 
 static void begin_again(struct js_source *source, const struct js_link *link)
 {
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     if (is_working(source, link)) {
         js_republish_keep_progress(source);
         js_live_break_off(source, "the consumer has passed over many messages that the stream holds");
     }
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
 }
 
 int64_t js_hole_due(struct js_source *source)
 {
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     bool waits = source->live.held != NULL;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     return waits ? source->hole_at_ns : 0;
 }
 

@@ -9,13 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/list.h"
 #include "gateway/core/source.h"
 #include "gateway/core/subject_index.h"
 #include "gateway/source/jetstream/js_answers.h"
 #include "gateway/source/jetstream/js_session.h"
-#include "gateway/source/nats/nats_options.h"
-#include "gateway/source/nats/nats_thread.h"
+#include "gateway/source/nats/nats_settings.h"
+#include "gateway/base/thread.h"
 
 #define JS_API_WAIT_MS 2000
 #define JS_FORGET_WAIT_MS 500    /* for a consumer to be deleted: it ends by itself, too */
@@ -85,9 +86,9 @@ struct js_sent {
 };
 
 struct js_inbox {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;     /* for control */
-    pthread_cond_t settled;     /* for whoever waits for a session, or for the rings */
+    struct lock lock;
+    struct condition changed;   /* for control */
+    struct condition settled;   /* for whoever waits for a session, or for the rings */
     bool work;                  /* anything is new for control */
     bool stop;                  /* js_source_stop was called */
     bool over;                  /* control is gone: nobody looks in here any more */
@@ -206,7 +207,7 @@ struct js_held {
 
 /* The consumer that follows the stream, and where it has got to. */
 struct js_live {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct subject_index *index;
     struct list channels;
     size_t channel_count;
@@ -277,7 +278,7 @@ struct js_source {
 
 static inline int64_t js_in_ms(int64_t now_ns, int64_t ms)
 {
-    return now_ns + ms * INT64_C(1000000);
+    return now_ns + ms * NS_PER_MS;
 }
 
 /* js_source.c */

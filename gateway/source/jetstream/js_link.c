@@ -21,21 +21,21 @@ static void on_closed(natsConnection *connection, void *arg)
     struct js_link *link = arg;
     struct js_source *source = link->source;
     (void)connection;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     link->closed = true;
     atomic_store(&link->session.over, true);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static void on_complete(void *arg)
 {
     struct js_link *link = arg;
     struct js_source *source = link->source;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     --link->listening;
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static void on_lame_duck(natsConnection *connection, void *arg)
@@ -43,10 +43,10 @@ static void on_lame_duck(natsConnection *connection, void *arg)
     struct js_link *link = arg;
     struct js_source *source = link->source;
     (void)connection;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     link->lame_duck = true;
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static void on_discovered(natsConnection *connection, void *arg)
@@ -54,17 +54,17 @@ static void on_discovered(natsConnection *connection, void *arg)
     struct js_link *link = arg;
     struct js_source *source = link->source;
     (void)connection;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     link->discovered = true;
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static void on_denial(struct js_link *link, const char *text)
 {
-    pthread_mutex_lock(&link->source->inbox.lock);
+    lock_take(&link->source->inbox.lock);
     snprintf(link->denial, sizeof(link->denial), "%s", text);
-    pthread_mutex_unlock(&link->source->inbox.lock);
+    lock_give(&link->source->inbox.lock);
     log_write_limited(LOG_WARN, "nats-refused", log_str("stream", link->source->stream), log_str("reason", text));
     js_publish_on_denial(link->source, text);
     js_republish_on_denial(link->source, text);
@@ -163,9 +163,9 @@ static void set_callbacks(struct js_source *source, struct js_link *link)
 
 static bool is_stopping(struct js_source *source)
 {
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     bool stop = source->inbox.stop;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     return stop;
 }
 
@@ -210,15 +210,15 @@ static bool subscribe(struct js_link *link, natsSubscription **subscription, con
     if (status != NATS_OK)
         return false;
     natsSubscription_SetPendingLimits(*subscription, JS_PENDING_MESSAGES, JS_PENDING_BYTES);
-    pthread_mutex_lock(&link->source->inbox.lock);
+    lock_take(&link->source->inbox.lock);
     ++link->listening;
-    pthread_mutex_unlock(&link->source->inbox.lock);
+    lock_give(&link->source->inbox.lock);
     if (natsSubscription_SetOnCompleteCB(*subscription, on_complete, link) == NATS_OK)
         return true;
     /* Closed in between: nobody knows the inbox yet, so nothing can be on its way. */
-    pthread_mutex_lock(&link->source->inbox.lock);
+    lock_take(&link->source->inbox.lock);
     --link->listening;
-    pthread_mutex_unlock(&link->source->inbox.lock);
+    lock_give(&link->source->inbox.lock);
     return false;
 }
 
@@ -260,10 +260,10 @@ struct js_link *js_link_connect(struct js_source *source)
 
 void js_link_give_up(struct js_source *source, struct js_session *session)
 {
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     atomic_store(&session->over, true);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 /*
@@ -273,24 +273,24 @@ void js_link_give_up(struct js_source *source, struct js_session *session)
 static void await_release(struct js_source *source, struct js_link *link)
 {
     int64_t now_ns = clock_mono_ns(), deadline_ns = js_in_ms(now_ns, JS_RELEASE_WAIT_MS);
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     while (!link->closed && atomic_load(&link->session.refs) > 1 && now_ns < deadline_ns) {
-        nats_condition_wait(&source->inbox.changed, &source->inbox.lock, js_in_ms(now_ns, RELEASE_POLL_MS));
+        condition_wait_until(&source->inbox.changed, &source->inbox.lock, js_in_ms(now_ns, RELEASE_POLL_MS));
         now_ns = clock_mono_ns();
     }
     source->inbox.work = true;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 static bool await_end(struct js_source *source, struct js_link *link)
 {
     int64_t deadline_ns = js_in_ms(clock_mono_ns(), JS_STOP_WAIT_MS);
     bool in_time = true;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     while (in_time && !(link->closed && link->listening == 0))
-        in_time = nats_condition_wait(&source->inbox.changed, &source->inbox.lock, deadline_ns);
+        in_time = condition_wait_until(&source->inbox.changed, &source->inbox.lock, deadline_ns);
     source->inbox.work = true;
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     return in_time;
 }
 

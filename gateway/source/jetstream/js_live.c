@@ -40,13 +40,13 @@ void js_live_open(struct js_source *source, struct channel *channel)
     opened->channel = channel;
     list_init(&opened->node);
     channel_set_source_data(channel, opened);
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     list_append(&live->channels, &opened->node);
     ++live->channel_count;
     js_republish_open(source, opened);
     if (source->republish.mode == JS_BY_CONSUMER)
         take_in(source, opened);
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 void js_live_close(struct js_source *source, struct channel *channel)
@@ -54,13 +54,13 @@ void js_live_close(struct js_source *source, struct channel *channel)
     struct js_live *live = &source->live;
     struct js_channel *closed = channel_source_data(channel);
     const char *pattern = channel_pattern(channel);
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     if (closed->indexed)
         subject_index_remove(live->index, pattern, strlen(pattern), channel);
     list_remove(&closed->node);
     --live->channel_count;
     js_republish_close(source, closed);
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     free(closed);
 }
 
@@ -77,9 +77,9 @@ void js_live_break_off(struct js_source *source, const char *reason)
         if (!channel->indexed)
             take_in(source, channel);
     }
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 /* live.lock is held. The caller frees the array. */
@@ -150,7 +150,7 @@ static bool has_regressed(struct js_source *source, const struct js_stream *stre
     }
     if (source->regression_ns == 0)
         source->regression_ns = now_ns;
-    return stream->replicas == 1 || now_ns - source->regression_ns >= JS_REGRESSION_MS * INT64_C(1000000);
+    return stream->replicas == 1 || now_ns - source->regression_ns >= JS_REGRESSION_MS * NS_PER_MS;
 }
 
 static enum js_live_status adopt(struct js_source *source, struct js_link *link, const struct js_stream *stream)
@@ -249,7 +249,7 @@ static void delete_consumer(struct js_source *source, struct js_link *link)
 static uint64_t expect(struct js_source *source, struct js_link *link)
 {
     struct js_live *live = &source->live;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     name_consumer(link, ++live->generation, live->consumer);
     size_t size = strlen(source->stream) + strlen(live->consumer) + sizeof("...");
     live->mark = check_realloc(live->mark, size);
@@ -265,7 +265,7 @@ static uint64_t expect(struct js_source *source, struct js_link *link)
     if (source->republish.look_from != 0 && after >= source->republish.look_from)
         after = source->republish.look_from - 1;
     source->republish.consumer_at = live->seen = after;
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     return after - live->base + 1;
 }
 
@@ -285,8 +285,8 @@ static bool add_consumer(struct js_source *source, struct js_link *link)
     config.AckPolicy = js_AckNone;
     config.MaxDeliver = 1;
     config.FlowControl = true;
-    config.Heartbeat = JS_HEARTBEAT_MS * INT64_C(1000000);
-    config.InactiveThreshold = JS_INACTIVE_MS * INT64_C(1000000);
+    config.Heartbeat = JS_HEARTBEAT_MS * NS_PER_MS;
+    config.InactiveThreshold = JS_INACTIVE_MS * NS_PER_MS;
     config.MemoryStorage = true;
     config.Replicas = 1;
     jsErrCode code = 0;
@@ -303,12 +303,12 @@ static bool add_consumer(struct js_source *source, struct js_link *link)
 
 static void stop_listening(struct js_source *source)
 {
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     source->live.working = false;
     js_held_forget(&source->live);
     source->live.link = NULL;
     source->live.broken = NULL;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
 }
 
 enum js_live_status js_live_start(struct js_source *source, struct js_link *link)
@@ -323,11 +323,11 @@ enum js_live_status js_live_start(struct js_source *source, struct js_link *link
     case JS_STREAM_OK:
         break;
     }
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     enum js_live_status status = adopt(source, link, &stream);
     if (status == JS_LIVE_OK && source->publish_only)
         source->republish.mode = JS_BY_REPUBLISH; /* nothing has to come */
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (status != JS_LIVE_OK || source->publish_only)
         return status;
     /* That of the session before, or one that was lost sight of: there is one for each gateway. */
@@ -357,17 +357,16 @@ void js_live_rest(struct js_source *source, struct js_link *link)
 const char *js_live_trouble(struct js_source *source, int64_t now_ns)
 {
     struct js_live *live = &source->live;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     const char *reason = live->broken;
     bool working = live->working, rests = source->republish.mode == JS_BY_REPUBLISH;
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
     if (rests)
         return NULL;
     if (reason != NULL || !working)
         return reason != NULL ? reason : "there is no consumer";
-    return now_ns - atomic_load(&live->heard_ns) >= JS_SILENCE_MS * INT64_C(1000000)
-               ? "nothing is heard of the consumer"
-               : NULL;
+    return now_ns - atomic_load(&live->heard_ns) >= JS_SILENCE_MS * NS_PER_MS ? "nothing is heard of the consumer"
+                                                                              : NULL;
 }
 
 /*
@@ -381,18 +380,18 @@ void js_live_check_hole(struct js_source *source, struct js_link *link)
     struct js_live *live = &source->live;
     struct js_stream stream;
     int64_t now_ns = clock_mono_ns();
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     uint64_t hole_end = live->hole_end;
     live->hole_end = 0;
-    pthread_mutex_unlock(&live->lock);
-    if (hole_end == 0 || now_ns - source->hole_checked_ns < HOLE_CHECK_MS * INT64_C(1000000))
+    lock_give(&live->lock);
+    if (hole_end == 0 || now_ns - source->hole_checked_ns < HOLE_CHECK_MS * NS_PER_MS)
         return;
     source->hole_checked_ns = now_ns;
     if (js_stream_read(source, link, &stream) != JS_STREAM_OK || stream.incarnation != source->incarnation)
         return;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     js_raise_first(&source->base, live->base + stream.first);
     if (live->base + stream.first >= hole_end)
         lose(source, live->horizon);
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }

@@ -13,16 +13,16 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/source/nats/nats_denial.h"
-#include "gateway/source/nats/nats_publish.h"
+#include "gateway/source/nats/nats_message.h"
 
 /* ---- what is on its way ---- */
 
 static void finish(struct js_source *source, struct publish *publish, enum publish_status status)
 {
     publish->status = status;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     CHECK(source->inbox.publish_count-- != 0);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
     publish->done(publish);
 }
 
@@ -42,13 +42,13 @@ static struct publish *unlink_sent(struct js_inbox *inbox, struct js_sent **at)
 static struct publish *take_sent(struct js_inbox *inbox, uint64_t number)
 {
     struct publish *publish = NULL;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     struct js_sent **at = &inbox->sent;
     while (*at != NULL && (*at)->number != number)
         at = &(*at)->next;
     if (*at != NULL)
         publish = unlink_sent(inbox, at);
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return publish;
 }
 
@@ -58,10 +58,10 @@ static void add_sent(struct js_inbox *inbox, struct publish *publish, uint64_t n
     sent->publish = publish;
     sent->number = number;
     sent->deadline_ns = js_in_ms(clock_mono_ns(), JS_PUBLISH_WAIT_MS);
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     *inbox->sent_end = sent;
     inbox->sent_end = &sent->next;
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
 }
 
 int64_t js_publish_expire(struct js_source *source, int64_t now_ns, bool all)
@@ -69,11 +69,11 @@ int64_t js_publish_expire(struct js_source *source, int64_t now_ns, bool all)
     struct js_inbox *inbox = &source->inbox;
     for (;;) {
         struct publish *publish = NULL;
-        pthread_mutex_lock(&inbox->lock);
+        lock_take(&inbox->lock);
         int64_t deadline_ns = inbox->sent != NULL ? inbox->sent->deadline_ns : 0;
         if (inbox->sent != NULL && (all || deadline_ns <= now_ns))
             publish = unlink_sent(inbox, &inbox->sent);
-        pthread_mutex_unlock(&inbox->lock);
+        lock_give(&inbox->lock);
         if (publish == NULL)
             return deadline_ns;
         if (!all)
@@ -98,7 +98,7 @@ static natsStatus send_message(struct js_source *source, struct js_link *link, c
                                const char *reply)
 {
     natsMsg *msg = NULL;
-    natsStatus status = nats_publish_create(&msg, publish, reply);
+    natsStatus status = nats_message_create(&msg, publish, reply);
     if (status == NATS_OK)
         status = natsMsgHeader_Set(msg, "Nats-Expected-Stream", source->stream);
     if (status == NATS_OK)
@@ -202,9 +202,9 @@ void js_publish_on_denial(struct js_source *source, const char *text)
     struct publish *denied = NULL;
     if (!nats_denial_parse(text, &refused) || !refused.is_publish)
         return;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     for (struct js_sent **at = &inbox->sent; *at != NULL;) {
-        if (!nats_refused_matches(&refused, (*at)->publish->subject)) {
+        if (!nats_denial_matches(&refused, (*at)->publish->subject)) {
             at = &(*at)->next;
             continue;
         }
@@ -212,7 +212,7 @@ void js_publish_on_denial(struct js_source *source, const char *text)
         publish->next = denied;
         denied = publish;
     }
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     for (struct publish *publish = denied, *next; publish != NULL; publish = next) {
         next = publish->next;
         finish(source, publish, PUBLISH_DENIED);

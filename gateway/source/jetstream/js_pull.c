@@ -195,16 +195,16 @@ static bool is_of_consumer(const struct js_pull *pull, const char *reply)
 /* Consumers of before may still be heard, and so may their pulls. */
 enum verdict { VERDICT_MESSAGE, VERDICT_STALE, VERDICT_DRAINED, VERDICT_END, VERDICT_LOST };
 
-static enum verdict judge_message(struct js_pull *pull, natsMsg *msg, struct js_delivery *delivery)
+static enum verdict judge_message(struct js_pull *pull, natsMsg *msg, struct js_metadata *metadata)
 {
     const char *reply = natsMsg_GetReply(msg);
     if (!is_of_consumer(pull, reply))
         return VERDICT_STALE;
     /* One that is missing was dropped on the way, so what follows is not all that follows. */
-    if (!js_delivery_read(reply, delivery) || delivery->consumer_sequence != pull->sequence + 1)
+    if (!js_metadata_read(reply, metadata) || metadata->consumer_sequence != pull->sequence + 1)
         return VERDICT_LOST;
-    pull->sequence = delivery->consumer_sequence;
-    pull->pending = delivery->pending;
+    pull->sequence = metadata->consumer_sequence;
+    pull->pending = metadata->pending;
     pull->got = true;
     if (pull->left != 0 && --pull->left == 0)
         pull->requested = false;
@@ -241,11 +241,11 @@ static enum verdict judge_status(struct js_pull *pull, natsMsg *msg)
 
 static enum verdict judge(struct js_pull *pull, natsMsg *msg)
 {
-    struct js_delivery delivery;
+    struct js_metadata metadata;
     enum verdict verdict =
-        natsMsg_GetReply(msg) != NULL ? judge_message(pull, msg, &delivery) : judge_status(pull, msg);
+        natsMsg_GetReply(msg) != NULL ? judge_message(pull, msg, &metadata) : judge_status(pull, msg);
     if (verdict == VERDICT_MESSAGE)
-        pull->queue[(pull->head + pull->count++) % JS_PULL_MESSAGES] = (struct js_pulled){msg, delivery};
+        pull->queue[(pull->head + pull->count++) % JS_PULL_MESSAGES] = (struct js_pulled){msg, metadata};
     else
         natsMsg_Destroy(msg);
     return verdict;
@@ -261,7 +261,7 @@ static enum verdict judge_silence(struct js_pull *pull, natsStatus status, int64
     }
     if (status != NATS_TIMEOUT)
         return VERDICT_LOST;
-    if (waited_ns < SILENCE_MS * INT64_C(1000000))
+    if (waited_ns < SILENCE_MS * NS_PER_MS)
         return VERDICT_STALE;
     /* Pulls from a consumer that is gone are not answered at all. Of a snapshot, the rest may have been superseded. */
     return pull->snapshot ? VERDICT_END : VERDICT_LOST;
@@ -325,7 +325,7 @@ enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
         status = await_message(pull, patient);
     }
     if (status == JS_PULL_OK)
-        pull->delivery = js_pull_peek(pull, 0)->delivery;
+        pull->metadata = js_pull_peek(pull, 0)->metadata;
     return status;
 }
 
@@ -356,11 +356,11 @@ unsigned js_pull_queued(const struct js_pull *pull)
     return pull->count;
 }
 
-void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_delivery *delivery)
+void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_metadata *metadata)
 {
     CHECK(pull->open && pull->count < JS_PULL_MESSAGES);
     pull->head = (pull->head + JS_PULL_MESSAGES - 1) % JS_PULL_MESSAGES;
-    pull->queue[pull->head] = (struct js_pulled){message, *delivery};
+    pull->queue[pull->head] = (struct js_pulled){message, *metadata};
     ++pull->count;
 }
 

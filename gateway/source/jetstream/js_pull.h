@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "gateway/source/jetstream/js_answers.h"
-#include "gateway/source/nats/nats_message.h"
+#include "gateway/source/jetstream/js_metadata.h"
 
 struct js_session;
 
@@ -25,7 +25,7 @@ enum js_pull_status {
 
 struct js_pulled {
     natsMsg *message;
-    struct js_delivery delivery;
+    struct js_metadata metadata;
 };
 
 /*
@@ -54,7 +54,7 @@ struct js_pull {
     /* What has come, in order: the next message is the one at `head`, until js_pull_taken. */
     struct js_pulled queue[JS_PULL_MESSAGES];
     unsigned head, count;
-    struct js_delivery delivery; /* of the message that js_pull_next has given last */
+    struct js_metadata metadata; /* of the message that js_pull_next has given last */
     enum js_pull_status then;    /* what js_pull_next returns once the queue is empty; JS_PULL_OK: nothing is pending */
 };
 
@@ -90,7 +90,7 @@ unsigned js_pull_queued(const struct js_pull *pull);
 /* Waits some milliseconds for what else the pull under way brings, so that it can be looked at together. */
 void js_pull_gather(struct js_pull *pull);
 /* Puts one from elsewhere in front of the queue, which it takes over; there is room. The next js_pull_next gives it. */
-void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_delivery *delivery);
+void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_metadata *metadata);
 /* Frees the next message. */
 void js_pull_taken(struct js_pull *pull);
 /* The next message is not here yet, though there is one. */

@@ -77,9 +77,9 @@ void js_republish_open(struct js_source *source, struct js_channel *channel)
         return;
     ++republish->unconfirmed;
     list_append(&republish->unfed, &channel->unfed);
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 void js_republish_close(struct js_source *source, struct js_channel *channel)
@@ -92,9 +92,9 @@ void js_republish_close(struct js_source *source, struct js_channel *channel)
         --republish->unconfirmed;
     if (channel->feed != NULL)
         channel->feed->owner = NULL;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 void js_republish_reset(struct js_source *source)
@@ -103,7 +103,7 @@ void js_republish_reset(struct js_source *source)
     struct js_live *live = &source->live;
     if (!republish->wanted)
         return;
-    pthread_mutex_lock(&live->lock);
+    lock_take(&live->lock);
     js_republish_look_back(source);
     republish->mode = JS_BY_CONSUMER;
     republish->unconfirmed = live->channel_count;
@@ -120,7 +120,7 @@ void js_republish_reset(struct js_source *source)
         list_remove(&channel->unfed);
         list_append(&republish->unfed, &channel->unfed);
     }
-    pthread_mutex_unlock(&live->lock);
+    lock_give(&live->lock);
 }
 
 /* ---- the delivery thread: live.lock is held ---- */
@@ -235,7 +235,7 @@ void js_republish_polled(struct js_source *source, uint64_t last)
         return;
     if (republish->was_unreachable) {
         js_live_break_off(source, "the broker was out of reach, and with it perhaps what was republished");
-    } else if (now_ns - republish->mark_ns >= LOOK_BACK_MS * INT64_C(1000000)) {
+    } else if (now_ns - republish->mark_ns >= LOOK_BACK_MS * NS_PER_MS) {
         republish->reliable = republish->mark;
         republish->mark = last;
         republish->mark_ns = now_ns;
@@ -340,9 +340,9 @@ void js_republish_try(struct js_source *source)
         ++republish->queue_head;
         natsMsg_Destroy(msg);
     }
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     js_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    lock_give(&source->inbox.lock);
 }
 
 void js_republish_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
@@ -353,7 +353,7 @@ void js_republish_on_message(natsConnection *connection, natsSubscription *subsc
     bool is_done = true;
     (void)connection;
     (void)subscription;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     if (feed->owner != NULL) {
         republish->arrived_ns = clock_mono_coarse_ns();
         if (republish->mode == JS_BY_CONSUMER || !take(source, msg)) {
@@ -361,7 +361,7 @@ void js_republish_on_message(natsConnection *connection, natsSubscription *subsc
             is_done = false;
         }
     }
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     if (is_done)
         natsMsg_Destroy(msg);
 }
@@ -372,20 +372,20 @@ void js_republish_on_denial(struct js_source *source, const char *text)
     struct nats_refused refused;
     if (!republish->wanted || !nats_denial_parse(text, &refused) || refused.is_publish)
         return;
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     republish->denied = true;
     if (republish->mode == JS_BY_REPUBLISH) {
         if (republish->polled < source->live.horizon) /* it stood until then */
             republish->rewind = republish->polled + 1;
         js_live_break_off(source, "the broker refuses a subscription");
     }
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
 }
 
 bool js_republish_leads(struct js_source *source)
 {
-    pthread_mutex_lock(&source->live.lock);
+    lock_take(&source->live.lock);
     bool leads = source->republish.mode == JS_BY_REPUBLISH;
-    pthread_mutex_unlock(&source->live.lock);
+    lock_give(&source->live.lock);
     return leads;
 }

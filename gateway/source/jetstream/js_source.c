@@ -20,17 +20,17 @@ static struct js_source *from_base(struct source *base)
 void js_inbox_wake(struct js_source *source)
 {
     source->inbox.work = true;
-    pthread_cond_signal(&source->inbox.changed);
+    condition_signal(&source->inbox.changed);
 }
 
 void js_source_settle_warm(struct js_source *source)
 {
     if (atomic_exchange(&source->is_warm, true))
         return;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     source->inbox.warm = true;
-    pthread_cond_broadcast(&source->inbox.settled);
-    pthread_mutex_unlock(&source->inbox.lock);
+    condition_broadcast(&source->inbox.settled);
+    lock_give(&source->inbox.lock);
 }
 
 /* ---- what the core asks ---- */
@@ -56,7 +56,7 @@ static void do_publish(struct source *base, struct publish *publish)
     publish->stored = publish->duplicate = false;
     /* Refused here, on the caller's thread, when it can't be sent now: a queue would only hide the outage. */
     publish->status = PUBLISH_UNAVAILABLE;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool takes = !inbox->over && !inbox->stop && inbox->current != NULL && !atomic_load(&inbox->current->over) &&
                  inbox->publish_count < JS_PUBLISH_QUEUE_MAX;
     if (takes) {
@@ -65,7 +65,7 @@ static void do_publish(struct source *base, struct publish *publish)
         inbox->publishes_end = &publish->next;
         js_inbox_wake(source);
     }
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     if (!takes)
         publish->done(publish);
 }
@@ -81,14 +81,14 @@ static void do_look(struct source *base, struct look *look)
     struct js_source *source = from_base(base);
     struct js_inbox *inbox = &source->inbox;
     look->next = NULL;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     bool over = inbox->over;
     if (!over) {
         *inbox->looks_end = look;
         inbox->looks_end = &look->next;
         js_inbox_wake(source);
     }
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     if (over) {
         look->last = atomic_load(&base->published);
         look->first = atomic_load(&base->first);
@@ -131,14 +131,14 @@ static struct js_session *acquire(void *owner)
     struct js_source *source = owner;
     struct js_inbox *inbox = &source->inbox;
     struct js_session *session = NULL;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     while (!inbox->stop && (inbox->current == NULL || atomic_load(&inbox->current->over)))
-        pthread_cond_wait(&inbox->settled, &inbox->lock);
+        condition_wait(&inbox->settled, &inbox->lock);
     if (!inbox->stop) {
         session = inbox->current;
         js_session_retain(session);
     }
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return session;
 }
 
@@ -167,19 +167,19 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
 {
     struct nats_settings settings;
     sigset_t before;
-    nats_thread_block_signals(&before);
+    thread_block_signals(&before);
     bool ok = nats_settings_init(&settings, nats, error, error_size);
-    nats_thread_restore_signals(&before);
+    thread_restore_signals(&before);
     if (!ok)
         return NULL;
     struct js_source *source = check_calloc(1, sizeof(*source));
     source_init(&source->base, &ops, index, 0);
     source->settings = settings;
     copy_config(source, stream);
-    CHECK(pthread_mutex_init(&source->inbox.lock, NULL) == 0);
-    CHECK(pthread_mutex_init(&source->live.lock, NULL) == 0);
-    nats_condition_init(&source->inbox.changed);
-    nats_condition_init(&source->inbox.settled);
+    lock_init(&source->inbox.lock);
+    lock_init(&source->live.lock);
+    condition_init(&source->inbox.changed);
+    condition_init(&source->inbox.settled);
     source->inbox.looks_end = &source->inbox.looks;
     source->inbox.publishes_end = &source->inbox.publishes;
     source->inbox.sent_end = &source->inbox.sent;
@@ -196,7 +196,7 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
 enum js_start_status js_source_start(struct js_source *source)
 {
     CHECK(!source->started);
-    source->started = nats_thread_start(&source->control, js_control_main, source);
+    source->started = thread_start(&source->control, "js-control", 0, js_control_main, source);
     return source->started ? JS_START_OK : JS_START_NO_THREAD;
 }
 
@@ -208,8 +208,7 @@ struct source *js_source_base(struct js_source *source)
 bool js_source_is_connected(const struct js_source *source)
 {
     int64_t lost_ns = atomic_load(&source->lost_ns);
-    return atomic_load(&source->is_warm) &&
-           (lost_ns == 0 || clock_mono_ns() - lost_ns < JS_OUTAGE_MS * INT64_C(1000000));
+    return atomic_load(&source->is_warm) && (lost_ns == 0 || clock_mono_ns() - lost_ns < JS_OUTAGE_MS * NS_PER_MS);
 }
 
 enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fault, size_t fault_size)
@@ -217,15 +216,15 @@ enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fau
     struct js_inbox *inbox = &source->inbox;
     int64_t deadline_ns = js_in_ms(clock_mono_ns(), ms);
     bool in_time = true;
-    pthread_mutex_lock(&inbox->lock);
+    lock_take(&inbox->lock);
     while (in_time && !(inbox->warm && inbox->current != NULL) && !inbox->stop && inbox->fault[0] == '\0')
-        in_time = nats_condition_wait(&inbox->settled, &inbox->lock, deadline_ns);
+        in_time = condition_wait_until(&inbox->settled, &inbox->lock, deadline_ns);
     enum js_warm result = inbox->fault[0] != '\0'                 ? JS_WARM_FAULT
                           : inbox->warm && inbox->current != NULL ? JS_WARM
                                                                   : JS_WARM_NOT_YET;
     if (result == JS_WARM_FAULT)
         snprintf(fault, fault_size, "%s", inbox->fault);
-    pthread_mutex_unlock(&inbox->lock);
+    lock_give(&inbox->lock);
     return result;
 }
 
@@ -233,15 +232,15 @@ bool js_source_stop(struct js_source *source)
 {
     if (source->stopped)
         return !source->abandoned;
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     source->inbox.stop = true;
     atomic_store(&source->is_stopping, true);
     source->inbox.over = source->inbox.over || !source->started;
     js_inbox_wake(source);
-    pthread_cond_broadcast(&source->inbox.settled);
-    pthread_mutex_unlock(&source->inbox.lock);
+    condition_broadcast(&source->inbox.settled);
+    lock_give(&source->inbox.lock);
     if (source->started)
-        CHECK(pthread_join(source->control, NULL) == 0);
+        thread_join(source->control);
     source->stopped = true;
     return !source->abandoned;
 }
@@ -279,10 +278,10 @@ void js_source_destroy(struct js_source *source)
     subject_matches_dispose(&source->live.matches);
     free(source->live.mark);
     free(source->spare);
-    pthread_cond_destroy(&source->inbox.settled);
-    pthread_cond_destroy(&source->inbox.changed);
-    pthread_mutex_destroy(&source->inbox.lock);
-    pthread_mutex_destroy(&source->live.lock);
+    condition_dispose(&source->inbox.settled);
+    condition_dispose(&source->inbox.changed);
+    lock_dispose(&source->inbox.lock);
+    lock_dispose(&source->live.lock);
     free_config(source);
     source_dispose(&source->base);
     free(source);

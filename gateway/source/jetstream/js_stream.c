@@ -36,11 +36,11 @@ static uint64_t incarnation_of(const char *name, int64_t created_ns)
 
 static const char *failure_text(struct js_link *link, natsStatus status, char text[JS_REASON_MAX])
 {
-    pthread_mutex_lock(&link->source->inbox.lock);
+    lock_take(&link->source->inbox.lock);
     bool was_denied = link->denial[0] != '\0';
     snprintf(text, JS_REASON_MAX, "%s", link->denial);
     link->denial[0] = '\0';
-    pthread_mutex_unlock(&link->source->inbox.lock);
+    lock_give(&link->source->inbox.lock);
     if (was_denied)
         return text;
     if (status == NATS_NO_RESPONDERS)
@@ -96,11 +96,11 @@ static void list_subjects(const jsStreamConfig *config, char text[SUBJECTS_TEXT_
 /* Says it to whoever waits for the first session: it is the configuration that has to change. */
 static void set_fault(struct js_source *source, const char *text)
 {
-    pthread_mutex_lock(&source->inbox.lock);
+    lock_take(&source->inbox.lock);
     if (source->inbox.fault[0] == '\0')
         snprintf(source->inbox.fault, sizeof(source->inbox.fault), "%s", text);
-    pthread_cond_broadcast(&source->inbox.settled);
-    pthread_mutex_unlock(&source->inbox.lock);
+    condition_broadcast(&source->inbox.settled);
+    lock_give(&source->inbox.lock);
 }
 
 /* Where it copies from others, its own subjects (if any) say nothing about what it holds. */

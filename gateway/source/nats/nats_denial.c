@@ -18,7 +18,7 @@ bool nats_denial_parse(const char *text, struct nats_refused *refused)
     return true;
 }
 
-bool nats_refused_matches(const struct nats_refused *refused, const char *subject)
+bool nats_denial_matches(const struct nats_refused *refused, const char *subject)
 {
     return strncmp(refused->subject, subject, refused->len) == 0 &&
            (refused->truncated || subject[refused->len] == '\0');

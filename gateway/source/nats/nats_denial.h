@@ -14,6 +14,6 @@ struct nats_refused {
     bool truncated; /* only the beginning of it */
 };
 bool nats_denial_parse(const char *text, struct nats_refused *refused);
-bool nats_refused_matches(const struct nats_refused *refused, const char *subject);
+bool nats_denial_matches(const struct nats_refused *refused, const char *subject);
 
 #endif

@@ -1,21 +1,19 @@
-/* nats_link.c - the connection: made, lost, found again, made anew */
+/* nats_link.c - the connection to NATS: making one, closing it, and what its callbacks report */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/nats/nats_internal.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "gateway/source/nats/nats_link.h"
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_retry.h"
+#include "gateway/source/nats/nats_state.h"
 
-void nats_link_set_connected(struct nats_source *source, bool connected)
+void nats_link_set_connected(struct nats_source *source, bool is_connected)
 {
-    if (atomic_exchange(&source->is_connected, connected) != connected)
-        metrics_add_shared(METRIC_NATS_CONNECTED, connected ? 1 : -1);
+    if (atomic_exchange(&source->is_connected, is_connected) != is_connected)
+        metrics_add_shared(METRIC_NATS_CONNECTED, is_connected ? 1 : -1);
 }
 
 /* ---- threads of the client library ---- */
@@ -24,10 +22,7 @@ static void report_up(natsConnection *connection, void *arg)
 {
     struct nats_source *source = arg;
     (void)connection;
-    pthread_mutex_lock(&source->inbox.lock);
-    source->inbox.link.is_up = true;
-    nats_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    nats_inbox_up(&source->inbox);
 }
 
 static void report_down(natsConnection *connection, void *arg)
@@ -36,14 +31,7 @@ static void report_down(natsConnection *connection, void *arg)
     (void)connection;
     /* At once, not when control gets to it: /readyz and publishers ask. */
     nats_link_set_connected(source, false);
-    pthread_mutex_lock(&source->inbox.lock);
-    struct nats_link_news *news = &source->inbox.link;
-    news->is_up = false;
-    ++news->downs_ever;
-    if (news->downs++ == 0)
-        news->down_since_ns = clock_mono_ns();
-    nats_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    nats_inbox_down(&source->inbox);
 }
 
 static void report_closed(natsConnection *connection, void *arg)
@@ -51,25 +39,7 @@ static void report_closed(natsConnection *connection, void *arg)
     struct nats_source *source = arg;
     const char *text = NULL;
     natsStatus reason = natsConnection_GetLastError(connection, &text);
-    pthread_mutex_lock(&source->inbox.lock);
-    struct nats_link_news *news = &source->inbox.link;
-    news->is_up = false;
-    news->closed = true;
-    news->reason = reason;
-    snprintf(news->reason_text, sizeof(news->reason_text), "%s", text != NULL ? text : "");
-    nats_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
-}
-
-static void report_denial(struct nats_source *source, const char *text)
-{
-    struct nats_denial *denial = check_calloc(1, sizeof(*denial));
-    snprintf(denial->text, sizeof(denial->text), "%s", text);
-    pthread_mutex_lock(&source->inbox.lock);
-    *source->inbox.denials_end = denial;
-    source->inbox.denials_end = &denial->next;
-    nats_inbox_wake(source);
-    pthread_mutex_unlock(&source->inbox.lock);
+    nats_inbox_closed(&source->inbox, reason, text);
 }
 
 static void report_error(natsConnection *connection, natsSubscription *subscription, natsStatus status, void *arg)
@@ -80,13 +50,10 @@ static void report_error(natsConnection *connection, natsSubscription *subscript
     (void)subscription; /* may be gone by now: the library doesn't hold it for us */
     switch (status) {
     case NATS_NOT_PERMITTED:
-        report_denial(source, text != NULL ? text : "");
+        nats_inbox_denied(&source->inbox, text != NULL ? text : "");
         break;
     case NATS_SLOW_CONSUMER:
-        pthread_mutex_lock(&source->inbox.lock);
-        source->inbox.slow_consumer = true;
-        nats_inbox_wake(source);
-        pthread_mutex_unlock(&source->inbox.lock);
+        nats_inbox_slow(&source->inbox);
         break;
     default:
         log_write_limited(LOG_WARN, "nats-error", log_str("reason", nats_retry_reason(status, text)));
@@ -100,7 +67,7 @@ static void report_lame_duck(natsConnection *connection, void *arg)
     log_write(LOG_WARN, "nats-lame-duck", log_str("url", source->settings.shown_url));
 }
 
-static void log_unreachable(struct nats_source *source, unsigned failed, natsStatus status, const char *text)
+void nats_link_log_unreachable(struct nats_source *source, unsigned failed, natsStatus status, const char *text)
 {
     if (nats_retry_logs(failed))
         log_write(LOG_WARN, "nats-unreachable", log_str("url", source->settings.shown_url), log_u64("attempts", failed),
@@ -115,7 +82,7 @@ static int64_t next_delay(natsConnection *connection, int attempts, void *arg)
     natsStatus status;
     const char *text = nats_GetLastError(&status);
     (void)connection;
-    log_unreachable(source, failed, status, text);
+    nats_link_log_unreachable(source, failed, status, text);
     return nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, failed);
 }
 
@@ -143,58 +110,43 @@ void nats_link_set_callbacks(struct nats_source *source)
 /* ---- connector: the library makes the first attempt of a connection on the caller's thread ---- */
 
 /*
- * The library could go on by itself after a failed first attempt, but then it
+ * The library could retry automatically after a failed first attempt, but then it
  * keeps to itself why it failed, and closes the connection at a bad login.
  */
 static void *connector_main(void *arg)
 {
     struct nats_source *source = arg;
-    struct nats_inbox *inbox = &source->inbox;
     natsConnection *connection = NULL;
-    pthread_mutex_lock(&inbox->lock);
-    unsigned downs = inbox->link.downs_ever;
-    pthread_mutex_unlock(&inbox->lock);
+    unsigned downs = nats_inbox_count_downs(&source->inbox);
     natsStatus status = natsConnection_Connect(&connection, source->settings.options);
-    const char *text = nats_GetLastError(NULL);
-    pthread_mutex_lock(&inbox->lock);
-    inbox->link.connector_done = true;
-    inbox->link.connection = connection;
-    /* No callback tells of an immediate success; one may have told already that it is over again. */
-    if (status == NATS_OK && inbox->link.downs_ever == downs)
-        inbox->link.is_up = true;
-    if (connection == NULL) {
-        inbox->link.reason = status;
-        snprintf(inbox->link.reason_text, sizeof(inbox->link.reason_text), "%s", text != NULL ? text : "");
-    }
-    nats_inbox_wake(source);
-    pthread_mutex_unlock(&inbox->lock);
+    nats_inbox_connected(&source->inbox, connection, downs, status, nats_GetLastError(NULL));
     return NULL;
 }
 
-static bool start_detached(void *(*function)(void *), void *arg)
+static bool start_detached(const char *name, void *(*function)(void *), void *arg)
 {
     pthread_t thread;
-    if (pthread_create(&thread, NULL, function, arg) != 0)
+    if (!thread_start(&thread, name, 0, function, arg))
         return false;
     pthread_detach(thread);
     return true;
 }
 
-static int64_t schedule_rebuild(struct nats_source *source, bool was_turned_away)
+int64_t nats_link_schedule(struct nats_source *source, bool was_turned_away)
 {
     int64_t ms = was_turned_away ? nats_retry_ms(REBUILD_MIN_MS, REBUILD_MAX_MS, source->rebuilds)
                                  : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, source->rebuilds);
     ++source->rebuilds;
-    source->rebuild_at_ns = clock_mono_ns() + ms * INT64_C(1000000);
+    source->rebuild_at_ns = clock_mono_ns() + ms * NS_PER_MS;
     return ms;
 }
 
 void nats_link_connect(struct nats_source *source)
 {
     source->rebuild_at_ns = 0;
-    source->connecting = start_detached(connector_main, source);
+    source->connecting = start_detached("nats-connector", connector_main, source);
     if (!source->connecting)
-        schedule_rebuild(source, false);
+        nats_link_schedule(source, false);
 }
 
 static void *closer_main(void *arg)
@@ -208,89 +160,19 @@ static void *closer_main(void *arg)
 /* On a thread of its own, because an attempt to connect that hangs holds the connection's lock. */
 void nats_link_close(struct nats_source *source)
 {
-    if (!start_detached(closer_main, source->connection))
+    if (!start_detached("nats-closer", closer_main, source->connection))
         closer_main(source->connection);
     source->connection = NULL;
 }
 
-/* ---- control ---- */
-
-static void log_up(struct nats_source *source)
+void nats_link_log_up(struct nats_source *source)
 {
     char url[512] = "";
     natsConnection_GetConnectedUrl(source->connection, url, sizeof(url));
-    nats_url_strip(url);
+    nats_settings_strip_url(url);
     if (source->was_up)
         log_write(LOG_INFO, "nats-reconnected", log_str("url", url),
-                  log_i64("outage_ms", (clock_mono_ns() - source->down_since_ns) / 1000000));
+                  log_i64("outage_ms", (clock_mono_ns() - source->down_since_ns) / NS_PER_MS));
     else
         log_write(LOG_INFO, "nats-connected", log_str("url", url));
-}
-
-/* Publishers and /readyz see it as connected once the subscriptions stand: what is published now reaches readers. */
-static void go_up(struct nats_source *source)
-{
-    source->up = true;
-    source->rebuilds = 0;
-    nats_channels_restore(source);
-    nats_link_set_connected(source, true);
-    /* It may be gone again by now: then the callback that said so came before this. */
-    pthread_mutex_lock(&source->inbox.lock);
-    bool is_up = source->inbox.link.is_up;
-    pthread_mutex_unlock(&source->inbox.lock);
-    if (!is_up)
-        nats_link_set_connected(source, false);
-    /* Last: whoever waits for the line may rely on what it says. */
-    log_up(source);
-    source->was_up = true;
-}
-
-/* The disconnect may come in news together with a reconnect: then it is logged and marked all the same. */
-static void go_down(struct nats_source *source, const struct nats_link_news *news)
-{
-    metrics_add_shared(METRIC_NATS_DISCONNECTS, news->downs);
-    if (source->up) {
-        source->down_since_ns = news->down_since_ns;
-        log_write(LOG_WARN, "nats-disconnected", log_str("url", source->settings.shown_url));
-    }
-    source->up = false;
-    nats_questions_fail(source, NULL);
-}
-
-static void go_closed(struct nats_source *source, const struct nats_link_news *news)
-{
-    const char *event = news->reason == NATS_CONNECTION_AUTH_FAILED ? "nats-auth-failed"
-                        : source->connection != NULL                ? "nats-closed"
-                                                                    : "nats-connect-failed";
-    bool is_unreachable = news->reason == NATS_NO_SERVER || news->reason == NATS_TIMEOUT;
-    nats_link_set_connected(source, false);
-    source->up = false;
-    nats_questions_fail(source, NULL);
-    if (source->connection != NULL) {
-        nats_channels_detach(source);
-        nats_own_detach(source);
-        natsConnection_Destroy(source->connection);
-        source->connection = NULL;
-    }
-    int64_t ms = schedule_rebuild(source, !is_unreachable);
-    if (is_unreachable)
-        log_unreachable(source, source->rebuilds, news->reason, news->reason_text);
-    else
-        log_write(LOG_ERROR, event, log_str("url", source->settings.shown_url),
-                  log_str("reason", nats_retry_reason(news->reason, news->reason_text)), log_i64("retry_ms", ms));
-}
-
-void nats_link_handle(struct nats_source *source, const struct nats_link_news *news)
-{
-    source->link_is_up = news->is_up;
-    if (news->connector_done) {
-        source->connecting = false;
-        source->connection = news->connection;
-    }
-    if (news->downs != 0)
-        go_down(source, news);
-    if (news->closed || (news->connector_done && news->connection == NULL))
-        go_closed(source, news);
-    else if (source->link_is_up && !source->up && source->connection != NULL)
-        go_up(source);
 }

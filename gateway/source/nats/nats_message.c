@@ -1,4 +1,4 @@
-/* nats_message.c - a message of the client library as the core takes it */
+/* nats_message.c - messages of the client library from and for the core */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/source/nats/nats_message.h"
 
@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "gateway/core/message.h"
+#include "gateway/core/source.h"
 
 struct header {
     const char *name;
@@ -67,47 +68,16 @@ void nats_message_read(natsMsg *msg, struct message *message)
     read_headers(msg, message);
 }
 
-/* ---- replies of deliveries ---- */
-
-#define ACK_PREFIX "$JS.ACK."
-#define SHORT_TOKENS 7 /* stream, consumer, times delivered, two sequences, time, pending */
-#define LONG_TOKENS 9  /* domain and account in front; some servers add one more at the end */
-
-/* Decimal digits and nothing else, up to the '.' or the end. */
-static bool read_number(const char *token, uint64_t *number)
+natsStatus nats_message_create(natsMsg **msg, const struct publish *publish, const char *reply)
 {
-    size_t len = strcspn(token, ".");
-    uint64_t value = 0;
-    for (size_t i = 0; i < len; ++i) {
-        unsigned digit = (unsigned)(unsigned char)token[i] - '0';
-        if (digit > 9 || __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
-            return false;
+    natsStatus status = natsMsg_Create(msg, publish->subject, reply, publish->data, (int)publish->data_len);
+    for (size_t i = 0; status == NATS_OK && i != publish->header_count; ++i)
+        status = natsMsgHeader_Add(*msg, publish->headers[i].name, publish->headers[i].value);
+    if (status == NATS_OK && publish->msg_id != NULL)
+        status = natsMsgHeader_Set(*msg, "Nats-Msg-Id", publish->msg_id);
+    if (status != NATS_OK) {
+        natsMsg_Destroy(*msg);
+        *msg = NULL;
     }
-    *number = value;
-    return len != 0;
-}
-
-bool js_delivery_read(const char *reply, struct js_delivery *delivery)
-{
-    const char *tokens[LONG_TOKENS + 1];
-    size_t count = 0;
-    if (reply == NULL || strncmp(reply, ACK_PREFIX, sizeof(ACK_PREFIX) - 1) != 0)
-        return false;
-    for (const char *token = reply + sizeof(ACK_PREFIX) - 1; token != NULL; ++count) {
-        if (count == LONG_TOKENS + 1)
-            return false;
-        tokens[count] = token;
-        token = strchr(token, '.');
-        token = token != NULL ? token + 1 : NULL;
-    }
-    if (count != SHORT_TOKENS && count != LONG_TOKENS && count != LONG_TOKENS + 1)
-        return false;
-    const char **numbers = tokens + (count == SHORT_TOKENS ? 3 : 5);
-    uint64_t stored_ns;
-    if (!read_number(numbers[0], &delivery->stream_sequence) ||
-        !read_number(numbers[1], &delivery->consumer_sequence) || !read_number(numbers[2], &stored_ns) ||
-        !read_number(numbers[3], &delivery->pending) || stored_ns > INT64_MAX)
-        return false;
-    delivery->stored_ns = (int64_t)stored_ns;
-    return true;
+    return status;
 }

@@ -1,12 +1,16 @@
-/* nats_own.c - subscriptions of the source's own: replies to its questions, and the subject it listens to */
+/* nats_own.c - subscriptions of the source's own: replies to its questions, and the subjects it listens to */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/nats/nats_internal.h"
+#include "gateway/source/nats/nats_own.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/source/nats/nats_denial.h"
+#include "gateway/source/nats/nats_feed.h"
+#include "gateway/source/nats/nats_questions.h"
+#include "gateway/source/nats/nats_state.h"
 
 static void on_heard(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
 {
@@ -22,27 +26,13 @@ static void on_heard(natsConnection *connection, natsSubscription *subscription,
     natsMsg_Destroy(msg);
 }
 
-/* It ends as a channel's does: by its connection's end, reported by delivery, freed when the library is done with it. */
-static void subscribe(struct nats_source *source, unsigned which, const char *subject, natsMsgHandler handler)
+/* It ends as a channel's does: with its connection, reported by delivery, freed when the library is done with it. */
+static void subscribe_own(struct nats_source *source, unsigned which, const char *subject, natsMsgHandler on_message)
 {
-    struct nats_feed *feed = check_calloc(1, sizeof(*feed));
-    feed->source = source;
+    struct nats_feed *feed = nats_feed_create(source);
     feed->listener = which >= NATS_OWN_LISTENER ? &source->listeners[which - NATS_OWN_LISTENER] : NULL;
-    natsStatus status = natsConnection_Subscribe(&feed->subscription, source->connection, subject, handler, feed);
-    if (status != NATS_OK) {
-        free(feed);
-        return;
-    }
-    natsSubscription_SetPendingLimits(feed->subscription, PENDING_MESSAGES, PENDING_BYTES);
-    if (natsSubscription_SetOnCompleteCB(feed->subscription, nats_delivery_on_complete, feed) != NATS_OK) {
-        /* the connection was closed in between: delivery may still look at the feed */
-        natsSubscription_Destroy(feed->subscription);
-        feed->next = source->limbo;
-        source->limbo = feed;
-        return;
-    }
-    source->own[which] = feed;
-    ++source->feeds;
+    if (nats_feed_subscribe(feed, subject, on_message, PENDING_MESSAGES) == NATS_OK)
+        source->own[which] = feed;
 }
 
 /* One for the life of the process: a reply that comes late must not be taken for another's. */
@@ -68,7 +58,7 @@ static void subscribe_to_replies(struct nats_source *source)
     char *pattern = check_malloc(len + 2);
     memcpy(pattern, prefix, len);
     memcpy(pattern + len, "*", 2);
-    subscribe(source, NATS_OWN_REPLIES, pattern, nats_question_on_reply);
+    subscribe_own(source, NATS_OWN_REPLIES, pattern, nats_questions_on_reply);
     free(pattern);
 }
 
@@ -88,7 +78,7 @@ void nats_own_restore(struct nats_source *source)
         subscribe_to_replies(source);
     for (unsigned i = 0; i != source->listener_count; ++i) {
         if (source->own[NATS_OWN_LISTENER + i] == NULL)
-            subscribe(source, NATS_OWN_LISTENER + i, source->listeners[i].subject, on_heard);
+            subscribe_own(source, NATS_OWN_LISTENER + i, source->listeners[i].subject, on_heard);
     }
 }
 
@@ -113,7 +103,7 @@ void nats_own_denied(struct nats_source *source, const struct nats_refused *refu
         prefix != NULL && refused->len > strlen(prefix) && strncmp(refused->subject, prefix, strlen(prefix)) == 0;
     bool is_listener = false;
     for (unsigned i = 0; i != source->listener_count; ++i)
-        is_listener |= nats_refused_matches(refused, source->listeners[i].subject);
+        is_listener |= nats_denial_matches(refused, source->listeners[i].subject);
     if (is_reply)
         nats_questions_fail(source, NULL);
     if (is_reply || is_listener)

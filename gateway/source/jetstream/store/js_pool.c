@@ -16,7 +16,7 @@ struct js_pool *js_pool_create(const struct js_pool_options *options)
     CHECK(options->threads > 0);
     struct js_pool *pool = check_calloc(1, sizeof(*pool));
     pool->options = *options;
-    CHECK(pthread_mutex_init(&pool->lock, NULL) == 0);
+    lock_init(&pool->lock);
     list_init(&pool->fills);
     list_init(&pool->fetches);
     list_init(&pool->idle);
@@ -29,7 +29,7 @@ void js_pool_destroy(struct js_pool *pool)
 {
     js_worker_stop_all(pool);
     CHECK(js_queue_is_empty(pool) && pool->by_channel == NULL);
-    pthread_mutex_destroy(&pool->lock);
+    lock_dispose(&pool->lock);
     free(pool->workers);
     free(pool);
 }
@@ -42,7 +42,7 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
         job->fetch.fetch = fetch;
         fetch->source_data = job;
     }
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     CHECK(job->state != JOB_QUEUED && job->state != JOB_WORKING); /* one piece at a time */
     switch (job->state) {
     case JOB_IDLE:
@@ -55,7 +55,7 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
     case JOB_HELD:
         if (job->row < PIECES_IN_A_ROW || js_queue_is_empty(pool)) {
             job->state = JOB_WORKING;
-            pthread_cond_signal(&job->worker->changed);
+            condition_signal(&job->worker->changed);
         } else {
             js_worker_unhold(job);
             js_queue_add(pool, job);
@@ -66,7 +66,7 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
     case JOB_WORKING:
         break;
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
 }
 
 void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
@@ -74,7 +74,7 @@ void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
     struct js_job *job = fetch->source_data;
     bool is_free = true;
     if (job != NULL) {
-        pthread_mutex_lock(&pool->lock);
+        lock_take(&pool->lock);
         is_free = job->state != JOB_WORKING && job->state != JOB_DELIVERING;
         if (is_free) {
             list_remove(&job->node);
@@ -83,7 +83,7 @@ void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
         } else {
             atomic_store(&job->closing, true);
         }
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
     }
     if (!is_free)
         return;
@@ -94,7 +94,7 @@ void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
 
 void js_pool_fill(struct js_pool *pool, struct channel *channel, uint64_t after)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     struct js_job *job = js_queue_find_fill(pool, channel);
     if (job == NULL) {
         job = js_queue_make_job();
@@ -110,12 +110,12 @@ void js_pool_fill(struct js_pool *pool, struct channel *channel, uint64_t after)
         js_queue_add(pool, job);
         js_worker_call(pool);
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
 }
 
 bool js_pool_cancel_fill(struct js_pool *pool, struct channel *channel)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     struct js_job *job = js_queue_find_fill(pool, channel);
     bool is_free = job == NULL || job->state == JOB_QUEUED;
     if (!is_free) {
@@ -124,7 +124,7 @@ bool js_pool_cancel_fill(struct js_pool *pool, struct channel *channel)
         list_remove(&job->node);
         js_queue_forget_fill(pool, job);
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     if (is_free && job != NULL) {
         if (job->fill.fill != NULL)
             fill_destroy(job->fill.fill);

@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include <uthash.h>
 
+#include "gateway/base/condition.h"
 #include "gateway/base/list.h"
+#include "gateway/base/lock.h"
 #include "gateway/source/jetstream/store/js_pool.h"
 #include "gateway/source/jetstream/store/js_read.h"
 #include "gateway/source/jetstream/store/js_read_fill.h"
@@ -33,7 +35,7 @@ enum js_job_state {
 struct js_worker {
     struct js_pool *pool;
     pthread_t thread;
-    pthread_cond_t changed;
+    struct condition changed;
     struct list idle;    /* in pool->idle while it has nothing to do */
     struct list holding; /* in pool->holding while it has a job that is complete */
     struct js_job *held;
@@ -56,7 +58,7 @@ struct js_job {
 
 struct js_pool {
     struct js_pool_options options;
-    pthread_mutex_t lock; /* innermost: nothing of the core is called with it */
+    struct lock lock; /* innermost: nothing of the core is called with it */
     bool stop;
     struct list fills, fetches; /* the queues */
     struct list idle, holding;  /* of workers */

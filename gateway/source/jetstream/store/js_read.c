@@ -96,7 +96,7 @@ uint64_t js_read_stream_sequence(const struct js_read *read, uint64_t number)
 
 uint64_t js_read_number(const struct js_read *read)
 {
-    return read->pull.session->base + read->pull.delivery.stream_sequence;
+    return read->pull.session->base + read->pull.metadata.stream_sequence;
 }
 
 bool js_read_is_answered(struct js_read *read, enum js_answer answer)
@@ -156,7 +156,7 @@ bool js_read_open(struct js_read *read, const struct js_pull_start *start)
 bool js_read_is_slow(const struct js_read *read, uint64_t until)
 {
     const struct js_pull *pull = &read->pull;
-    uint64_t number = js_read_number(read), pending = pull->delivery.pending;
+    uint64_t number = js_read_number(read), pending = pull->metadata.pending;
     if (pull->waited_ns < SLOW_NS || number >= until || pending == 0)
         return false;
     double one_ns = (double)pull->waited_ns / (double)pull->sequence;

@@ -60,7 +60,7 @@ static void choose_start(struct js_read *read, struct js_read_fill *job)
 
 static void add_message(struct js_read *read, struct js_read_fill *job)
 {
-    struct message message = {.received_ns = read->pull.delivery.stored_ns};
+    struct message message = {.received_ns = read->pull.metadata.stored_ns};
     uint64_t number = js_read_number(read);
     if (number > job->position && number <= fill_end(job->fill)) {
         const char *pattern = channel_pattern(job->channel);

@@ -9,7 +9,7 @@
 
 static uint64_t number_of_queued(const struct js_read *read, unsigned n)
 {
-    return read->pull.session->base + js_pull_peek(&read->pull, n)->delivery.stream_sequence;
+    return read->pull.session->base + js_pull_peek(&read->pull, n)->metadata.stream_sequence;
 }
 
 /* One for each hole in front of a message that is here. */
@@ -36,17 +36,17 @@ enum stored { STORED_FETCHED = 0, STORED_DELETED, STORED_UNKNOWN };
 /* Fetches what is stored under the number, which comes next then. */
 static enum stored fetch_stored(struct js_read *read, uint64_t number)
 {
-    struct js_delivery delivery = {.stream_sequence = js_read_stream_sequence(read, number),
+    struct js_metadata metadata = {.stream_sequence = js_read_stream_sequence(read, number),
                                    .pending = read->pull.pending + 1};
     struct js_session *session = read->pull.session;
     jsErrCode code = 0;
     natsMsg *msg = NULL;
-    natsStatus status = js_GetMsg(&msg, session->js, session->stream, delivery.stream_sequence, NULL, &code);
+    natsStatus status = js_GetMsg(&msg, session->js, session->stream, metadata.stream_sequence, NULL, &code);
     read->pull.timeouts = status == NATS_TIMEOUT ? read->pull.timeouts + 1 : 0;
     if (status != NATS_OK)
         return code == JSNoMessageFoundErr ? STORED_DELETED : STORED_UNKNOWN;
-    delivery.stored_ns = natsMsg_GetTime(msg);
-    js_pull_put_first(&read->pull, msg, &delivery);
+    metadata.stored_ns = natsMsg_GetTime(msg);
+    js_pull_put_first(&read->pull, msg, &metadata);
     read->proven = number;
     return STORED_FETCHED;
 }
@@ -59,7 +59,7 @@ static enum stored fetch_stored(struct js_read *read, uint64_t number)
 static enum js_read_hole mend_skip(struct js_read *read, uint64_t found)
 {
     js_ask_report_skip(read->pull.session->stream, js_read_stream_sequence(read, found),
-                       read->pull.delivery.stream_sequence);
+                       read->pull.metadata.stream_sequence);
     enum stored stored = STORED_DELETED;
     if (read->skipped_at == read->position)
         stored = fetch_stored(read, found);

@@ -114,10 +114,10 @@ static void end_of_consumer(struct js_read *read, struct js_read_fetch *job)
 /* False: it belongs into the next piece. */
 static bool add_message(struct js_read *read, struct fetch *fetch)
 {
-    struct message message = {.received_ns = read->pull.delivery.stored_ns};
+    struct message message = {.received_ns = read->pull.metadata.stored_ns};
     uint64_t number = js_read_number(read);
     bool is_wanted =
-        number > fetch->after && (fetch->from != FETCH_TIME || read->pull.delivery.stored_ns >= fetch->start_ns);
+        number > fetch->after && (fetch->from != FETCH_TIME || read->pull.metadata.stored_ns >= fetch->start_ns);
     if (is_wanted && number > fetch->target) {
         complete(fetch);
         return true;

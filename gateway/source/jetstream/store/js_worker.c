@@ -2,22 +2,21 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/source/jetstream/store/js_worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/fetch.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/store/js_pool_state.h"
 #include "gateway/source/jetstream/store/js_queue.h"
 
 #define STACK_BYTES (256 * 1024)
-#define HOLD_NS (INT64_C(500) * 1000000) /* a consumer is kept so long for its reader's next piece */
-#define LOOK_NS (INT64_C(100) * 1000000) /* an idle thread sees that its session is over within */
-#define LOOKS_IDLE 5                     /* and lets go of it after so many */
+#define HOLD_NS (500 * NS_PER_MS) /* a consumer is kept so long for its reader's next piece */
+#define LOOK_NS (100 * NS_PER_MS) /* an idle thread sees that its session is over within */
+#define LOOKS_IDLE 5              /* and lets go of it after so many */
 
 /* The core doesn't want it any more, and nobody else refers to it. */
 static void drop_fetch(struct js_job *job)
@@ -30,9 +29,7 @@ static void drop_fetch(struct js_job *job)
 
 static void wait_a_moment(struct js_worker *worker)
 {
-    int64_t until_ns = clock_mono_ns() + LOOK_NS;
-    struct timespec deadline = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
-    pthread_cond_timedwait(&worker->changed, &worker->pool->lock, &deadline);
+    condition_wait_until(&worker->changed, &worker->pool->lock, clock_mono_ns() + LOOK_NS);
 }
 
 /* Waits for the next piece to be asked for. The lock is held. False: the job is gone, or left to itself. */
@@ -74,16 +71,16 @@ static bool work_on_fetch(struct js_worker *worker, struct js_job *job)
         return false;
     }
     if (has_piece) {
-        pthread_mutex_lock(&pool->lock);
+        lock_take(&pool->lock);
         job->state = JOB_DELIVERING;
         ++job->row;
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
         fetch->fetched(fetch);
     }
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     bool goes_on = false;
     if (atomic_load(&job->closing)) {
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
         drop_fetch(job);
         return false;
     }
@@ -101,7 +98,7 @@ static bool work_on_fetch(struct js_worker *worker, struct js_job *job)
     } else {
         goes_on = hold(worker, job, is_complete);
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     return goes_on;
 }
 
@@ -110,7 +107,7 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
     struct js_pool *pool = worker->pool;
     struct channel *channel = job->channel;
     enum js_read_status status = js_read_fill(&worker->read, &job->fill);
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     bool closing = atomic_load(&job->closing);
     if (status == JS_READ_DONE && !closing) {
         struct js_read_fill *read = &job->fill;
@@ -118,14 +115,14 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
         uint64_t after = read->after;
         read->fill = NULL;
         job->state = JOB_DELIVERING;
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
         channel_filled(channel, fill, after);
-        pthread_mutex_lock(&pool->lock);
+        lock_take(&pool->lock);
         closing = atomic_load(&job->closing);
     } else if (!closing) {
         js_queue_add_first(pool, job);
         js_worker_call(pool);
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
         return;
     }
     bool again = job->again && !closing;
@@ -136,7 +133,7 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
     } else {
         js_queue_forget_fill(pool, job);
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     if (again)
         return;
     if (job->fill.fill != NULL)
@@ -152,23 +149,23 @@ static bool await_work(struct js_worker *worker)
     struct js_pool *pool = worker->pool;
     struct js_pull *pull = &worker->read.pull;
     unsigned looks = 0;
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     while (js_queue_is_empty(pool) && !pool->stop) {
         if (list_is_empty(&worker->idle))
             list_append(&pool->idle, &worker->idle);
         if (pull->session == NULL) {
-            pthread_cond_wait(&worker->changed, &pool->lock);
+            condition_wait(&worker->changed, &pool->lock);
         } else if (js_read_is_attached(&worker->read) && looks++ < LOOKS_IDLE) {
             wait_a_moment(worker);
         } else {
-            pthread_mutex_unlock(&pool->lock);
+            lock_give(&pool->lock);
             js_pull_detach(pull);
-            pthread_mutex_lock(&pool->lock);
+            lock_take(&pool->lock);
         }
     }
     list_remove(&worker->idle);
     bool stop = pool->stop;
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     return !stop;
 }
 
@@ -179,9 +176,9 @@ static void *work_until_stopped(void *arg)
     struct js_pool *pool = worker->pool;
     /* A session first, then a job: what waits for the broker waits in the queue, where it may be closed. */
     while (await_work(worker) && js_read_attach(&worker->read)) {
-        pthread_mutex_lock(&pool->lock);
+        lock_take(&pool->lock);
         struct js_job *job = js_queue_take(pool);
-        pthread_mutex_unlock(&pool->lock);
+        lock_give(&pool->lock);
         if (job == NULL)
             continue;
         worker->read.pull.interrupt = &job->closing;
@@ -199,46 +196,22 @@ static void *work_until_stopped(void *arg)
 
 /* ---- calling them: the lock is held ---- */
 
-static void init_condition(pthread_cond_t *condition)
-{
-    pthread_condattr_t attributes;
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(condition, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
-}
-
-/* Signals are for the thread that waits for them. */
-static bool start_thread(struct js_worker *worker)
-{
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    sigfillset(&all);
-    CHECK(pthread_attr_init(&attributes) == 0);
-    CHECK(pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-    CHECK(pthread_sigmask(SIG_SETMASK, &all, &before) == 0);
-    bool ok = pthread_create(&worker->thread, &attributes, work_until_stopped, worker) == 0;
-    CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-    pthread_attr_destroy(&attributes);
-    return ok;
-}
-
 static void add_worker(struct js_pool *pool)
 {
     struct js_worker *worker = check_calloc(1, sizeof(*worker));
     worker->pool = pool;
-    init_condition(&worker->changed);
+    condition_init(&worker->changed);
     list_init(&worker->idle);
     list_init(&worker->holding);
     js_read_init(&worker->read, &pool->options.host);
-    if (start_thread(worker)) {
+    if (thread_start(&worker->thread, "js-worker", STACK_BYTES, work_until_stopped, worker)) {
         pool->workers[pool->worker_count++] = worker;
         return;
     }
     /* Those that are there do it later; without any, the next that is asked for tries again. */
     log_write_limited(LOG_ERROR, "replay-no-thread", log_u64("threads", pool->worker_count));
     js_read_dispose(&worker->read);
-    pthread_cond_destroy(&worker->changed);
+    condition_dispose(&worker->changed);
     free(worker);
 }
 
@@ -248,36 +221,36 @@ void js_worker_call(struct js_pool *pool)
         /* Out of the list at once: the next job calls another one. */
         struct js_worker *worker = LIST_ENTRY(pool->idle.next, struct js_worker, idle);
         list_remove(&worker->idle);
-        pthread_cond_signal(&worker->changed);
+        condition_signal(&worker->changed);
     } else if (pool->worker_count < pool->options.threads && !pool->stop) {
         add_worker(pool);
     } else if (!list_is_empty(&pool->holding)) {
         struct js_worker *worker = LIST_ENTRY(pool->holding.next, struct js_worker, holding);
         list_remove(&worker->holding);
-        pthread_cond_signal(&worker->changed);
+        condition_signal(&worker->changed);
     }
 }
 
 void js_worker_unhold(struct js_job *job)
 {
     job->worker->held = NULL;
-    pthread_cond_signal(&job->worker->changed);
+    condition_signal(&job->worker->changed);
     job->worker = NULL;
 }
 
 void js_worker_stop_all(struct js_pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     pool->stop = true;
     unsigned count = pool->worker_count;
     for (unsigned i = 0; i != count; ++i)
-        pthread_cond_signal(&pool->workers[i]->changed);
-    pthread_mutex_unlock(&pool->lock);
+        condition_signal(&pool->workers[i]->changed);
+    lock_give(&pool->lock);
     for (unsigned i = 0; i != count; ++i)
-        CHECK(pthread_join(pool->workers[i]->thread, NULL) == 0);
+        thread_join(pool->workers[i]->thread);
     for (unsigned i = 0; i != count; ++i) {
         js_read_dispose(&pool->workers[i]->read);
-        pthread_cond_destroy(&pool->workers[i]->changed);
+        condition_dispose(&pool->workers[i]->changed);
         free(pool->workers[i]);
     }
     pool->worker_count = 0;

@@ -1,7 +1,7 @@
-/* nats_options.h - the client library's options from the configuration */
+/* nats_settings.h - the client library's options from the configuration */
 /* SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_SOURCE_NATS_NATS_OPTIONS_H
-#define GATEWAY_SOURCE_NATS_NATS_OPTIONS_H
+#ifndef GATEWAY_SOURCE_NATS_NATS_SETTINGS_H
+#define GATEWAY_SOURCE_NATS_NATS_SETTINGS_H
 
 #include <nats/nats.h>
 #include <stdbool.h>
@@ -23,6 +23,6 @@ bool nats_settings_init(struct nats_settings *settings, const struct config_nats
 void nats_settings_dispose(struct nats_settings *settings);
 
 /* Removes user:password@ of each URL of a comma-separated list, in place. */
-void nats_url_strip(char *urls);
+void nats_settings_strip_url(char *urls);
 
 #endif

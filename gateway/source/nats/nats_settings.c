@@ -1,6 +1,6 @@
-/* nats_options.c - the client library's options from the configuration */
+/* nats_settings.c - the client library's options from the configuration */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/nats/nats_options.h"
+#include "gateway/source/nats/nats_settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -10,7 +10,6 @@
 
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
-#include "gateway/source/nats/nats_internal.h"
 #include "proto/text.h"
 
 #define URLS_MAX 32
@@ -40,7 +39,7 @@ static bool check(struct problem *problem, natsStatus status, const char *key, c
     return fail(problem, key, what, detail != NULL ? detail : natsStatus_GetText(status));
 }
 
-void nats_url_strip(char *urls)
+void nats_settings_strip_url(char *urls)
 {
     char *to = urls;
     for (char *from = urls; *from != '\0';) {
@@ -123,7 +122,7 @@ static bool take_userinfo(struct nats_settings *settings, struct problem *proble
 static bool take_url(struct nats_settings *settings, struct problem *problem, char *url, bool *tls)
 {
     char *shown = check_strdup(url);
-    nats_url_strip(shown);
+    nats_settings_strip_url(shown);
     char *authority = strstr(url, "://");
     bool ok = true;
     if (authority != NULL) {
@@ -283,7 +282,7 @@ bool nats_settings_init(struct nats_settings *settings, const struct config_nats
     CHECK(nats_SetMessageDeliveryPoolSize(1) == NATS_OK);
     CHECK(natsOptions_Create(&settings->options) == NATS_OK);
     settings->shown_url = check_strdup(config->url);
-    nats_url_strip(settings->shown_url);
+    nats_settings_strip_url(settings->shown_url);
     remove_blanks(settings->shown_url);
     bool ok = check(&problem, set_behaviour(settings->options), "url", "not usable") &&
               set_servers(settings, &problem, config->url, &tls) && set_identity(settings, &problem, config) &&

@@ -1,6 +1,6 @@
-/* nats_request.c - questions to microservices, and their replies */
+/* nats_questions.c - questions to microservices, and their replies */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/nats/nats_internal.h"
+#include "gateway/source/nats/nats_questions.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -10,39 +10,30 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/core/request.h"
+#include "gateway/source/nats/nats_denial.h"
+#include "gateway/source/nats/nats_state.h"
 #include "proto/units.h"
 
 void nats_questions_init(struct nats_source *source)
 {
-    CHECK(pthread_mutex_init(&source->questions.lock, NULL) == 0);
-    source->inbox.questions_end = &source->inbox.questions;
+    lock_init(&source->questions.lock);
 }
 
 void nats_questions_dispose(struct nats_source *source)
 {
-    CHECK(source->questions.table == NULL && source->inbox.question_count == 0);
+    CHECK(source->questions.table == NULL);
     free(source->questions.reply_prefix);
-    pthread_mutex_destroy(&source->questions.lock);
+    lock_dispose(&source->questions.lock);
 }
 
-void nats_question_ask(struct source *base, struct request *request)
+void nats_questions_ask(struct source *base, struct request *request)
 {
     struct nats_source *source = LIST_ENTRY(base, struct nats_source, base);
-    struct nats_inbox *inbox = &source->inbox;
     struct nats_question *question = check_calloc(1, sizeof(*question));
     question->request = request;
-    question->deadline_ns = clock_mono_ns() + request->timeout_ms * INT64_C(1000000);
-    pthread_mutex_lock(&inbox->lock);
-    bool takes =
-        !inbox->over && !inbox->stop && atomic_load(&source->is_connected) && inbox->question_count < QUESTIONS_MAX;
-    if (takes) {
-        ++inbox->question_count;
-        *inbox->questions_end = question;
-        inbox->questions_end = &question->next;
-        nats_inbox_wake(source);
-    }
-    pthread_mutex_unlock(&inbox->lock);
-    if (takes)
+    question->deadline_ns = clock_mono_ns() + request->timeout_ms * NS_PER_MS;
+    /* Refused here, on the caller's thread, when it can't be sent now. */
+    if (atomic_load(&source->is_connected) && nats_inbox_ask(&source->inbox, question))
         return;
     free(question);
     request->status = REQUEST_UNAVAILABLE;
@@ -50,29 +41,27 @@ void nats_question_ask(struct source *base, struct request *request)
 }
 
 /* It is in the table no more. */
-static void finish(struct nats_source *source, struct nats_question *question, enum request_status status)
+static void finish_question(struct nats_source *source, struct nats_question *question, enum request_status status)
 {
     struct request *request = question->request;
     free(question);
     request->status = status;
-    pthread_mutex_lock(&source->inbox.lock);
-    --source->inbox.question_count;
-    pthread_mutex_unlock(&source->inbox.lock);
+    nats_inbox_done(&source->inbox, 0, 1);
     request->done(request);
 }
 
-static struct nats_question *take(struct nats_source *source, uint64_t id)
+static struct nats_question *take_question(struct nats_source *source, uint64_t id)
 {
     struct nats_question *question;
-    pthread_mutex_lock(&source->questions.lock);
+    lock_take(&source->questions.lock);
     HASH_FIND(hh, source->questions.table, &id, sizeof(id), question);
     if (question != NULL)
         HASH_DEL(source->questions.table, question);
-    pthread_mutex_unlock(&source->questions.lock);
+    lock_give(&source->questions.lock);
     return question;
 }
 
-static void send_one(struct nats_source *source, struct nats_question *question)
+static void send_question(struct nats_source *source, struct nats_question *question)
 {
     struct nats_questions *questions = &source->questions;
     const struct request *request = question->request;
@@ -80,29 +69,29 @@ static void send_one(struct nats_source *source, struct nats_question *question)
     uint64_t id = question->id = ++questions->last_id;
     int len = snprintf(reply, sizeof(reply), "%s%llu", questions->reply_prefix, (unsigned long long)id);
     if (len < 0 || (size_t)len >= sizeof(reply) || request->data_len > INT_MAX) {
-        finish(source, question, REQUEST_UNAVAILABLE);
+        finish_question(source, question, REQUEST_UNAVAILABLE);
         return;
     }
     if (questions->due_ns == 0 || question->deadline_ns < questions->due_ns)
         questions->due_ns = question->deadline_ns;
     /* In the table first: the reply may be quicker than the return of the call that asks. */
-    pthread_mutex_lock(&questions->lock);
+    lock_take(&questions->lock);
     HASH_ADD(hh, questions->table, id, sizeof(question->id), question);
-    pthread_mutex_unlock(&questions->lock);
+    lock_give(&questions->lock);
     natsStatus status = natsConnection_PublishRequest(source->connection, request->subject, reply, request->data,
                                                       (int)request->data_len);
-    if (status != NATS_OK && (question = take(source, id)) != NULL)
-        finish(source, question, REQUEST_UNAVAILABLE);
+    if (status != NATS_OK && (question = take_question(source, id)) != NULL)
+        finish_question(source, question, REQUEST_UNAVAILABLE);
 }
 
-void nats_questions_send(struct nats_source *source, struct nats_question *questions)
+void nats_questions_send(struct nats_source *source, struct nats_question *questions, bool can_send)
 {
     for (struct nats_question *question = questions, *next; question != NULL; question = next) {
         next = question->next;
-        if (source->up && nats_own_takes_replies(source))
-            send_one(source, question);
+        if (can_send)
+            send_question(source, question);
         else
-            finish(source, question, REQUEST_UNAVAILABLE);
+            finish_question(source, question, REQUEST_UNAVAILABLE);
     }
 }
 
@@ -113,7 +102,7 @@ int64_t nats_questions_tick(struct nats_source *source, int64_t now_ns)
     if (questions->due_ns == 0 || now_ns < questions->due_ns)
         return questions->due_ns;
     questions->due_ns = 0;
-    pthread_mutex_lock(&questions->lock);
+    lock_take(&questions->lock);
     HASH_ITER (hh, questions->table, question, next) {
         if (question->deadline_ns <= now_ns) {
             HASH_DEL(questions->table, question);
@@ -123,10 +112,10 @@ int64_t nats_questions_tick(struct nats_source *source, int64_t now_ns)
             questions->due_ns = question->deadline_ns;
         }
     }
-    pthread_mutex_unlock(&questions->lock);
+    lock_give(&questions->lock);
     for (question = late; question != NULL; question = next) {
         next = question->next;
-        finish(source, question, REQUEST_TIMEOUT);
+        finish_question(source, question, REQUEST_TIMEOUT);
     }
     return questions->due_ns;
 }
@@ -134,19 +123,19 @@ int64_t nats_questions_tick(struct nats_source *source, int64_t now_ns)
 void nats_questions_fail(struct nats_source *source, const struct nats_refused *refused)
 {
     struct nats_question *question, *next, *lost = NULL;
-    pthread_mutex_lock(&source->questions.lock);
+    lock_take(&source->questions.lock);
     HASH_ITER (hh, source->questions.table, question, next) {
         /* their subjects are only read, which nobody writes while the question is here */
-        if (refused == NULL || nats_refused_matches(refused, question->request->subject)) {
+        if (refused == NULL || nats_denial_matches(refused, question->request->subject)) {
             HASH_DEL(source->questions.table, question);
             question->next = lost;
             lost = question;
         }
     }
-    pthread_mutex_unlock(&source->questions.lock);
+    lock_give(&source->questions.lock);
     for (question = lost; question != NULL; question = next) {
         next = question->next;
-        finish(source, question, REQUEST_UNAVAILABLE);
+        finish_question(source, question, REQUEST_UNAVAILABLE);
     }
 }
 
@@ -161,7 +150,7 @@ static void copy_reply(natsMsg *msg, struct request *request)
 }
 
 /* A reply to what was answered already (late, or a second one) finds no question. */
-void nats_question_on_reply(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
+void nats_questions_on_reply(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
 {
     const struct nats_feed *feed = arg;
     struct nats_source *source = feed->source;
@@ -171,12 +160,12 @@ void nats_question_on_reply(natsConnection *connection, natsSubscription *subscr
     (void)connection;
     (void)subscription;
     if (id_text != NULL && units_parse_u64(id_text + 1, strlen(id_text + 1), &id))
-        question = take(source, id);
+        question = take_question(source, id);
     if (question != NULL && natsMsg_IsNoResponders(msg)) {
-        finish(source, question, REQUEST_NO_RESPONDERS);
+        finish_question(source, question, REQUEST_NO_RESPONDERS);
     } else if (question != NULL) {
         copy_reply(msg, question->request);
-        finish(source, question, REQUEST_OK);
+        finish_question(source, question, REQUEST_OK);
     }
     natsMsg_Destroy(msg);
 }
