@@ -1,13 +1,16 @@
-/* batch.c - fills a batch with what a reader sends next */
+/* batch.c - what one send of a reader refers to, and how it is filled */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/batch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/random.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
+#include "gateway/core/run.h"
 #include "gateway/core/segment.h"
 #include "proto/sse.h"
 #include "proto/text.h"
@@ -15,6 +18,38 @@
 /* What one text of a reader's own takes at most: a gap whose cursor is all escapes. */
 #define TEXT_MAX 480
 #define CURSOR_SHOWN_MAX 40
+
+struct batch *batch_take(struct batch_pool *pool)
+{
+    struct batch *batch = pool->free;
+    if (batch != NULL)
+        pool->free = batch->next_free;
+    else
+        batch = check_aligned(_Alignof(struct batch), sizeof(*batch));
+    batch->count = batch->scratch_used = 0;
+    batch->bytes = batch->events = 0;
+    batch->arrived_ns = 0;
+    return batch;
+}
+
+void batch_give(struct batch_pool *pool, struct run_pool *runs, struct batch *batch)
+{
+    for (unsigned i = 0; i != batch->count; ++i) {
+        if (batch->pieces[i].run != NULL)
+            run_release(runs, batch->pieces[i].run);
+    }
+    batch->next_free = pool->free;
+    pool->free = batch;
+}
+
+void batch_pool_dispose(struct batch_pool *pool)
+{
+    while (pool->free != NULL) {
+        struct batch *batch = pool->free;
+        pool->free = batch->next_free;
+        free(batch);
+    }
+}
 
 bool batch_has_room(const struct batch *batch)
 {
@@ -64,7 +99,7 @@ static size_t write_id(const struct reader *reader, char *dst, uint64_t sequence
 void batch_add_preamble(struct reader *reader, bool with_id)
 {
     char id[EVENT_ID_MAX];
-    struct sse_event event = {.retry_ms = hub_spread(reader->hub, reader->route->retry_ms)};
+    struct sse_event event = {.retry_ms = random_spread(&reader->hub->random, reader->route->retry_ms)};
     if (with_id && has_ids(reader)) {
         event.id = id;
         event.id_len = write_id(reader, id, reader->last_sequence);
@@ -131,8 +166,9 @@ void batch_add_bye(struct reader *reader, enum close_reason reason)
     CHECK(len > 0 && (size_t)len < sizeof(data));
     event.data_len = (size_t)len;
     /* who was revoked is not asked back, unless it is to be judged anew */
-    event.retry_ms =
-        reason != CLOSE_REVOKED || reader->comes_back ? hub_spread(reader->hub, reader->route->retry_ms) : -1;
+    event.retry_ms = reason != CLOSE_REVOKED || reader->comes_back
+                         ? random_spread(&reader->hub->random, reader->route->retry_ms)
+                         : -1;
     add_event(reader, &event);
 }
 

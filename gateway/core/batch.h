@@ -1,4 +1,4 @@
-/* batch.h - fills a batch with what a reader sends next */
+/* batch.h - what one send of a reader refers to, and how it is filled */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_BATCH_H
 #define GATEWAY_CORE_BATCH_H
@@ -9,9 +9,48 @@
 
 #include "gateway/base/close_reason.h"
 
-struct batch;
 struct reader;
 struct run;
+struct run_pool;
+
+/* Bytes a reader takes in one send: a few stretches of memory, and room for what is its own. */
+#define BATCH_PIECES 16
+#define BATCH_BYTES 65536u
+#define BATCH_SCRATCH 1024
+
+struct piece {
+    const char *base;
+    size_t len;
+    struct run *run; /* one reference of the batch's, or NULL: the bytes are its own */
+};
+
+/*
+ * What one send of a reader refers to, until it has been sent. Kept in a free
+ * list: sending allocates nothing. A send of one piece, the common case,
+ * touches one cache line of it.
+ */
+struct batch {
+    _Alignas(64) struct batch *next_free;
+    uint32_t count; /* pieces */
+    uint32_t scratch_used;
+    uint64_t bytes;
+    uint64_t events;
+    int64_t arrived_ns; /* the oldest live event in it, monotonic; 0: there is none */
+    struct piece pieces[BATCH_PIECES];
+    char scratch[BATCH_SCRATCH];
+};
+
+/* Free batches of one hub, whose thread alone uses it. All zero: there is none. */
+struct batch_pool {
+    struct batch *free;
+};
+
+/* An empty one. */
+struct batch *batch_take(struct batch_pool *pool);
+/* What it refers to may go: it has been sent, or never will be. */
+void batch_give(struct batch_pool *pool, struct run_pool *runs, struct batch *batch);
+/* All have been given back. */
+void batch_pool_dispose(struct batch_pool *pool);
 
 /*
  * All of these append to the batch and move the reader's cursors and

@@ -330,9 +330,9 @@ static void take_piece(struct reader *reader)
     history->has_piece = false;
     check_gap(reader, fetch->segment != NULL ? fetch->first_sequence : 0, fetch->after);
     if (fetch->segment != NULL) {
-        struct run *run = run_create(reader->hub, fetch->segment);
+        struct run *run = run_create(&reader->hub->runs, fetch->segment);
         batch_add_run(reader, run, 0, fetch->size, fetch->events);
-        run_release(reader->hub, run);
+        run_release(&reader->hub->runs, run);
         segment_release(fetch->segment);
         fetch->segment = NULL;
         reader->replaying = true;

@@ -2,10 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/hub.h"
 
-#include <stdlib.h>
-
 #include "gateway/base/check.h"
-#include "gateway/base/clock.h"
+#include "gateway/base/random.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/view.h"
@@ -16,7 +14,7 @@
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *), void *wake_arg)
 {
     *hub = (struct hub){.registry = registry, .metrics = metrics};
-    hub->random = (uint64_t)clock_wall_ns() ^ (uint64_t)(uintptr_t)hub;
+    hub->random = random_seed();
     mailbox_init(&hub->mailbox, wake, wake_arg);
     list_init(&hub->turn_views);
     list_init(&hub->idle_views);
@@ -39,11 +37,6 @@ void hub_start(struct hub *hub, int64_t now_ns)
     wheel_init(&hub->wheel, now_ns);
 }
 
-void hub_check_thread(const struct hub *hub)
-{
-    CHECK(pthread_equal(pthread_self(), hub->thread));
-}
-
 void hub_release_views(struct hub *hub)
 {
     CHECK(hub->reader_count == 0);
@@ -58,16 +51,8 @@ void hub_dispose(struct hub *hub)
 {
     CHECK(hub->views == NULL);
     CHECK(hub->walks == NULL && hub->walks_waiting == NULL && list_is_empty(&hub->snapshots));
-    while (hub->free_batches != NULL) {
-        struct batch *batch = hub->free_batches;
-        hub->free_batches = batch->next_free;
-        free(batch);
-    }
-    while (hub->free_runs != NULL) {
-        struct run *run = hub->free_runs;
-        hub->free_runs = run->next_free;
-        free(run);
-    }
+    batch_pool_dispose(&hub->batches);
+    run_pool_dispose(&hub->runs);
     mailbox_dispose(&hub->mailbox);
 }
 
@@ -144,38 +129,4 @@ void hub_leave(struct hub *hub, struct view *view)
         view->idle_since_ns = hub->now_ns;
         list_append(&hub->idle_views, &view->idle);
     }
-}
-
-struct batch *hub_batch_take(struct hub *hub)
-{
-    struct batch *batch = hub->free_batches;
-    if (batch != NULL)
-        hub->free_batches = batch->next_free;
-    else
-        batch = check_aligned(_Alignof(struct batch), sizeof(*batch));
-    batch->count = batch->scratch_used = 0;
-    batch->bytes = batch->events = 0;
-    batch->arrived_ns = 0;
-    return batch;
-}
-
-void hub_batch_give(struct hub *hub, struct batch *batch)
-{
-    for (unsigned i = 0; i != batch->count; ++i) {
-        if (batch->pieces[i].run != NULL)
-            run_release(hub, batch->pieces[i].run);
-    }
-    batch->next_free = hub->free_batches;
-    hub->free_batches = batch;
-}
-
-int64_t hub_spread(struct hub *hub, int64_t value)
-{
-    uint64_t x = hub->random; /* xorshift64: spread, not secrecy */
-    x ^= x << 13;
-    x ^= x >> 7;
-    x ^= x << 17;
-    hub->random = x;
-    int64_t half = value / 2;
-    return half == 0 ? value : value - half / 2 + (int64_t)(x % (uint64_t)(half + 1));
 }

@@ -9,42 +9,16 @@
 
 #include "gateway/base/list.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/batch.h"
 #include "gateway/core/mailbox.h"
+#include "gateway/core/run.h"
 #include "gateway/core/source.h"
 #include "gateway/core/wheel.h"
 
 struct channel_profile;
 struct hub_walk;
 struct registry;
-struct run;
 struct view;
-
-/* Bytes a reader takes in one send: a few stretches of memory, and room for what is its own. */
-#define BATCH_PIECES 16
-#define BATCH_BYTES 65536u
-#define BATCH_SCRATCH 1024
-
-struct piece {
-    const char *base;
-    size_t len;
-    struct run *run; /* one reference of the batch's, or NULL: the bytes are its own */
-};
-
-/*
- * What one send of a reader refers to, until it has been sent. Kept in a free
- * list: sending allocates nothing. A send of one piece, the common case,
- * touches one cache line of it.
- */
-struct batch {
-    _Alignas(64) struct batch *next_free;
-    uint32_t count; /* pieces */
-    uint32_t scratch_used;
-    uint64_t bytes;
-    uint64_t events;
-    int64_t arrived_ns; /* the oldest live event in it, monotonic; 0: there is none */
-    struct piece pieces[BATCH_PIECES];
-    char scratch[BATCH_SCRATCH];
-};
 
 /*
  * One per worker. Everything but the mailbox is of its worker's thread. What is
@@ -58,7 +32,7 @@ struct hub {
     int64_t now_ns;           /* of this turn, monotonic */
     int64_t written_ns;       /* when what reader_sent tells of left; kept by whoever calls it */
     int64_t write_timeout_ns; /* 0: none */
-    uint64_t random;
+    uint64_t random;          /* state of random_spread: hubs that start together spread apart */
 
     struct view *views; /* uthash by channel key */
     struct list turn_views;
@@ -80,8 +54,8 @@ struct hub {
     struct list snapshots; /* asked for here */
     struct wheel wheel;
     struct list later, later_due;
-    struct batch *free_batches;
-    struct run *free_runs;
+    struct batch_pool batches;
+    struct run_pool runs;
     bool stopping;
     bool is_behind; /* some views have entries beyond the horizon */
 
@@ -117,10 +91,5 @@ void hub_leave(struct hub *hub, struct view *view);
 void hub_drop_idle_views(struct hub *hub);
 /* Brings the horizon and all views up to date, so that a reader that starts now starts at one point of all channels. */
 void hub_refresh(struct hub *hub);
-struct batch *hub_batch_take(struct hub *hub);
-void hub_batch_give(struct hub *hub, struct batch *batch);
-/* value ± 25 %, evenly spread. */
-int64_t hub_spread(struct hub *hub, int64_t value);
-void hub_check_thread(const struct hub *hub);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/batch.h"
 #include "gateway/core/history.h"
 #include "gateway/core/hub.h"
@@ -106,7 +107,7 @@ static void join_channels(struct reader *reader, const struct reader_options *op
 void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops *ops,
                  const struct reader_options *options)
 {
-    hub_check_thread(hub);
+    CHECK_THREAD(hub);
     CHECK(options->subject_count >= 1 && options->subject_count <= READER_SUBJECTS_MAX);
     *reader = (struct reader){
         .ops = ops,
@@ -180,7 +181,7 @@ static void advance(struct reader *reader)
 {
     bool final = false;
     if (reader->batch == NULL)
-        reader->batch = hub_batch_take(reader->hub);
+        reader->batch = batch_take(&reader->hub->batches);
     if (reader->ending == 0 && !reader->placed)
         place(reader);
     if (reader->ending == 0 && reader->history != NULL)
@@ -204,7 +205,7 @@ static void advance(struct reader *reader)
         send_batch(reader, final);
         return;
     }
-    hub_batch_give(reader->hub, reader->batch);
+    batch_give(&reader->hub->batches, &reader->hub->runs, reader->batch);
     reader->batch = NULL;
     reader->state = READER_IDLE;
     if (reader->history == NULL || history_waits_for_rings(reader))
@@ -276,7 +277,7 @@ void reader_sent(struct reader *reader)
 {
     CHECK(reader->state == READER_FLYING);
     note_delivery(reader);
-    hub_batch_give(reader->hub, reader->batch);
+    batch_give(&reader->hub->batches, &reader->hub->runs, reader->batch);
     reader->batch = NULL;
     reader->state = READER_IDLE;
     for (unsigned i = 0; i != reader->cursor_count && reader->ending == 0; ++i) {
@@ -329,13 +330,13 @@ void reader_check(struct reader *reader)
         reader_end(reader, CLOSE_EXPIRED);
     if (reader->state == READER_OPENING) {
         unlink_cursors(reader);
-        reader->batch = hub_batch_take(hub);
+        reader->batch = batch_take(&hub->batches);
         batch_add_preamble(reader, false);
         send_batch(reader, false);
     } else if (reader->state == READER_FLYING || reader->state == READER_ENDED) {
         on_stuck(reader);
     } else if (reader->state == READER_IDLE && heartbeat != 0 && hub->now_ns - reader->last_sent_ns >= heartbeat) {
-        reader->batch = hub_batch_take(hub);
+        reader->batch = batch_take(&hub->batches);
         batch_add_heartbeat(reader);
         send_batch(reader, false);
     }
@@ -349,7 +350,7 @@ void reader_close(struct reader *reader)
         return;
     history_end(reader);
     if (reader->batch != NULL)
-        hub_batch_give(hub, reader->batch);
+        batch_give(&hub->batches, &hub->runs, reader->batch);
     unlink_cursors(reader);
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         hub_leave(hub, reader->cursors[i].view);

@@ -8,6 +8,7 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/registry.h"
@@ -109,7 +110,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
                                 void (*done)(void *arg, const char *json, size_t len), void *arg)
 {
     struct registry *registry = hub->registry;
-    hub_check_thread(hub);
+    CHECK_THREAD(hub);
     if (atomic_fetch_add(&registry->snapshots, 1) >= SURVEYS_MAX) {
         atomic_fetch_sub(&registry->snapshots, 1);
         return NULL;

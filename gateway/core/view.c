@@ -39,32 +39,10 @@ struct view *view_create(struct hub *hub, struct channel *channel, uint64_t hori
     return view;
 }
 
-struct run *run_create(struct hub *hub, struct segment *segment)
-{
-    struct run *run = hub->free_runs;
-    if (run != NULL)
-        hub->free_runs = run->next_free;
-    else
-        run = check_malloc(sizeof(*run));
-    segment_retain(segment);
-    *run = (struct run){.segment = segment, .refs = 1};
-    return run;
-}
-
-void run_release(struct hub *hub, struct run *run)
-{
-    CHECK(run->refs != 0);
-    if (--run->refs != 0)
-        return;
-    segment_release(run->segment);
-    run->next_free = hub->free_runs;
-    hub->free_runs = run;
-}
-
 static void close_run(struct view *view)
 {
     if (view->run != NULL && view->run->end <= view->tail)
-        run_release(view->hub, view->run); /* the view's own reference: no entry needs it */
+        run_release(&view->hub->runs, view->run); /* the view's own reference: no entry needs it */
     view->run = NULL;
 }
 
@@ -72,7 +50,7 @@ static void drop_entry(struct view *view)
 {
     const struct view_entry *entry = view_entry(view, view->tail++);
     if (entry->run != NULL && entry->run->end == view->tail && entry->run != view->run)
-        run_release(view->hub, entry->run);
+        run_release(&view->hub->runs, entry->run);
 }
 
 /* Begins anew at a position of the channel's. Readers keep theirs. */
@@ -139,7 +117,7 @@ static void take_entry(struct view *view, const struct entry *entry)
     }
     if (view->run == NULL || view->run->segment != entry->segment || view->run->end_offset != entry->offset) {
         close_run(view);
-        view->run = run_create(view->hub, entry->segment);
+        view->run = run_create(&view->hub->runs, entry->segment);
     }
     mine->run = view->run;
     view->run->end = view->head;

@@ -9,24 +9,13 @@
 
 #include "gateway/base/list.h"
 #include "gateway/core/channel.h"
+#include "gateway/core/run.h"
 
 /*
  * Hub thread only, but for `follower`. The copy is of entries (pointers and
  * numbers), never of events. It is made in view_sync under one short lock for
  * all that is new; readers then go through it without any.
- *
- * A run is a stretch of one segment in which this view's entries lie back to
- * back: what a reader sends is runs, not events. Its count of references
- * belongs to this thread; it holds one reference of the segment.
  */
-struct run {
-    struct segment *segment;
-    uint32_t refs;
-    uint32_t end_offset; /* of the last entry taken so far */
-    uint64_t end;        /* position after that entry */
-    struct run *next_free;
-};
-
 struct view_entry {
     struct run *run; /* NULL: a loss mark */
     uint64_t sequence;
@@ -90,10 +79,6 @@ void view_mark_superseded(struct view *view);
 
 /* The entry's subject (not NUL terminated). */
 const char *view_subject(const struct view *view, const struct view_entry *entry, size_t *len);
-
-/* One reference of the run, which holds one of the segment. */
-struct run *run_create(struct hub *hub, struct segment *segment);
-void run_release(struct hub *hub, struct run *run);
 
 static inline struct view_entry *view_entry(const struct view *view, uint64_t position)
 {

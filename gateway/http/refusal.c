@@ -8,6 +8,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/random.h"
 #include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
@@ -69,8 +70,8 @@ static bool is_event_source(const struct exchange *exchange)
 static void send_retry(struct exchange *exchange, const char *why)
 {
     char body[128];
-    int len =
-        snprintf(body, sizeof(body), ": %s\nretry: %lld\n\n", why, (long long)hub_spread(exchange->app->hub, RETRY_MS));
+    int len = snprintf(body, sizeof(body), ": %s\nretry: %lld\n\n", why,
+                       (long long)random_spread(&exchange->app->hub->random, RETRY_MS));
     reply_header(exchange, "cache-control", H2O_STRLIT("no-cache, no-transform"));
     reply_send(exchange, 200, "text/event-stream; charset=utf-8", body, (size_t)len);
 }

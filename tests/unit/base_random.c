@@ -48,3 +48,36 @@ Test(base_random, a_spread_value_stays_within_a_quarter)
     cr_assert_eq(random_spread(&state, 0), 0);
     cr_assert_eq(random_spread(&state, 1), 1);
 }
+
+Test(base_random, spread_is_a_quarter_to_each_side_and_even)
+{
+    enum { DRAWS = 200000, BUCKETS = 20 };
+    unsigned buckets[BUCKETS] = {0};
+    int64_t sum = 0;
+    uint64_t state = random_seed();
+    for (unsigned i = 0; i != DRAWS; ++i) {
+        int64_t value = random_spread(&state, 2000);
+        cr_assert(value >= 1500 && value <= 2500, "%lld", (long long)value);
+        sum += value;
+        if (value < 2500)
+            ++buckets[(value - 1500) / (1000 / BUCKETS)];
+    }
+    cr_assert(sum / DRAWS >= 1990 && sum / DRAWS <= 2010, "mean %lld", (long long)(sum / DRAWS));
+    for (unsigned i = 0; i != BUCKETS; ++i)
+        cr_assert(buckets[i] > DRAWS / BUCKETS * 9 / 10 && buckets[i] < DRAWS / BUCKETS * 11 / 10, "bucket %u: %u", i,
+                  buckets[i]);
+}
+
+Test(base_random, spread_of_little_and_of_much)
+{
+    static const int64_t values[] = {0, 1, 2, 3, 4, 5, 10, 86400000, INT64_C(315360000000)};
+    uint64_t state = random_seed();
+    for (size_t i = 0; i != sizeof(values) / sizeof(values[0]); ++i) {
+        for (unsigned j = 0; j != 1000; ++j) {
+            int64_t value = random_spread(&state, values[i]);
+            /* a millisecond is not divided */
+            cr_assert(value >= values[i] - values[i] / 4 - 1 && value <= values[i] + values[i] / 4 + 1, "%lld of %lld",
+                      (long long)value, (long long)values[i]);
+        }
+    }
+}

@@ -171,8 +171,8 @@ Test(core_batch, batches_are_used_again)
         rig_flush(r);
     }
     cr_assert_null(r->reader.batch, "an idle reader holds none");
-    cr_assert_not_null(rig.hub.free_batches);
-    cr_assert_null(rig.hub.free_batches->next_free, "one has done for all");
+    cr_assert_not_null(rig.hub.batches.free);
+    cr_assert_null(rig.hub.batches.free->next_free, "one has done for all");
     rig_close(r);
 }
 

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
+#include "gateway/base/thread.h"
+
 TestSuite(core_expiry, .init = rig_start, .fini = rig_stop);
 
 #define SECOND INT64_C(1000000000)
@@ -146,7 +148,7 @@ static size_t done_count;
 
 static void run_job(struct turn_later *later)
 {
-    hub_check_thread(&rig.hub);
+    CHECK_THREAD(&rig.hub);
     done[done_count++] = LIST_ENTRY(later, struct job, later)->number;
 }
 

@@ -1,10 +1,13 @@
-/* core_hub.c - tasks, wakes, fair turns, views that nobody reads, and spread */
+/* core_hub.c - tasks, wakes, fair turns, and views that nobody reads */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
+
+#include "gateway/base/random.h"
+#include "gateway/base/thread.h"
 
 TestSuite(core_hub, .init = rig_start, .fini = rig_stop);
 
@@ -22,7 +25,7 @@ static size_t ran_count;
 static void run_task(struct mailbox_task *task)
 {
     struct numbered_task *mine = (struct numbered_task *)task;
-    hub_check_thread(&rig.hub);
+    CHECK_THREAD(&rig.hub);
     ran[ran_count++] = mine->number;
     if (mine->posts != NULL)
         mailbox_post(&rig.hub.mailbox, mine->posts);
@@ -373,37 +376,6 @@ Test(core_hub, hubs_share_a_channel_and_not_its_pace)
 
 /* ---- spread ---- */
 
-Test(core_hub, spread_is_a_quarter_to_each_side_and_even)
-{
-    enum { DRAWS = 200000, BUCKETS = 20 };
-    unsigned buckets[BUCKETS] = {0};
-    int64_t sum = 0;
-    for (unsigned i = 0; i != DRAWS; ++i) {
-        int64_t value = hub_spread(&rig.hub, 2000);
-        cr_assert(value >= 1500 && value <= 2500, "%lld", (long long)value);
-        sum += value;
-        if (value < 2500)
-            ++buckets[(value - 1500) / (1000 / BUCKETS)];
-    }
-    cr_assert(sum / DRAWS >= 1990 && sum / DRAWS <= 2010, "mean %lld", (long long)(sum / DRAWS));
-    for (unsigned i = 0; i != BUCKETS; ++i)
-        cr_assert(buckets[i] > DRAWS / BUCKETS * 9 / 10 && buckets[i] < DRAWS / BUCKETS * 11 / 10, "bucket %u: %u", i,
-                  buckets[i]);
-}
-
-Test(core_hub, spread_of_little_and_of_much)
-{
-    static const int64_t values[] = {0, 1, 2, 3, 4, 5, 10, 86400000, INT64_C(315360000000)};
-    for (size_t i = 0; i != sizeof(values) / sizeof(values[0]); ++i) {
-        for (unsigned j = 0; j != 1000; ++j) {
-            int64_t value = hub_spread(&rig.hub, values[i]);
-            /* a millisecond is not divided */
-            cr_assert(value >= values[i] - values[i] / 4 - 1 && value <= values[i] + values[i] / 4 + 1, "%lld of %lld",
-                      (long long)value, (long long)values[i]);
-        }
-    }
-}
-
 Test(core_hub, hubs_that_start_together_spread_apart)
 {
     struct hub second;
@@ -412,7 +384,7 @@ Test(core_hub, hubs_that_start_together_spread_apart)
     registry_add_mailbox(&rig.registry, &second.mailbox);
     unsigned same = 0;
     for (unsigned i = 0; i != 1000; ++i)
-        same += hub_spread(&rig.hub, 1000000) == hub_spread(&second, 1000000);
+        same += random_spread(&rig.hub.random, 1000000) == random_spread(&second.random, 1000000);
     cr_assert_lt(same, 10);
     turn_end(&second);
     hub_dispose(&second);

@@ -183,14 +183,14 @@ Test(core_view, a_run_outlives_its_entries_for_who_holds_it)
     }
     cr_assert_eq(run->refs, 1, "only the batch has it");
     cr_assert_eq(strncmp(bytes, "id: abc-2\ndata: held\n", 21), 0);
-    run_release(&rig.hub, run);
-    cr_assert_eq(rig.hub.free_runs, run);
+    run_release(&rig.hub.runs, run);
+    cr_assert_eq(rig.hub.runs.free, run);
 }
 
 static size_t free_runs(void)
 {
     size_t count = 0;
-    for (const struct run *run = rig.hub.free_runs; run != NULL; run = run->next_free)
+    for (const struct run *run = rig.hub.runs.free; run != NULL; run = run->next_free)
         ++count;
     return count;
 }
