@@ -18,12 +18,12 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/address_limits.h"
-#include "gateway/core/registry.h"
 #include "gateway/http/settings.h"
 #include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/listen/endpoints.h"
 #include "gateway/server/generation.h"
 #include "gateway/server/hidden.h"
+#include "gateway/server/shared.h"
 #include "gateway/server/worker.h"
 
 #define MS INT64_C(1000000)
@@ -226,10 +226,10 @@ static void look_at_certificates(struct reload *reload)
 
 static void set_limits(const struct reload *reload, const struct config_limits *limits)
 {
-    accept_pool_set_limits(reload->pool, accept_pool_limit(limits->connections, reload->worker_count),
+    accept_pool_set_limits(reload->shared->pool, accept_pool_limit(limits->connections, reload->worker_count),
                            limits->handshakes);
-    address_limits_set_limits(reload->clients, limits);
-    registry_limit_bytes(reload->registry, limits->history_bytes);
+    address_limits_set_limits(reload->shared->clients, limits);
+    registry_limit_bytes(&reload->shared->registry, limits->history_bytes);
     for (size_t i = 0; i != reload->endpoints->count; ++i) {
         if (reload->endpoints->all[i].fd != -1)
             listen_socket_set_stall(reload->endpoints->all[i].fd, endpoints_stall_ms(limits));

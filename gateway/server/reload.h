@@ -6,11 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct accept_pool;
-struct address_limits;
 struct endpoints;
 struct generation;
-struct registry;
+struct shared;
 struct worker;
 
 /* What a reload changes. Main thread; stop it when the workers are gone. */
@@ -21,9 +19,7 @@ struct reload {
     struct generation *replaced;        /* the others that still have requests */
     struct worker *const *workers;
     unsigned worker_count;
-    struct accept_pool *pool;
-    struct address_limits *clients;
-    struct registry *registry;
+    struct shared *shared;
     uint64_t certificates, seen, failed; /* the files of the certificates: as loaded, as last seen, as found bad */
 };
 

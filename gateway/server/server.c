@@ -8,30 +8,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/auth/revoked.h"
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/base/log.h"
-#include "gateway/core/admission.h"
-#include "gateway/core/address_limits.h"
 #include "gateway/core/presence.h"
 #include "gateway/core/registry.h"
-#include "gateway/http/liveness.h"
 #include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/process/descriptors.h"
 #include "gateway/server/dev/dev_feed.h"
 #include "gateway/server/farewell.h"
 #include "gateway/server/listen/endpoints.h"
-#include "gateway/server/process/gateway_name.h"
 #include "gateway/server/generation.h"
 #include "gateway/server/hidden.h"
 #include "gateway/server/info.h"
 #include "gateway/server/key_files.h"
 #include "gateway/server/reload.h"
 #include "gateway/server/revocations.h"
+#include "gateway/server/shared.h"
 #include "gateway/server/process/signals.h"
-#include "gateway/server/sources.h"
 #include "gateway/server/process/systemd.h"
 #include "gateway/server/tls/tls.h"
 #include "gateway/server/process/watchdog.h"
@@ -46,55 +41,34 @@
 #define TURN_NS INT64_C(1000000000)
 
 struct server {
-    const struct config *config; /* of the start: what is never changed */
+    struct shared shared;
     const struct server_dev *dev;
-    struct sources sources;
-    struct registry registry;
-    struct accept_pool *pool;
-    struct address_limits *clients;
-    struct admission *admission;
-    struct presence *presence;
-    char name[GATEWAY_NAME_MAX];
-    struct dev_feed *feed;
     struct reload reload;
     struct systemd *systemd;
-    struct worker_shared shared;
+    unsigned worker_count;
     struct worker **workers;
-    struct app **apps; /* of the workers */
-    struct revoked *revoked;
-    struct revocations *revocations;
-    struct info *info;              /* NULL: not asked for */
+    struct app **apps;              /* of the workers */
     struct watchdog_pulse **pulses; /* of the workers */
     struct watchdog *watchdog;
-    struct liveness liveness;
+    struct revocations *revocations;
+    struct info *info; /* NULL: not asked for */
+    struct dev_feed *feed;
 };
 
 static void announce_ready(const struct server *server)
 {
     if (server->dev != NULL) {
         char url[LISTEN_SOCKET_TEXT_MAX + 16];
-        bool named = strcmp(server->config->listen[0].address, DEV_ADDRESS) == 0;
+        bool named = strcmp(server->shared.config->listen[0].address, DEV_ADDRESS) == 0;
         snprintf(url, sizeof(url), "https://%s/", named ? DEV_ADDRESS : server->reload.endpoints->all[0].address);
         log_write(LOG_INFO, "console", log_str("open", url));
     }
     systemd_ready(server->systemd);
-    systemd_status(server->systemd, "serving %u routes", server->config->routes_count);
-    log_write(LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->config->workers),
-              log_u64("routes", server->config->routes_count), log_str("name", server->name),
-              log_u64("connections", accept_pool_limit(server->config->limits.connections, server->config->workers)));
-}
-
-static bool create_sources(struct server *server)
-{
-    char error[ERROR_MAX] = "";
-    struct config_nats nats = server->config->nats;
-    if (server->dev != NULL)
-        nats.url = (char *)(uintptr_t)server->dev->nats_url;
-    if (sources_create(&server->sources, server->config, &nats, error, sizeof(error)))
-        return true;
-    log_write(LOG_ERROR, "nats-failed", log_str("reason", error));
-    sources_destroy(&server->sources);
-    return false;
+    systemd_status(server->systemd, "serving %u routes", server->shared.config->routes_count);
+    log_write(
+        LOG_INFO, "ready", log_str("version", FRESHET_VERSION), log_u64("workers", server->worker_count),
+        log_u64("routes", server->shared.config->routes_count), log_str("name", server->shared.name),
+        log_u64("connections", accept_pool_limit(server->shared.config->limits.connections, server->worker_count)));
 }
 
 static void on_key_file_error(void *arg, const char *message)
@@ -108,70 +82,58 @@ static bool load_keys(struct server *server, struct config *config)
 {
     struct generation *generation = generation_create(config, config->workers, on_key_file_error, NULL);
     server->reload.first = server->reload.current = generation;
-    server->config = generation != NULL ? generation->config : NULL;
     return generation != NULL;
 }
 
-static bool open_endpoints(struct server *server)
+static bool open_endpoints(struct server *server, const struct config *config)
 {
     bool dev_certificate = server->dev != NULL && server->dev->certificate;
-    server->reload.endpoints = endpoints_open(server->config, dev_certificate);
+    server->reload.endpoints = endpoints_open(config, dev_certificate);
     return server->reload.endpoints != NULL;
 }
 
 static int64_t longest_ns(void *arg, unsigned *worker)
 {
     const struct server *server = arg;
-    return watchdog_pulses_longest_ns(server->pulses, server->config->workers, worker);
+    return watchdog_pulses_longest_ns(server->pulses, server->worker_count, worker);
+}
+
+static bool create_shared(struct server *server, const struct config *config)
+{
+    char error[ERROR_MAX] = "";
+    if (!shared_init(&server->shared, config, server->dev != NULL ? server->dev->nats_url : NULL, error,
+                     sizeof(error))) {
+        log_write(LOG_ERROR, "nats-failed", log_str("reason", error));
+        return false;
+    }
+    server->shared.liveness = (struct liveness){longest_ns, server};
+    server->revocations = revocations_create(server->shared.revoked);
+    return true;
 }
 
 static void create_workers(struct server *server)
 {
-    unsigned count = server->config->workers;
-    server->pool = accept_pool_create(accept_pool_limit(server->config->limits.connections, count),
-                                      server->config->limits.handshakes);
-    server->clients = address_limits_create(&server->config->limits);
-    server->admission = admission_create();
-    server->presence = presence_create(server->name, server->sources.bases[0]);
-    server->shared = (struct worker_shared){
-        .config = server->config,
-        .gateway = server->name,
-        .registry = &server->registry,
-        .sources = server->sources.bases,
-        .source_count = server->sources.count,
-        .pool = server->pool,
-        .clients = server->clients,
-        .admission = server->admission,
-        .presence = server->presence,
-        .endpoints = server->reload.endpoints,
-        .dev_nats_url = server->dev != NULL ? server->dev->nats_url : NULL,
-        .settings = server->reload.first->settings,
-        .revoked = server->revoked,
-        .liveness = &server->liveness,
-    };
-    server->liveness = (struct liveness){longest_ns, server};
+    unsigned count = server->worker_count = server->shared.config->workers;
     server->workers = check_calloc(count, sizeof(struct worker *));
     server->apps = check_calloc(count, sizeof(struct app *));
     server->pulses = check_calloc(count, sizeof(struct watchdog_pulse *));
     for (unsigned i = 0; i != count; ++i) {
-        server->workers[i] = worker_create(&server->shared, i);
+        server->workers[i] = worker_create(&server->shared, server->reload.first->settings[i], i);
         server->pulses[i] = worker_pulse(server->workers[i]);
         server->apps[i] = worker_app(server->workers[i]);
     }
+    server->reload.shared = &server->shared;
     server->reload.workers = server->workers;
     server->reload.worker_count = count;
-    server->reload.pool = server->pool;
-    server->reload.clients = server->clients;
-    server->reload.registry = &server->registry;
     reload_init(&server->reload);
 }
 
 static bool start_watchdog(struct server *server)
 {
-    int64_t period_ms = server->config->watchdog_ms;
+    int64_t period_ms = server->shared.config->watchdog_ms;
     if (period_ms == 0)
         return true;
-    server->watchdog = watchdog_start(server->pulses, server->config->workers, period_ms);
+    server->watchdog = watchdog_start(server->pulses, server->worker_count, period_ms);
     return server->watchdog != NULL;
 }
 
@@ -179,41 +141,41 @@ static bool start_watchdog(struct server *server)
 static void listen_for_revocations(struct server *server)
 {
     bool wanted = false;
-    for (unsigned i = 0; i != server->config->routes_count; ++i)
-        wanted |= server->config->routes[i].auth.required;
+    for (unsigned i = 0; i != server->shared.config->routes_count; ++i)
+        wanted |= server->shared.config->routes[i].auth.required;
     if (wanted)
-        nats_source_listen(server->sources.nats, REVOCATIONS_SUBJECT, revocations_hear, server->revocations);
+        nats_source_listen(server->shared.sources.nats, REVOCATIONS_SUBJECT, revocations_hear, server->revocations);
 }
 
 static void listen_for_questions(struct server *server)
 {
-    if (!server->config->info)
+    if (!server->shared.config->info)
         return;
-    server->info = info_create(server->name, server->sources.bases[0]);
-    nats_source_answer(server->sources.nats, INFO_SUBJECT, info_ask, server->info);
-    nats_source_answer(server->sources.nats, info_subject(server->info), info_ask, server->info);
+    server->info = info_create(server->shared.name, server->shared.sources.bases[0]);
+    nats_source_answer(server->shared.sources.nats, INFO_SUBJECT, info_ask, server->info);
+    nats_source_answer(server->shared.sources.nats, info_subject(server->info), info_ask, server->info);
 }
 
 static bool start(struct server *server)
 {
-    if (!hidden_declare(server->config)) {
+    if (!hidden_declare(server->shared.config)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", HIDDEN_TOO_MANY));
         return false;
     }
     listen_for_revocations(server);
     listen_for_questions(server);
-    if (!sources_start(&server->sources)) {
+    if (!sources_start(&server->shared.sources)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for NATS"));
         return false;
     }
-    for (unsigned i = 0; i != server->config->workers; ++i) {
-        if (!worker_start(server->workers[i])) {
+    for (unsigned i = 0; i != server->worker_count; ++i) {
+        if (!worker_start(server->workers[i], server->reload.endpoints)) {
             log_write(LOG_ERROR, "start-failed", log_u64("worker", i),
                       log_str("reason", "no thread or no descriptors for it"));
             return false;
         }
     }
-    revocations_open(server->revocations, server->apps, server->config->workers);
+    revocations_open(server->revocations, server->apps, server->worker_count);
     if (server->info != NULL)
         info_open(server->info, server->apps[0]);
     if (!start_watchdog(server)) {
@@ -221,7 +183,7 @@ static bool start(struct server *server)
         return false;
     }
     if (server->dev != NULL)
-        server->feed = dev_feed_start(server->sources.bases[0]);
+        server->feed = dev_feed_start(server->shared.sources.bases[0]);
     return true;
 }
 
@@ -254,7 +216,7 @@ static int wait_for_streams(struct server *server, struct sources_report *report
     int64_t deadline_ns = clock_mono_ns() + WARM_NS;
     int number = 0;
     do {
-        sources_wait(&server->sources, WARM_STEP_MS, report);
+        sources_wait(&server->shared.sources, WARM_STEP_MS, report);
         if (report->state == SOURCES_COLD)
             number = take_end(server, 0);
     } while (report->state == SOURCES_COLD && number == 0 && clock_mono_ns() < deadline_ns);
@@ -264,7 +226,7 @@ static int wait_for_streams(struct server *server, struct sources_report *report
 /* Once a second, or as often as the service manager wants to hear of it. */
 static void turn(struct server *server)
 {
-    systemd_feed(server->systemd, server->pulses, server->config->workers);
+    systemd_feed(server->systemd, server->pulses, server->worker_count);
     reload_turn(&server->reload);
 }
 
@@ -281,7 +243,7 @@ static void drain(struct server *server, int number)
     int64_t turn_ns = systemd_turn_ns(server->systemd, TURN_NS);
     log_write(LOG_INFO, "stopping", log_str("signal", signals_name(number)));
     systemd_stopping(server->systemd, config->timeout_ms);
-    farewell_run(server->workers, server->config->workers, config, turn_ns, on_drain_turn, server);
+    farewell_run(server->workers, server->worker_count, config, turn_ns, on_drain_turn, server);
 }
 
 /* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
@@ -312,31 +274,27 @@ static bool stop(struct server *server)
     bool clean = true;
     if (server->feed != NULL)
         dev_feed_stop(server->feed);
-    for (unsigned i = 0; i != server->config->workers; ++i)
+    for (unsigned i = 0; i != server->worker_count; ++i)
         worker_shutdown(server->workers[i]);
-    for (unsigned i = 0; i != server->config->workers; ++i)
+    for (unsigned i = 0; i != server->worker_count; ++i)
         worker_wait(server->workers[i]);
     watchdog_stop(server->watchdog);
-    for (unsigned i = 0; i != server->config->workers; ++i)
+    for (unsigned i = 0; i != server->worker_count; ++i)
         clean &= worker_release(server->workers[i]);
-    presence_flush_all(server->presence);
+    presence_flush_all(server->shared.presence);
     if (clean)
-        registry_close_all(&server->registry);
-    clean &= sources_stop(&server->sources);
+        registry_close_all(&server->shared.registry);
+    clean &= sources_stop(&server->shared.sources);
     if (!clean)
         return false;
-    for (unsigned i = 0; i != server->config->workers; ++i)
+    for (unsigned i = 0; i != server->worker_count; ++i)
         worker_destroy(server->workers[i]);
     free(server->workers);
     free(server->apps);
     free(server->pulses);
-    registry_dispose(&server->registry);
-    accept_pool_destroy(server->pool);
-    address_limits_destroy(server->clients);
-    admission_destroy(server->admission);
-    presence_destroy(server->presence);
     info_destroy(server->info);
-    sources_destroy(&server->sources);
+    revocations_destroy(server->revocations);
+    shared_dispose(&server->shared);
     return true;
 }
 
@@ -352,13 +310,8 @@ enum server_exit server_run(struct config *config, const char *file, const struc
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */
     server->dev = dev;
     server->reload.file = file;
-    gateway_name_make(config->name, server->name);
-    registry_init(&server->registry);
-    registry_limit_bytes(&server->registry, config->limits.history_bytes);
-    server->revoked = revoked_create();
-    server->revocations = revocations_create(server->revoked);
     server->systemd = systemd_open();
-    if (load_keys(server, config) && open_endpoints(server) && create_sources(server)) {
+    if (load_keys(server, config) && open_endpoints(server, config) && create_shared(server, config)) {
         create_workers(server);
         if (start(server))
             result = serve(server);
@@ -366,12 +319,10 @@ enum server_exit server_run(struct config *config, const char *file, const struc
     }
     endpoints_close(server->reload.endpoints);
     systemd_close(server->systemd);
-    if (is_clean) {
+    if (is_clean) { /* else threads are left that use it, until the process ends */
         reload_dispose(&server->reload);
-        revocations_destroy(server->revocations);
-        revoked_destroy(server->revoked);
+        free(server);
     }
-    free(server);
     if (result == SERVER_CLEAN)
         log_write(LOG_INFO, "stopped");
     return result;

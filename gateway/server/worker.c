@@ -30,6 +30,7 @@
 #include "gateway/server/listen/listeners.h"
 #include "gateway/server/loop.h"
 #include "gateway/server/process/watchdog.h"
+#include "gateway/server/shared.h"
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
 #define STACK_BYTES (4u << 20)
@@ -40,7 +41,7 @@
 #define LIBRARY_TIMEOUT_MS UINT64_C(86400000)
 
 struct worker {
-    const struct worker_shared *shared;
+    struct shared *shared;
     unsigned number;
     pthread_t thread;
     bool is_started;
@@ -55,6 +56,7 @@ struct worker {
     h2o_accept_ctx_t accept_ctx[ACCEPT_CLASSES];
     h2o_hostconf_t *hosts[ACCEPT_CLASSES][2]; /* each list has one host and its end */
     h2o_multithread_receiver_t waker;
+    const struct endpoints *endpoints; /* of the start */
     struct listeners *listeners;
     struct ending ending;
     int64_t swept_ns;
@@ -80,30 +82,30 @@ static void on_message(h2o_multithread_receiver_t *receiver, h2o_linklist_t *mes
     CHECK(h2o_linklist_is_empty(messages));
 }
 
-struct worker *worker_create(const struct worker_shared *shared, unsigned number)
+struct worker *worker_create(struct shared *shared, struct settings *settings, unsigned number)
 {
     struct worker *worker = check_calloc(1, sizeof(*worker));
     worker->shared = shared;
     worker->number = number;
     metrics_register(&worker->metrics);
-    hub_init(&worker->hub, shared->registry, &worker->metrics, wake_worker, worker);
-    registry_add_mailbox(shared->registry, &worker->hub.mailbox);
-    for (unsigned i = 0; i != shared->source_count; ++i)
-        hub_add_source(&worker->hub, shared->sources[i]);
+    hub_init(&worker->hub, &shared->registry, &worker->metrics, wake_worker, worker);
+    registry_add_mailbox(&shared->registry, &worker->hub.mailbox);
+    for (unsigned i = 0; i != shared->sources.count; ++i)
+        hub_add_source(&worker->hub, shared->sources.bases[i]);
     worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * 1000000;
     connections_init(&worker->connections, &worker->metrics);
     worker->app = (struct app){
-        .gateway = shared->gateway,
+        .gateway = shared->name,
         .hub = &worker->hub,
         .clients = shared->clients,
         .admission = shared->admission,
         .presence = shared->presence,
-        .sources = shared->sources,
+        .sources = shared->sources.bases,
         .dev_nats_url = shared->dev_nats_url,
         .revoked = shared->revoked,
-        .liveness = shared->liveness,
+        .liveness = &shared->liveness,
     };
-    settings_replace(&worker->app, shared->settings[number]);
+    settings_replace(&worker->app, settings);
     worker->app.service = service_auth_create(&worker->app);
     worker->ending = (struct ending){
         .worker = number,
@@ -155,9 +157,9 @@ static void set_up(struct worker *worker)
     for (unsigned i = 0; i != ACCEPT_CLASSES; ++i)
         worker->accept_ctx[i] = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = worker->hosts[i]};
     hub_start(&worker->hub, clock_mono_ns());
-    worker->listeners = listeners_create(&worker->context, worker->accept_ctx, &worker->connections,
-                                         worker->shared->endpoints, worker->shared->pool, worker->shared->clients,
-                                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
+    worker->listeners =
+        listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->endpoints, worker->shared,
+                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
     worker->ending.listeners = worker->listeners;
 }
 
@@ -241,12 +243,12 @@ static bool sweep(struct worker *worker, int64_t now_ns)
 {
     if (worker->number != 0)
         return false;
-    bool more = registry_reclaim(worker->shared->registry, now_ns, clock_wall_ns());
+    bool more = registry_reclaim(&worker->shared->registry, now_ns, clock_wall_ns());
     more |= presence_flush(worker->shared->presence, now_ns);
     if (now_ns - worker->swept_ns < SWEEP_NS)
         return more;
     worker->swept_ns = now_ns;
-    registry_sweep(worker->shared->registry, now_ns);
+    registry_sweep(&worker->shared->registry, now_ns);
     address_limits_sweep(worker->shared->clients, now_ns);
     return more;
 }
@@ -284,8 +286,9 @@ static void *run(void *arg)
     return NULL;
 }
 
-bool worker_start(struct worker *worker)
+bool worker_start(struct worker *worker, const struct endpoints *endpoints)
 {
+    worker->endpoints = endpoints;
     pthread_attr_t attributes;
     char name[16];
     CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);

@@ -12,47 +12,20 @@
 #include "gateway/core/hub.h"
 #include "gateway/server/listen/endpoints.h"
 
-struct accept_pool;
-struct admission;
 struct app;
-struct address_limits;
-struct config;
-struct keys;
-struct liveness;
-struct presence;
-struct registry;
-struct revoked;
 struct settings;
-struct source;
+struct shared;
 struct watchdog_pulse;
 struct worker;
-
-/* What all workers share; outlives them. */
-struct worker_shared {
-    const struct config *config;
-    const char *gateway; /* its name */
-    struct registry *registry;
-    struct source *const *sources; /* by history.source of a route */
-    unsigned source_count;
-    struct accept_pool *pool;
-    struct address_limits *clients;
-    struct admission *admission;
-    struct presence *presence;
-    const struct endpoints *endpoints; /* of the start */
-    const char *dev_nats_url;          /* NULL unless --dev */
-    struct settings *const *settings;  /* of each worker, for the configuration of the start */
-    struct revoked *revoked;
-    const struct liveness *liveness;
-};
 
 /*
  * In this order, all by the main thread: create each, start each (listening
  * begins), drain each or not, shutdown each, wait for each, release each, then,
  * when no source calls anybody any more, destroy each.
  */
-struct worker *worker_create(const struct worker_shared *shared, unsigned number);
+struct worker *worker_create(struct shared *shared, struct settings *settings, unsigned number);
 /* False: there are no threads or descriptors to be had. What follows works all the same, started or not. */
-bool worker_start(struct worker *worker);
+bool worker_start(struct worker *worker, const struct endpoints *endpoints);
 /* What its requests are handled with. */
 struct app *worker_app(struct worker *worker);
 /* Beats while its loop turns. */

@@ -18,6 +18,7 @@
 #include "gateway/server/listen/acceptor.h"
 #include "gateway/server/listen/endpoints.h"
 #include "gateway/server/listen/opener.h"
+#include "gateway/server/shared.h"
 
 /* A handshake is a millisecond of CPU: more of them in one loop turn would show in the delivery of events. */
 #define ACCEPTS_PER_TURN 4
@@ -28,7 +29,6 @@
 struct listeners {
     h2o_context_t *context;
     struct connections *connections;
-    struct accept_pool *pool;
     struct opener opener;
     h2o_multithread_receiver_t receiver; /* of connections that other workers hand over */
     bool is_stopped, is_public_stopped;
@@ -103,7 +103,7 @@ static void pause_accepting(struct listeners *listeners, enum accept_class class
 /* False: it has to wait, and those behind it. */
 static bool reserve_connection(struct listeners *listeners, enum accept_class class)
 {
-    switch (accept_pool_reserve(listeners->pool, class)) {
+    switch (accept_pool_reserve(listeners->opener.shared->pool, class)) {
     case ACCEPT_FULL:
         pause_accepting(listeners, class, 0, METRIC_REJECTED_DESCRIPTORS, "connection limit reached");
         return false;
@@ -135,7 +135,7 @@ static bool accept_one(struct listeners *listeners, struct acceptor *acceptor)
     if (accepted->fd == -1) {
         int error = errno;
         free(accepted);
-        accept_pool_cancel(listeners->pool, acceptor->class);
+        accept_pool_cancel(listeners->opener.shared->pool, acceptor->class);
         if (is_exhausted(error))
             pause_accepting(listeners, acceptor->class, clock_mono_coarse_ns() + EXHAUSTED_PAUSE_NS,
                             METRIC_REJECTED_DESCRIPTORS, strerrordesc_np(error));
@@ -201,8 +201,7 @@ static bool duplicate_all(const struct endpoints *endpoints, int *fds)
 
 struct listeners *listeners_create(h2o_context_t *context, h2o_accept_ctx_t *accept_ctx,
                                    struct connections *connections, const struct endpoints *endpoints,
-                                   struct accept_pool *pool, struct address_limits *clients,
-                                   const struct gate_rules *rules)
+                                   struct shared *shared, const struct gate_rules *rules)
 {
     int fds[ENDPOINTS_MAX];
 
@@ -211,14 +210,13 @@ struct listeners *listeners_create(h2o_context_t *context, h2o_accept_ctx_t *acc
     struct listeners *listeners = check_calloc(1, sizeof(*listeners));
     listeners->context = context;
     listeners->connections = connections;
-    listeners->pool = pool;
     h2o_multithread_register_receiver(context->queue, &listeners->receiver, on_handed_over);
     listeners->opener = (struct opener){
         .context = context,
         .accept_ctx = accept_ctx,
         .connections = connections,
-        .clients = clients,
-        .slot = accept_pool_join(pool, deliver, listeners),
+        .shared = shared,
+        .slot = accept_pool_join(shared->pool, deliver, listeners),
     };
     opener_init(&listeners->opener, rules);
     for (size_t i = 0; i != endpoints->count; i++)
@@ -264,10 +262,10 @@ const void *listeners_origin(const struct listeners *listeners, size_t index)
 
 void listeners_tick(struct listeners *listeners, int64_t now_ns)
 {
-    opener_tick(&listeners->opener, listeners->pool, now_ns);
+    opener_tick(&listeners->opener, now_ns);
     for (enum accept_class class = 0; class != ACCEPT_CLASSES && !listeners->is_stopped; class ++) {
         if (!listeners->classes[class].is_paused || now_ns < listeners->classes[class].resume_ns ||
-            accept_pool_look(listeners->pool, class) != ACCEPT_OK)
+            accept_pool_look(listeners->opener.shared->pool, class) != ACCEPT_OK)
             continue;
         listeners->classes[class].is_paused = false;
         start_accepting(listeners);

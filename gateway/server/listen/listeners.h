@@ -6,13 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct accept_pool;
-struct address_limits;
 struct connections;
 struct endpoint;
 struct endpoints;
 struct gate_rules;
 struct listeners;
+struct shared;
 struct st_h2o_accept_ctx_t;
 struct st_h2o_context_t;
 
@@ -36,8 +35,7 @@ struct st_h2o_context_t;
  */
 struct listeners *listeners_create(struct st_h2o_context_t *context, struct st_h2o_accept_ctx_t *accept_ctx,
                                    struct connections *connections, const struct endpoints *endpoints,
-                                   struct accept_pool *pool, struct address_limits *clients,
-                                   const struct gate_rules *rules);
+                                   struct shared *shared, const struct gate_rules *rules);
 
 /*
  * A change takes two steps, of which the second may come when all workers have

@@ -17,6 +17,7 @@
 #include "gateway/server/guard.h"
 #include "gateway/server/listen/acceptor.h"
 #include "gateway/server/listen/proxy.h"
+#include "gateway/server/shared.h"
 #include "gateway/server/tls/tls_failure.h"
 
 #define OPENING_TIMEOUT_NS (10 * NS_PER_S)
@@ -133,7 +134,7 @@ static void admit_connection(struct connection *connection)
 
     guard->client_bytes = connection->tls ? CLIENT_BYTES_TLS_CONNECTION : CLIENT_BYTES_CLEAR_CONNECTION;
     if (is_client(connection, &ip))
-        verdict = address_limits_take(guard->opener->clients, &ip, CLIENT_CONNECTION, guard->client_bytes,
+        verdict = address_limits_take(guard->opener->shared->clients, &ip, CLIENT_CONNECTION, guard->client_bytes,
                                       clock_mono_coarse_ns(), &guard->client);
     if (verdict == CLIENT_OK)
         start_handshake(connection);
@@ -173,7 +174,7 @@ void opener_open(struct opener *opener, const struct acceptor *acceptor, int fd,
 }
 
 /* Oldest first, and all with the same patience: the first that has time left ends the walk. */
-static void end_overdue(struct opener *opener, struct accept_pool *pool, int64_t now_ns)
+static void end_overdue(struct opener *opener, int64_t now_ns)
 {
     struct list *opening = &opener->connections->opening;
     int64_t patience_ns = OPENING_TIMEOUT_NS;
@@ -182,7 +183,7 @@ static void end_overdue(struct opener *opener, struct accept_pool *pool, int64_t
     if (list_is_empty(opening) ||
         now_ns - LIST_ENTRY(opening->next, struct connection, link)->accepted_ns < OPENING_CROWDED_NS)
         return;
-    if (accept_pool_look(pool, ACCEPT_PUBLIC) == ACCEPT_OPENING)
+    if (accept_pool_look(opener->shared->pool, ACCEPT_PUBLIC) == ACCEPT_OPENING)
         patience_ns = OPENING_CROWDED_NS;
     for (struct list *node = opening->next; node != opening; node = node->next) {
         struct connection *connection = LIST_ENTRY(node, struct connection, link);
@@ -192,9 +193,9 @@ static void end_overdue(struct opener *opener, struct accept_pool *pool, int64_t
     }
 }
 
-void opener_tick(struct opener *opener, struct accept_pool *pool, int64_t now_ns)
+void opener_tick(struct opener *opener, int64_t now_ns)
 {
-    end_overdue(opener, pool, now_ns);
+    end_overdue(opener, now_ns);
     reaper_tick(&opener->reaper, now_ns);
 }
 

@@ -8,11 +8,10 @@
 #include "gateway/server/gate/gate.h"
 #include "gateway/server/reaper.h"
 
-struct accept_pool;
 struct accept_slot;
 struct acceptor;
-struct address_limits;
 struct connections;
+struct shared;
 struct sockaddr;
 struct st_h2o_accept_ctx_t;
 struct st_h2o_context_t;
@@ -29,7 +28,7 @@ struct opener {
     struct st_h2o_context_t *context;
     struct st_h2o_accept_ctx_t *accept_ctx; /* an array, by accept class */
     struct connections *connections;
-    struct address_limits *clients;
+    const struct shared *shared;
     struct accept_slot *slot;
     struct gate_rules rules;
     struct reaper reaper;
@@ -43,6 +42,6 @@ void opener_set_rules(struct opener *opener, const struct gate_rules *rules);
 void opener_open(struct opener *opener, const struct acceptor *acceptor, int fd, const struct sockaddr *peer,
                  int64_t accepted_ns);
 /* Ends what has been opening for too long, and lets the reaper look at the others. Some times a second. */
-void opener_tick(struct opener *opener, struct accept_pool *pool, int64_t now_ns);
+void opener_tick(struct opener *opener, int64_t now_ns);
 
 #endif
