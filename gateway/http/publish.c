@@ -1,247 +1,17 @@
-/* publish.c - from a POST to a message */
+/* publish.c - from a POST on a route to what may be published */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/publish.h"
 
 #include <h2o.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "gateway/base/check.h"
 #include "gateway/config/config.h"
-#include "gateway/base/list.h"
-#include "gateway/core/hub.h"
-#include "gateway/core/message.h"
-#include "gateway/core/source.h"
-#include "gateway/http/app.h"
 #include "gateway/http/access/authorize.h"
 #include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
+#include "gateway/http/publish_send.h"
 #include "gateway/http/reply.h"
-#include "gateway/http/access/service_auth.h"
-#include "proto/event_id.h"
 #include "proto/text.h"
-
-#define MSG_ID_HEADER "nats-msg-id"
-/* Headers of one message, in all: a name may come several times. */
-#define HEADERS_MAX 32
-#define HEADERS_BYTES 4096
-
-/* One publish on its way to the broker and back. The request may be gone before: then `ticket` is NULL. */
-struct publish_call {
-    struct publish publish;
-    struct mailbox_task task;
-    struct hub *hub;
-    const char *stream; /* that is to store it; NULL: none */
-    char msg_id[MSG_ID_MAX + 1];
-    struct publish_header headers[HEADERS_MAX];
-    char *header_values;           /* NULL: there are none */
-    struct publish_ticket *ticket; /* hub thread only */
-};
-
-/* In the request's pool. */
-struct publish_ticket {
-    struct exchange *exchange;
-    struct publish_call *call;
-};
-
-/* 201 says that it is stored, and where in the stream; 202 only that the broker has it. */
-static void send_accepted(struct exchange *exchange, const struct publish *publish)
-{
-    char body[EVENT_ID_MAX + 96], id[EVENT_ID_MAX];
-    if (!publish->stored) {
-        reply_send(exchange, 202, "application/json", "{}", 2);
-        return;
-    }
-    bool has_id = publish->id.incarnation != 0;
-    int id_len = has_id ? (int)event_id_write(id, publish->id) : 0;
-    int len = snprintf(body, sizeof(body), "{\"id\":%s%.*s%s,\"sequence\":%llu,\"duplicate\":%s}",
-                       has_id ? "\"" : "null", id_len, id, has_id ? "\"" : "", (unsigned long long)publish->id.sequence,
-                       publish->duplicate ? "true" : "false");
-    reply_send(exchange, 201, "application/json", body, (size_t)len);
-}
-
-static void send_result(struct exchange *exchange, const struct publish_call *call)
-{
-    switch (call->publish.status) {
-    case PUBLISH_OK:
-        send_accepted(exchange, &call->publish);
-        break;
-    case PUBLISH_TOO_LARGE:
-        reply_problem(exchange, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
-        break;
-    case PUBLISH_UNAVAILABLE:
-        reply_header(exchange, "retry-after", H2O_STRLIT("1"));
-        if (call->stream == NULL)
-            reply_problem(exchange, 503, "the message broker is away");
-        else
-            reply_problem(exchange, 503, "stream %s did not confirm that it has stored the message", call->stream);
-        break;
-    case PUBLISH_DENIED:
-        reply_problem(exchange, 403, "the message broker does not let the gateway publish there");
-        break;
-    }
-}
-
-static void on_published(struct mailbox_task *task)
-{
-    struct publish_call *call = LIST_ENTRY(task, struct publish_call, task);
-    if (call->ticket != NULL) {
-        struct publish_ticket *ticket = call->ticket;
-        ticket->call = NULL;
-        send_result(ticket->exchange, call);
-    }
-    free(call->publish.subject);
-    free(call->publish.data);
-    free(call->header_values);
-    free(call);
-}
-
-/* On a thread of the source. */
-static void on_publish_done(struct publish *publish)
-{
-    struct publish_call *call = publish->owner;
-    mailbox_post(&call->hub->mailbox, &call->task);
-}
-
-static void on_ticket_dispose(void *p)
-{
-    struct publish_ticket *ticket = p;
-    if (ticket->call != NULL)
-        ticket->call->ticket = NULL;
-}
-
-/* The header by which a stream knows a message that it has already. False: answered. */
-static bool read_msg_id(struct exchange *exchange, char dst[MSG_ID_MAX + 1])
-{
-    const h2o_req_t *req = exchange->req;
-    ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT(MSG_ID_HEADER), -1);
-    dst[0] = '\0';
-    if (index == -1)
-        return true;
-    h2o_iovec_t value = req->headers.entries[index].value;
-    bool good = value.len != 0 && value.len <= MSG_ID_MAX &&
-                h2o_find_header_by_str(&req->headers, H2O_STRLIT(MSG_ID_HEADER), index) == -1;
-    for (size_t i = 0; good && i != value.len; ++i)
-        good = value.base[i] >= 0x20 && value.base[i] < 0x7f;
-    if (!good) {
-        reply_problem(exchange, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters", MSG_ID_MAX);
-        return false;
-    }
-    memcpy(dst, value.base, value.len);
-    dst[value.len] = '\0';
-    return true;
-}
-
-/* ---- headers for the message ---- */
-
-/* What ends a line would be a header of the sender's own, to whoever reads it. */
-static bool is_header_value(h2o_iovec_t value)
-{
-    for (size_t i = 0; i != value.len; ++i) {
-        if ((unsigned char)value.base[i] < 0x20 || value.base[i] == 0x7f)
-            return false;
-    }
-    return text_is_utf8(value.base, value.len);
-}
-
-static bool add_header(struct publish_call *call, const char *name, h2o_iovec_t value, size_t *used)
-{
-    if (call->publish.header_count == HEADERS_MAX || HEADERS_BYTES - *used < value.len + 1)
-        return false;
-    if (call->header_values == NULL)
-        call->header_values = check_malloc(HEADERS_BYTES);
-    char *dst = call->header_values + *used;
-    memcpy(dst, value.base, value.len);
-    dst[value.len] = '\0';
-    *used += value.len + 1;
-    call->headers[call->publish.header_count++] = (struct publish_header){name, dst};
-    return true;
-}
-
-/* Those of the request that the route lets through, under the route's names for them. False: answered. */
-static bool read_headers(struct exchange *exchange, const struct config_route *route, struct publish_call *call)
-{
-    const h2o_req_t *req = exchange->req;
-    size_t used = 0;
-    for (unsigned i = 0; i != route->headers_count; ++i) {
-        const char *name = route->headers[i];
-        for (ssize_t at = -1; (at = h2o_find_header_by_str(&req->headers, name, strlen(name), at)) != -1;) {
-            h2o_iovec_t value = req->headers.entries[at].value;
-            if (!is_header_value(value)) {
-                reply_problem(exchange, 400, "header %s has a value that is not UTF-8 without control bytes", name);
-                return false;
-            }
-            if (!add_header(call, name, value, &used)) {
-                reply_problem(exchange, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
-                              HEADERS_BYTES);
-                return false;
-            }
-        }
-    }
-    call->publish.headers = call->headers;
-    return true;
-}
-
-/* ---- publishing ---- */
-
-static void send_call(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len,
-                      struct publish_call *call)
-{
-    const struct app *app = exchange->app;
-    h2o_req_t *req = exchange->req;
-    struct source *source = app->sources[history != NULL ? history->source : 0];
-    struct publish_ticket *ticket = h2o_mem_alloc_shared(&req->pool, sizeof(*ticket), on_ticket_dispose);
-    *ticket = (struct publish_ticket){exchange, call};
-    call->hub = app->hub;
-    call->ticket = ticket;
-    call->task.run = on_published;
-    call->publish.subject = check_malloc(len + 1);
-    memcpy(call->publish.subject, subject, len);
-    call->publish.subject[len] = '\0';
-    call->publish.data_len = req->entity.len;
-    call->publish.data = check_malloc(req->entity.len + 1);
-    if (req->entity.len != 0)
-        memcpy(call->publish.data, req->entity.base, req->entity.len);
-    call->stream = history != NULL ? history->stream : NULL;
-    call->publish.msg_id = call->msg_id[0] != '\0' ? call->msg_id : NULL;
-    call->publish.done = on_publish_done;
-    call->publish.owner = call;
-    source->ops->publish(source, &call->publish);
-}
-
-/* route: whose headers are let through; NULL: none are. */
-static void send_message(struct exchange *exchange, const struct config_route *route,
-                         const struct config_history *history, const char *subject, size_t len)
-{
-    size_t body_len = exchange->req->entity.len;
-    if (body_len > PUBLISH_BODY_MAX) {
-        reply_problem(exchange, 413, "a message of %zu bytes is too long, the limit is %u", body_len, PUBLISH_BODY_MAX);
-        return;
-    }
-    if (message_is_control(subject, len)) {
-        reply_problem(exchange, 403, "what is said on freshet.control.> is not for clients to say");
-        return;
-    }
-    if (message_is_hidden(subject, len)) {
-        reply_problem(exchange, 403, "what is said on this subject is not for clients to say");
-        return;
-    }
-    struct publish_call *call = check_calloc(1, sizeof(*call));
-    if (read_msg_id(exchange, call->msg_id) && (route == NULL || read_headers(exchange, route, call))) {
-        send_call(exchange, history, subject, len, call);
-        return;
-    }
-    free(call->header_values);
-    free(call);
-}
-
-void publish_send(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len)
-{
-    send_message(exchange, NULL, history, subject, len);
-}
-
-/* ---- what may be published ---- */
 
 /* The one ?subject= of the query, decoded into dst. False: answered. */
 static bool read_subject(struct exchange *exchange, char dst[SUBJECT_MAX + 1], size_t *len)
@@ -276,12 +46,12 @@ static bool is_allowed(const struct config_route *route, const char *subject, si
 }
 
 /* The one literal subject, into dst. False: answered. */
-static bool find_subject(struct exchange *exchange, const struct route_params *params, const struct permit *permit,
-                         char dst[SUBJECT_MAX + 1], size_t *len)
+static bool find_subject(const struct permit *permit, char dst[SUBJECT_MAX + 1], size_t *len)
 {
+    struct exchange *exchange = permit->exchange;
     const struct config_route *route = exchange->route;
     if (route->subjects_count != 0)
-        return authorize_template(exchange, permit, true, route->subjects[0], params, dst, len);
+        return authorize_template(permit, route->subjects[0], dst, len);
     if (!read_subject(exchange, dst, len))
         return false;
     enum subject_verdict verdict = subject_check_literal(dst, *len);
@@ -290,73 +60,31 @@ static bool find_subject(struct exchange *exchange, const struct route_params *p
     else if (!is_allowed(route, dst, *len))
         reply_problem(exchange, 403, "subject \"%.*s\" is outside what this route allows", (int)*len, dst);
     else
-        return authorize_subject(exchange, permit, true, dst, *len);
+        return authorize_subject(permit, dst, *len);
     return false;
 }
 
-/* One that waits for a microservice, in the request's pool. */
-struct waiting {
-    struct permit permit;
-    struct route_params params;
-    char subject[SUBJECT_MAX + 1];
-    size_t len;
-    const char *subjects[1];
-    struct service_question question;
-};
-
-static void on_waiting_dispose(void *p)
+static void on_allowed(const struct permit *permit, void *data)
 {
-    permit_dispose(&((struct waiting *)p)->permit);
-}
-
-static void on_answered(struct service_question *question)
-{
-    struct waiting *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting, question, question);
-    const struct config_route *route = question->exchange->route;
-    if (authorize_answer(question, &waiting->permit))
-        send_message(question->exchange, route, &route->history, waiting->subject, waiting->len);
-    permit_dispose(&waiting->permit);
-}
-
-static void ask_service(struct exchange *exchange, const struct route_params *params, const struct permit *permit,
-                        const char *subject, size_t len)
-{
-    struct waiting *waiting = h2o_mem_alloc_shared(&exchange->req->pool, sizeof(*waiting), on_waiting_dispose);
-    waiting->permit = *permit;
-    route_params_copy(&waiting->params, params);
-    memcpy(waiting->subject, subject, len + 1);
-    waiting->len = len;
-    waiting->subjects[0] = waiting->subject;
-    waiting->question = (struct service_question){
-        .exchange = exchange,
-        .params = &waiting->params,
-        .subjects = waiting->subjects,
-        .subject_count = 1,
-        .publish = true,
-        .token = permit->token,
-        .answered = on_answered,
-    };
-    service_auth_ask(&waiting->question);
+    const char *subject = data;
+    publish_send(permit->exchange, &permit->exchange->route->history, subject, strlen(subject));
 }
 
 void publish_answer(struct exchange *exchange, const struct route_params *params)
 {
-    const struct config_route *route = exchange->route;
-    char subject[SUBJECT_MAX + 1];
+    char dst[SUBJECT_MAX + 1];
     struct permit permit;
     size_t len;
-    if (!cors_may_write(&route->cors, exchange)) {
+    if (!cors_may_write(&exchange->route->cors, exchange)) {
         reply_problem(exchange, 403, "pages of this origin may not publish here: it is not among the route's cors");
         return;
     }
-    if (!authorize(exchange, &permit))
+    if (!authorize_begin(&permit, exchange, params))
         return;
-    if (find_subject(exchange, params, &permit, subject, &len)) {
-        if (route->auth.request != NULL) {
-            ask_service(exchange, params, &permit, subject, len);
-            return;
-        }
-        send_message(exchange, route, &route->history, subject, len);
+    if (!find_subject(&permit, dst, &len)) {
+        authorize_end(&permit);
+        return;
     }
-    permit_dispose(&permit);
+    const char *subject = h2o_strdup(&exchange->req->pool, dst, len).base;
+    authorize_then(&permit, &subject, 1, dst, len + 1, on_allowed);
 }

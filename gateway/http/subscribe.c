@@ -19,16 +19,19 @@
 #include "gateway/http/exchange.h"
 #include "gateway/http/limits.h"
 #include "gateway/http/reply.h"
-#include "gateway/http/access/service_auth.h"
 #include "gateway/http/stream.h"
 #include "proto/text.h"
 #include "proto/units.h"
 
-/* What the request asks for; false results have been answered. On the stack of subscribe_answer, but for those that wait. */
+/*
+ * What the request asks for; false results have been answered. On the stack of
+ * subscribe_answer; only what waits for a microservice moves to the request's
+ * pool, which is kept as long as the stream.
+ */
 struct ask {
     struct exchange *exchange;
     const struct config_route *route; /* the exchange's */
-    struct permit permit;
+    const struct permit *permit;      /* while the request is being read */
     const char *subjects[READER_SUBJECTS_MAX];
     size_t subject_count;
     h2o_iovec_t cursor;
@@ -80,12 +83,12 @@ static void add_subject(struct ask *ask, const char *subject)
     ask->subject_count = kept + 1;
 }
 
-static bool expand_subjects(struct ask *ask, const struct route_params *params)
+static bool expand_subjects(struct ask *ask)
 {
     for (unsigned i = 0; i != ask->route->subjects_count; ++i) {
         char subject[SUBJECT_MAX + 1];
         size_t len;
-        if (!authorize_template(ask->exchange, &ask->permit, false, ask->route->subjects[i], params, subject, &len))
+        if (!authorize_template(ask->permit, ask->route->subjects[i], subject, &len))
             return false;
         add_subject(ask, h2o_strdup(&ask->exchange->req->pool, subject, len).base);
     }
@@ -109,7 +112,7 @@ static bool choose_subject(struct ask *ask, const char *value, size_t len, unsig
         reply_problem(ask->exchange, 403, "subject \"%s\" is outside what this route allows", subject);
         return false;
     }
-    if (!authorize_subject(ask->exchange, &ask->permit, false, subject, len))
+    if (!authorize_subject(ask->permit, subject, len))
         return false;
     add_subject(ask, subject);
     return true;
@@ -224,7 +227,7 @@ static void read_cursor(struct ask *ask)
 }
 
 /* Where the stream is told of: what the path chooses must be neither a pattern nor the gateways' own. */
-static bool expand_presence(struct ask *ask, const struct route_params *params)
+static bool expand_presence(struct ask *ask)
 {
     const char *presence = ask->route->presence;
     char subject[SUBJECT_MAX + 1];
@@ -233,7 +236,7 @@ static bool expand_presence(struct ask *ask, const struct route_params *params)
     ask->presence = presence;
     if (presence == NULL || strchr(presence, '{') == NULL)
         return true;
-    if (!route_expand(presence, params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
+    if (!route_expand(presence, ask->permit->params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
         subject_check_literal(subject, len) != SUBJECT_OK) {
         reply_problem(ask->exchange, 400, "the path has what can be no part of a subject");
         return false;
@@ -242,9 +245,9 @@ static bool expand_presence(struct ask *ask, const struct route_params *params)
     return true;
 }
 
-static bool read_request(struct ask *ask, const struct route_params *params)
+static bool read_request(struct ask *ask)
 {
-    if (!expand_subjects(ask, params) || !expand_presence(ask, params) || !read_query(ask))
+    if (!expand_subjects(ask) || !expand_presence(ask) || !read_query(ask))
         return false;
     if (ask->subject_count == 0) {
         reply_problem(ask->exchange, 400, "no subject: ask for some with ?subject=NAME, at most %d",
@@ -255,60 +258,26 @@ static bool read_request(struct ask *ask, const struct route_params *params)
     return true;
 }
 
-static void start(struct ask *ask)
+static void on_allowed(const struct permit *permit, void *data)
 {
+    struct ask *ask = data;
     if (exchange_is_method(ask->exchange, "HEAD")) {
         stream_send_head(ask->exchange);
         return;
     }
-    if (!limits_admit_bearer(ask->exchange, ask->permit.identity))
+    if (!limits_admit_bearer(ask->exchange, permit->identity))
         return;
     ask->options.subjects = ask->subjects;
     ask->options.subject_count = ask->subject_count;
-    ask->options.expires_ns = ask->permit.expires_ns;
-    ask->options.identity = ask->permit.identity;
+    ask->options.expires_ns = permit->expires_ns;
+    ask->options.identity = permit->identity;
     stream_start(ask->exchange, &ask->options, ask->presence);
-}
-
-/* One that waits for a microservice, in the request's pool. */
-struct waiting {
-    struct ask ask;
-    struct route_params params;
-    struct service_question question;
-};
-
-static void on_waiting_dispose(void *p)
-{
-    permit_dispose(&((struct waiting *)p)->ask.permit);
-}
-
-static void on_answered(struct service_question *question)
-{
-    struct waiting *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting, question, question);
-    if (authorize_answer(question, &waiting->ask.permit))
-        start(&waiting->ask);
-    permit_dispose(&waiting->ask.permit);
-}
-
-static void ask_service(const struct ask *ask, const struct route_params *params)
-{
-    struct waiting *waiting = h2o_mem_alloc_shared(&ask->exchange->req->pool, sizeof(*waiting), on_waiting_dispose);
-    waiting->ask = *ask;
-    route_params_copy(&waiting->params, params);
-    waiting->question = (struct service_question){
-        .exchange = ask->exchange,
-        .params = &waiting->params,
-        .subjects = waiting->ask.subjects,
-        .subject_count = ask->subject_count,
-        .token = ask->permit.token,
-        .answered = on_answered,
-    };
-    service_auth_ask(&waiting->question);
 }
 
 void subscribe_answer(struct exchange *exchange, const struct route_params *params)
 {
     const struct config_route *route = exchange->route;
+    struct permit permit;
     struct ask ask = {
         .exchange = exchange,
         .route = route,
@@ -321,14 +290,12 @@ void subscribe_answer(struct exchange *exchange, const struct route_params *para
         reply_problem(exchange, 406, "this is a text/event-stream, which the accept header excludes");
         return;
     }
-    if (!authorize(exchange, &ask.permit))
+    if (!authorize_begin(&permit, exchange, params))
         return;
-    if (read_request(&ask, params)) {
-        if (route->auth.request != NULL) {
-            ask_service(&ask, params);
-            return;
-        }
-        start(&ask);
+    ask.permit = &permit;
+    if (!read_request(&ask)) {
+        authorize_end(&permit);
+        return;
     }
-    permit_dispose(&ask.permit);
+    authorize_then(&permit, ask.subjects, ask.subject_count, &ask, sizeof(ask), on_allowed);
 }

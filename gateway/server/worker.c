@@ -22,7 +22,7 @@
 #include "gateway/http/admin/admin.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
-#include "gateway/http/publish.h"
+#include "gateway/http/publish_send.h"
 #include "gateway/http/access/service_auth.h"
 #include "gateway/http/settings.h"
 #include "gateway/server/ending.h"

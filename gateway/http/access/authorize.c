@@ -82,27 +82,26 @@ static const char *copy(h2o_req_t *req, const char *s)
     return s != NULL ? h2o_strdup(&req->pool, s, SIZE_MAX).base : NULL;
 }
 
-static void accept_token(const struct exchange *exchange, struct token *token, struct permit *permit)
+static void accept_token(struct permit *permit, struct token *token)
 {
+    const struct exchange *exchange = permit->exchange;
     const struct config_auth *auth = &exchange->route->auth;
     h2o_req_t *req = exchange->req;
     struct identity *identity = h2o_mem_alloc_pool(&req->pool, sizeof(*identity));
     *identity = (struct identity){copy(req, token->subject), copy(req, token->id), token->expires_s};
-    *permit = (struct permit){
-        .token = token,
-        .identity = identity,
-        .expires_ns = expiry_ns(token, auth->leeway_ms),
-        .is_limited = auth->request == NULL || json_object_get(token->json, "freshet") != NULL,
-    };
+    permit->token = token;
+    permit->identity = identity;
+    permit->expires_ns = expiry_ns(token, auth->leeway_ms);
+    permit->is_limited = auth->request == NULL || json_object_get(token->json, "freshet") != NULL;
 }
 
-bool authorize(struct exchange *exchange, struct permit *permit)
+bool authorize_begin(struct permit *permit, struct exchange *exchange, const struct route_params *params)
 {
     const struct app *app = exchange->app;
     const struct config_auth *auth = &exchange->route->auth;
     struct token *token = NULL;
     struct token_text text;
-    *permit = (struct permit){.token = NULL};
+    *permit = (struct permit){.exchange = exchange, .params = params};
     if (!auth->jwt)
         return true;
     switch (token_find(exchange, auth, &text)) {
@@ -128,11 +127,11 @@ bool authorize(struct exchange *exchange, struct permit *permit)
         send_bad_token(exchange, "the token has been revoked");
         return false;
     }
-    accept_token(exchange, token, permit);
+    accept_token(permit, token);
     return true;
 }
 
-void permit_dispose(struct permit *permit)
+void authorize_end(struct permit *permit)
 {
     if (permit->token != NULL)
         token_destroy(permit->token);
@@ -177,31 +176,33 @@ static void send_expansion_error(struct exchange *exchange, const struct route_e
     }
 }
 
-bool authorize_template(struct exchange *exchange, const struct permit *permit, bool publish,
-                        const char *subject_template, const struct route_params *params, char *dst, size_t *len)
+bool authorize_template(const struct permit *permit, const char *subject_template, char *dst, size_t *len)
 {
+    struct exchange *exchange = permit->exchange;
     struct personal personal = {.exchange = exchange, .token = permit->token};
     const struct route_lookup lookup = {find_personal, &personal};
     struct route_expansion_error error;
-    if (!route_expand(subject_template, params, &lookup, dst, len, &error)) {
+    if (!route_expand(subject_template, permit->params, &lookup, dst, len, &error)) {
         send_expansion_error(exchange, &error);
         return false;
     }
-    enum subject_verdict verdict = publish ? subject_check_literal(dst, *len) : subject_check_pattern(dst, *len);
+    /* a message goes to one subject, while a stream may read a pattern */
+    enum subject_verdict verdict =
+        exchange->route->publish ? subject_check_literal(dst, *len) : subject_check_pattern(dst, *len);
     if (verdict != SUBJECT_OK) {
         reply_problem(exchange, 400, "the subject %s", subject_verdict_text(verdict));
         return false;
     }
-    return route_is_personal(subject_template) || authorize_subject(exchange, permit, publish, dst, *len);
+    return route_is_personal(subject_template) || authorize_subject(permit, dst, *len);
 }
 
-bool authorize_subject(struct exchange *exchange, const struct permit *permit, bool publish, const char *subject,
-                       size_t len)
+bool authorize_subject(const struct permit *permit, const char *subject, size_t len)
 {
+    struct exchange *exchange = permit->exchange;
     if (!permit->is_limited)
         return true;
     const struct token *token = permit->token;
-    if (token_grants_cover(publish ? &token->publish : &token->subscribe, subject, len))
+    if (token_grants_cover(exchange->route->publish ? &token->publish : &token->subscribe, subject, len))
         return true;
     note_refusal(exchange, "a subject that is not granted");
     reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer error=\"insufficient_scope\""));
@@ -211,10 +212,19 @@ bool authorize_subject(struct exchange *exchange, const struct permit *permit, b
 
 /* ---- the microservice ---- */
 
-bool authorize_answer(const struct service_question *question, struct permit *permit)
+/* In the request's pool, as all that it points to. */
+struct waiting {
+    struct service_question question;
+    struct permit permit;
+    struct route_params params;
+    void *data;
+    authorize_then_fn then;
+};
+
+/* What the microservice has said, noted in the permit. False: answered, 403 or 503. */
+static bool note_answer(struct permit *permit, const struct service_answer *answer)
 {
-    struct exchange *exchange = question->exchange;
-    const struct service_answer *answer = &question->answer;
+    struct exchange *exchange = permit->exchange;
     switch (answer->verdict) {
     case SERVICE_ALLOWED:
         if (answer->expires_ns != 0 && (permit->expires_ns == 0 || answer->expires_ns < permit->expires_ns))
@@ -234,4 +244,56 @@ bool authorize_answer(const struct service_question *question, struct permit *pe
     reply_header(exchange, "retry-after", H2O_STRLIT("2"));
     reply_problem(exchange, 503, "whether this is allowed can't be found out at the moment");
     return false;
+}
+
+static void on_waiting_dispose(void *p)
+{
+    authorize_end(&((struct waiting *)p)->permit);
+}
+
+static void on_answered(struct service_question *question)
+{
+    struct waiting *waiting = H2O_STRUCT_FROM_MEMBER(struct waiting, question, question);
+    if (note_answer(&waiting->permit, &question->answer))
+        waiting->then(&waiting->permit, waiting->data);
+    /* a stream may live for hours, and needs the identity only */
+    authorize_end(&waiting->permit);
+}
+
+static void *copy_to_pool(h2o_req_t *req, const void *data, size_t size)
+{
+    return memcpy(h2o_mem_alloc_pool(&req->pool, size), data, size);
+}
+
+static void ask_service(const struct permit *permit, const char *const *subjects, size_t subject_count,
+                        const void *data, size_t size, authorize_then_fn then)
+{
+    h2o_req_t *req = permit->exchange->req;
+    struct waiting *waiting = h2o_mem_alloc_shared(&req->pool, sizeof(*waiting), on_waiting_dispose);
+    waiting->permit = *permit;
+    route_params_copy(&waiting->params, permit->params);
+    waiting->permit.params = &waiting->params;
+    waiting->data = copy_to_pool(req, data, size);
+    waiting->then = then;
+    waiting->question = (struct service_question){
+        .exchange = permit->exchange,
+        .params = &waiting->params,
+        .subjects = copy_to_pool(req, subjects, subject_count * sizeof(*subjects)),
+        .subject_count = subject_count,
+        .token = permit->token,
+        .answered = on_answered,
+    };
+    service_auth_ask(&waiting->question);
+}
+
+void authorize_then(struct permit *permit, const char *const *subjects, size_t subject_count, void *data, size_t size,
+                    authorize_then_fn then)
+{
+    if (permit->exchange->route->auth.request != NULL) {
+        ask_service(permit, subjects, subject_count, data, size, then);
+        permit->token = NULL; /* the copy's now */
+        return;
+    }
+    then(permit, data);
+    authorize_end(permit);
 }

@@ -18,7 +18,6 @@ struct service_question {
     const struct route_params *params;
     const char *const *subjects; /* checked patterns, sorted */
     size_t subject_count;
-    bool publish;              /* wants to publish there, rather than to read */
     const struct token *token; /* verified; NULL: the route wants none */
     struct service_answer {
         enum { SERVICE_ALLOWED = 0, SERVICE_DENIED, SERVICE_UNAVAILABLE } verdict;

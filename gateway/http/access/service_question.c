@@ -85,7 +85,7 @@ static const char *fill(json_t *root, const struct service_question *question)
     const struct exchange *exchange = question->exchange;
     const char *path = exchange->route->path, *name = certificate_name(exchange->connection);
     char peer[IP_TEXT_MAX];
-    json_object_set_new(root, "action", json_string(question->publish ? "publish" : "subscribe"));
+    json_object_set_new(root, "action", json_string(exchange->route->publish ? "publish" : "subscribe"));
     json_object_set_new(root, "peer", json_string(exchange_address(exchange, peer)));
     json_object_set_new(root, "certificate", name != NULL ? json_string(name) : json_null());
     if (question->token != NULL)

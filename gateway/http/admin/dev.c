@@ -16,7 +16,7 @@
 #include "gateway/http/admin/overview.h"
 #include "gateway/http/admin/page.h"
 #include "gateway/http/exchange.h"
-#include "gateway/http/publish.h"
+#include "gateway/http/publish_send.h"
 #include "gateway/http/reply.h"
 #include "proto/subject.h"
 #include "proto/text.h"

@@ -9,7 +9,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/http/connection.h"
-#include "gateway/http/publish.h"
+#include "gateway/http/publish_send.h"
 #include "gateway/server/gate/gate_internal.h"
 
 /* What is read here of libh2o's own structures is true of this version. */
