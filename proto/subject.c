@@ -199,3 +199,12 @@ bool subject_overlaps(const char *a, size_t a_len, const char *b, size_t b_len)
     }
     return bt.done;
 }
+
+bool subject_any_covers(const char *const *patterns, size_t count, const char *b, size_t b_len)
+{
+    for (size_t i = 0; i != count; ++i) {
+        if (subject_covers(patterns[i], strlen(patterns[i]), b, b_len))
+            return true;
+    }
+    return false;
+}

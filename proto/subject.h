@@ -50,5 +50,7 @@ bool subject_has_wildcard(const char *s, size_t len);
 bool subject_matches(const char *pattern, size_t pattern_len, const char *subject, size_t subject_len);
 bool subject_covers(const char *a, size_t a_len, const char *b, size_t b_len);
 bool subject_overlaps(const char *a, size_t a_len, const char *b, size_t b_len);
+/* One of the patterns, NUL terminated, covers b. */
+bool subject_any_covers(const char *const *patterns, size_t count, const char *b, size_t b_len);
 
 #endif

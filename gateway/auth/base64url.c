@@ -1,10 +1,14 @@
-/* base64url.c - strict base64url, of which each value has exactly one text */
+/* base64url.c - strict base64url: each value has exactly one text */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/base64url.h"
 
 #include <stdint.h>
 
-/* 64: no digit. */
+_Static_assert(BASE64URL_DECODED_MAX(4) >= 3 && BASE64URL_DECODED_MAX(3) >= 2, "room for a last group cut short");
+_Static_assert(BASE64URL_ENCODED_SIZE(3) == 5 && BASE64URL_ENCODED_SIZE(1) == 3,
+               "four characters for three bytes, and NUL");
+
+/* 64: not a digit of base64url. */
 static unsigned digit_of(char c)
 {
     if (c >= 'A' && c <= 'Z')

@@ -1,11 +1,10 @@
-/* keys.c - a JWKS file: read, watched, and handed out as what it says now */
+/* keys.c - the keys of a JWKS file, by which tokens are verified */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/keys.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,13 +15,14 @@
 #include "gateway/auth/keys_set.h"
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/log.h"
 
 #define ERROR_MAX 512
-/* A file written so lately may be written once more without its time changing. */
-#define SETTLED_NS (2 * INT64_C(1000000000))
+/* A file written this recently may be written again without a change of its timestamp. */
+#define SETTLED_NS (2 * NS_PER_S)
 
-/* What a file looks like from outside; all zero: it can't be opened. */
+/* Of a file's status, whatever changes when it is written or replaced; all zero: it can't be opened. */
 struct file_identity {
     dev_t device;
     ino_t inode;
@@ -30,9 +30,9 @@ struct file_identity {
     struct timespec written, changed;
 };
 
-/* Apart, because who verifies has a const struct keys and has to lock. */
+/* Allocated apart from struct keys, so that verifiers can lock although they hold a const pointer to that. */
 struct keys_now {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct keys_set *set;
 };
 
@@ -42,19 +42,19 @@ struct keys {
     /* Of the last attempt, good or bad. */
     struct file_identity identity;
     unsigned char digest[DIGEST_SIZE]; /* all zero: could not be read */
-    bool settled;
+    bool is_settled;
 };
 
 struct file_text {
     char *text;
     size_t len;
     struct file_identity identity;
-    bool settled;
+    bool is_settled;
 };
 
 static struct file_identity identity_of(const struct stat *stat)
 {
-    /* Compared as bytes. */
+    /* Zeroed, padding too, because identities are compared as bytes. */
     struct file_identity identity;
     memset(&identity, 0, sizeof(identity));
     identity.device = stat->st_dev;
@@ -72,7 +72,7 @@ static bool same_identity(const struct file_identity *a, const struct file_ident
 
 static bool has_settled(const struct stat *stat)
 {
-    int64_t written_ns = (int64_t)stat->st_ctim.tv_sec * 1000000000 + stat->st_ctim.tv_nsec;
+    int64_t written_ns = (int64_t)stat->st_ctim.tv_sec * NS_PER_S + stat->st_ctim.tv_nsec;
     return clock_wall_ns() - written_ns > SETTLED_NS;
 }
 
@@ -82,9 +82,9 @@ static const char *read_descriptor(int fd, struct file_text *file)
     if (fstat(fd, &stat) != 0)
         return strerror(errno);
     file->identity = identity_of(&stat);
-    file->settled = has_settled(&stat);
+    file->is_settled = has_settled(&stat);
     if (!S_ISREG(stat.st_mode))
-        return "is no file";
+        return "is not a regular file";
     file->text = check_malloc(KEYS_FILE_MAX + 1);
     ssize_t n;
     do {
@@ -94,14 +94,14 @@ static const char *read_descriptor(int fd, struct file_text *file)
     } while (n > 0 || (n < 0 && errno == EINTR));
     if (n < 0)
         return strerror(errno);
-    return file->len > KEYS_FILE_MAX ? "has more than 1 MiB" : NULL;
+    return file->len > KEYS_FILE_MAX ? "is larger than 1 MiB" : NULL;
 }
 
-/* What went wrong, or NULL. In any case the file has to be disposed of. */
+/* NULL, or what went wrong; in either case the caller calls dispose_file. */
 static const char *read_file(const char *name, struct file_text *file)
 {
     memset(file, 0, sizeof(*file));
-    /* A pipe must not hold up the gateway. */
+    /* O_NONBLOCK: opening a pipe without a writer must not block the gateway. */
     int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return strerror(errno);
@@ -117,8 +117,8 @@ static void dispose_file(struct file_text *file)
     free(file->text);
 }
 
-/* NULL: error says why, or is empty because there is nothing new. */
-static struct keys_set *load(struct keys *keys, char *error, size_t size)
+/* NULL: error says why, or is empty because the content is the same. */
+static struct keys_set *load_set(struct keys *keys, char *error, size_t size)
 {
     struct file_text file;
     unsigned char digest[DIGEST_SIZE] = {0};
@@ -127,14 +127,14 @@ static struct keys_set *load(struct keys *keys, char *error, size_t size)
     const char *wrong = read_file(keys->file, &file);
     if (wrong == NULL)
         digest_of(file.text, file.len, digest);
-    bool again = memcmp(digest, keys->digest, DIGEST_SIZE) == 0;
-    if (wrong != NULL && !again)
+    bool is_same = memcmp(digest, keys->digest, DIGEST_SIZE) == 0;
+    if (wrong != NULL && !is_same)
         snprintf(error, size, "%s: %s", keys->file, wrong);
-    else if (wrong == NULL && !again)
+    else if (wrong == NULL && !is_same)
         set = keys_set_parse(keys->file, file.text, file.len, error, size);
     memcpy(keys->digest, digest, DIGEST_SIZE);
     keys->identity = file.identity;
-    keys->settled = file.settled || wrong != NULL;
+    keys->is_settled = file.is_settled || wrong != NULL;
     dispose_file(&file);
     return set;
 }
@@ -143,11 +143,11 @@ struct keys *keys_load(const char *file, char *error, size_t size)
 {
     struct keys *keys = check_calloc(1, sizeof(*keys));
     keys->file = check_strdup(file);
-    /* No file has this hash: the first attempt is never "again". */
+    /* No file has this digest, so that the first attempt always parses. */
     memset(keys->digest, 0xff, DIGEST_SIZE);
     keys->now = check_calloc(1, sizeof(*keys->now));
-    pthread_mutex_init(&keys->now->lock, NULL);
-    keys->now->set = load(keys, error, size);
+    lock_init(&keys->now->lock);
+    keys->now->set = load_set(keys, error, size);
     if (keys->now->set != NULL)
         return keys;
     keys_destroy(keys);
@@ -159,7 +159,7 @@ void keys_destroy(struct keys *keys)
     if (keys == NULL)
         return;
     keys_set_release(keys->now->set);
-    pthread_mutex_destroy(&keys->now->lock);
+    lock_dispose(&keys->now->lock);
     free(keys->now);
     free(keys->file);
     free(keys);
@@ -167,9 +167,9 @@ void keys_destroy(struct keys *keys)
 
 struct keys_set *keys_current(const struct keys *keys)
 {
-    pthread_mutex_lock(&keys->now->lock);
+    lock_take(&keys->now->lock);
     struct keys_set *set = keys_set_retain(keys->now->set);
-    pthread_mutex_unlock(&keys->now->lock);
+    lock_give(&keys->now->lock);
     return set;
 }
 
@@ -181,19 +181,19 @@ bool keys_refresh(struct keys *keys)
     memset(&identity, 0, sizeof(identity));
     if (stat(keys->file, &now) == 0)
         identity = identity_of(&now);
-    if (keys->settled && same_identity(&identity, &keys->identity))
+    if (keys->is_settled && same_identity(&identity, &keys->identity))
         return false;
 
-    struct keys_set *set = load(keys, error, sizeof(error));
+    struct keys_set *set = load_set(keys, error, sizeof(error));
     if (set == NULL) {
         if (*error != '\0')
-            log_write(LOG_ERROR, "keys-not-reloaded", log_str("reason", error), log_str("kept", "the keys of before"));
+            log_write(LOG_ERROR, "keys-not-reloaded", log_str("reason", error), log_str("kept", "the previous keys"));
         return false;
     }
-    pthread_mutex_lock(&keys->now->lock);
+    lock_take(&keys->now->lock);
     struct keys_set *old = keys->now->set;
     keys->now->set = set;
-    pthread_mutex_unlock(&keys->now->lock);
+    lock_give(&keys->now->lock);
     keys_set_release(old);
     log_write(LOG_INFO, "keys-reloaded", log_str("file", keys->file), log_u64("keys", set->count));
     return true;

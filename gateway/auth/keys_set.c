@@ -37,12 +37,14 @@ const struct key *keys_set_any(const struct keys_set *set, enum key_alg alg)
         if (set->keys[i].alg == alg)
             return &set->keys[i];
     }
+    CHECK(set->count != 0);
     return set->keys;
 }
 
 struct keys_set *keys_set_retain(struct keys_set *set)
 {
-    atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+    unsigned before = atomic_fetch_add_explicit(&set->references, 1, memory_order_relaxed);
+    CHECK(before != 0);
     return set;
 }
 
@@ -57,8 +59,8 @@ void keys_set_release(struct keys_set *set)
     free(set);
 }
 
-/* Why a token could not say which of two keys it means. */
-static const char *clash(const struct keys_set *set, const struct key *key)
+/* Why a token could not tell the key from one of the set; NULL: it can. */
+static const char *find_clash(const struct keys_set *set, const struct key *key)
 {
     for (size_t i = 0; i != set->count; ++i) {
         if (same_kid(set->keys[i].kid, key->kid))
@@ -81,7 +83,7 @@ static bool add_key(struct keys_set *set, const char *file, size_t index, const 
         return true;
     }
     if (verdict == KEY_USABLE) {
-        reason = clash(set, &key);
+        reason = find_clash(set, &key);
         if (reason == NULL) {
             set->keys[set->count++] = key;
             return true;
@@ -106,7 +108,7 @@ static bool add_keys(struct keys_set *set, const char *file, const json_t *list,
             return false;
     }
     if (set->count == 0)
-        snprintf(error, size, "%s: there is no key in it that tokens can be verified with", file);
+        snprintf(error, size, "%s: it has no key that can verify tokens", file);
     return set->count != 0;
 }
 
@@ -115,9 +117,9 @@ struct keys_set *keys_set_parse(const char *file, const char *text, size_t len, 
     json_error_t where;
     json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
     if (json == NULL) {
-        /* Not where.text, which quotes the file: there may be a secret. */
-        bool twice = json_error_code(&where) == json_error_duplicate_key;
-        snprintf(error, size, "%s:%d: %s", file, where.line, twice ? "a member is there twice" : "is not JSON");
+        /* Not where.text, which quotes the file, and so perhaps a secret. */
+        bool is_twice = json_error_code(&where) == json_error_duplicate_key;
+        snprintf(error, size, "%s:%d: %s", file, where.line, is_twice ? "a member appears twice" : "is not JSON");
         return NULL;
     }
     struct keys_set *set = check_calloc(1, sizeof(*set));

@@ -5,15 +5,14 @@
 
 #include <stddef.h>
 
-#include "gateway/auth/keys_jwk.h"
+#include "gateway/auth/key.h"
 
-struct keys;
 struct token_cache;
 
 #define KEYS_FILE_MAX (1 << 20)
 #define KEYS_MAX 100
 
-/* Never changes, but for its cache: who holds a reference verifies with it, whatever becomes of the file. */
+/* Immutable but for its cache. A holder of a reference can verify with it even after the file has been replaced. */
 struct keys_set {
     _Atomic unsigned references;
     struct key *keys;
@@ -21,17 +20,14 @@ struct keys_set {
     struct token_cache *verified;
 };
 
-/* RFC 7517, 5. file is for messages. NULL: error says why. */
+/* RFC 7517, 5. `file` is for error messages only. NULL: error says why. */
 struct keys_set *keys_set_parse(const char *file, const char *text, size_t len, char *error, size_t size);
 struct keys_set *keys_set_retain(struct keys_set *set);
 void keys_set_release(struct keys_set *set);
 
-/* The key a token names; kid NULL: the only one there is for the alg. NULL: none. */
+/* The key that a token names; kid NULL: the only key for the alg. NULL: there is none, or more than one. */
 const struct key *keys_set_find(const struct keys_set *set, enum key_alg alg, const char *kid);
-/* One to spend the time of a verification with: of that alg, if there is one. */
+/* A key to spend the time of a verification with: one for the alg, if there is one. Never NULL. */
 const struct key *keys_set_any(const struct keys_set *set, enum key_alg alg);
-
-/* Those that count now, retained. Any thread; holds a lock for as long as that takes. */
-struct keys_set *keys_current(const struct keys *keys);
 
 #endif

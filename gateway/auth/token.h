@@ -1,4 +1,4 @@
-/* token.h - a JSON Web Token: verified, and what it says */
+/* token.h - what a verified JSON Web Token says */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_AUTH_TOKEN_H
 #define GATEWAY_AUTH_TOKEN_H
@@ -7,27 +7,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct keys;
-
-/* A token may be no longer. */
-#define TOKEN_MAX 16384
 /* Patterns of one grant list; a token with more is malformed. */
 #define TOKEN_GRANTS_MAX 256
 
-struct token_rules {
-    const struct keys *keys;
-    const char *issuer, *audience; /* NULL: whatever */
-    int64_t leeway_s;
-};
-
 enum token_verdict {
     TOKEN_OK = 0,
-    TOKEN_INVALID, /* not a token, or its signature is not right: whoever asks is not told more */
+    TOKEN_INVALID, /* not a token, or a wrong signature: the client learns nothing more */
     TOKEN_EXPIRED,
     TOKEN_NOT_YET,
     TOKEN_WRONG_ISSUER,
     TOKEN_WRONG_AUDIENCE,
-    TOKEN_BAD_CLAIMS, /* rightly signed, but a claim has the wrong type, or a grant is no NATS pattern */
+    TOKEN_BAD_CLAIMS, /* correctly signed, but a claim has the wrong type, or a grant is not a NATS pattern */
 };
 
 struct token_grants {
@@ -35,33 +25,27 @@ struct token_grants {
     unsigned count;
 };
 
-/* Immutable; freed by token_destroy. */
+/* Immutable but for its references, and shared with the cache: token_destroy gives one reference back. Any thread. */
 struct token {
     char *subject;                          /* "sub", NULL: none */
     char *id;                               /* "jti", NULL: none */
     int64_t expires_s;                      /* "exp", wall clock; 0: never */
+    int64_t not_before_s;                   /* "nbf", wall clock; 0: always valid */
     struct token_grants subscribe, publish; /* "freshet": {"subscribe": […], "publish": […]} */
     char *claims;                           /* the whole payload as JSON text */
     void *json;                             /* json_t of the same, for token_claim */
+    _Atomic unsigned references;
 };
 
-/*
- * Verifies a compact JWS (RFC 7515, 7519): HS256, RS256, PS256, ES256, ES384.
- * The key is the one `kid` names (without a kid: the only key there is for the
- * alg); its algorithm must be the token's; `crit`, `none`, encrypted tokens and
- * duplicate members are refused. now_s is the wall clock. *token is set only
- * with TOKEN_OK. Any thread; takes no lock for longer than to take a reference.
- */
-enum token_verdict token_verify(const struct token_rules *rules, const char *text, size_t len, int64_t now_s,
-                                struct token **token);
+struct token *token_retain(struct token *token);
 void token_destroy(struct token *token);
 
 /* For an error message: "the token has expired". Static storage; nothing in it tells one bad signature from another. */
 const char *token_verdict_text(enum token_verdict verdict);
 
 /*
- * The value of a top-level claim as text: a string as it is, a whole number in
- * decimal; NULL: there is none, or it is of another kind. Lives as long as the
+ * The value of a top-level claim as text: a string unchanged, a whole number in
+ * decimal; NULL: there is none, or it is of another type. Lives as long as the
  * token; numbers are written into dst.
  */
 #define TOKEN_CLAIM_NUMBER_MAX 24

@@ -1,22 +1,24 @@
-/* token_cache.c - tokens whose signature has been found right, by the hash of their text */
+/* token_cache.c - tokens whose signature is known to be correct, by the digest of their text */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/token_cache.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/auth/token_claims.h"
+#include "gateway/auth/token.h"
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 
 struct slot {
     unsigned char digest[DIGEST_SIZE];
     struct token *token; /* NULL: free */
-    uint64_t used;       /* the cache's turn then */
+    uint64_t used;       /* the cache's `turn` when it was last found or put */
 };
+/* The digest's first byte chooses the set, evenly: it is a part of a SHA-256. */
+_Static_assert(TOKEN_CACHE_SETS == 256, "one byte of the digest reaches every set");
 
 struct token_cache {
-    pthread_mutex_t lock;
+    struct lock lock;
     uint64_t turn;
     struct slot slots[TOKEN_CACHE_SETS][TOKEN_CACHE_WAYS];
 };
@@ -24,7 +26,7 @@ struct token_cache {
 struct token_cache *token_cache_create(void)
 {
     struct token_cache *cache = check_calloc(1, sizeof(*cache));
-    pthread_mutex_init(&cache->lock, NULL);
+    lock_init(&cache->lock);
     return cache;
 }
 
@@ -34,12 +36,13 @@ void token_cache_destroy(struct token_cache *cache)
         for (unsigned k = 0; k != TOKEN_CACHE_WAYS; ++k)
             token_destroy(cache->slots[i][k].token);
     }
-    pthread_mutex_destroy(&cache->lock);
+    lock_dispose(&cache->lock);
     free(cache);
 }
 
 static struct slot *set_of(struct token_cache *cache, const unsigned char *digest)
 {
+    CHECK_HELD(&cache->lock);
     return cache->slots[digest[0] % TOKEN_CACHE_SETS];
 }
 
@@ -52,7 +55,7 @@ static struct slot *find_slot(struct slot *set, const unsigned char *digest)
     return NULL;
 }
 
-static struct slot *slot_to_give_up(struct slot *set, int64_t now_s)
+static struct slot *pick_slot(struct slot *set, int64_t now_s)
 {
     struct slot *oldest = set;
     for (struct slot *slot = set; slot != set + TOKEN_CACHE_WAYS; ++slot) {
@@ -67,13 +70,13 @@ static struct slot *slot_to_give_up(struct slot *set, int64_t now_s)
 struct token *token_cache_find(struct token_cache *cache, const unsigned char digest[DIGEST_SIZE])
 {
     struct token *token = NULL;
-    pthread_mutex_lock(&cache->lock);
+    lock_take(&cache->lock);
     struct slot *slot = find_slot(set_of(cache, digest), digest);
     if (slot != NULL) {
         slot->used = ++cache->turn;
         token = token_retain(slot->token);
     }
-    pthread_mutex_unlock(&cache->lock);
+    lock_give(&cache->lock);
     return token;
 }
 
@@ -81,16 +84,16 @@ void token_cache_put(struct token_cache *cache, const unsigned char digest[DIGES
                      int64_t now_s)
 {
     struct token *dropped = NULL;
-    pthread_mutex_lock(&cache->lock);
+    lock_take(&cache->lock);
     struct slot *set = set_of(cache, digest);
-    /* Two threads may have verified the same text meanwhile. */
+    /* Another thread may have verified the same text in the meantime. */
     if (find_slot(set, digest) == NULL) {
-        struct slot *slot = slot_to_give_up(set, now_s);
+        struct slot *slot = pick_slot(set, now_s);
         dropped = slot->token;
         memcpy(slot->digest, digest, DIGEST_SIZE);
         slot->token = token_retain(token);
         slot->used = ++cache->turn;
     }
-    pthread_mutex_unlock(&cache->lock);
+    lock_give(&cache->lock);
     token_destroy(dropped);
 }

@@ -1,4 +1,4 @@
-/* token_cache.h - tokens whose signature has been found right, by the hash of their text */
+/* token_cache.h - tokens whose signature is known to be correct, by the digest of their text */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_AUTH_TOKEN_CACHE_H
 #define GATEWAY_AUTH_TOKEN_CACHE_H
@@ -10,16 +10,17 @@
 struct token;
 
 /*
- * A browser opens its streams with one cookie, at once; a verification costs
- * more than all else of opening a stream. Only what somebody with a key has
- * signed gets in. Whether such a token is expired, or for somebody else, is
- * asked anew each time. Belongs to one set of keys and dies with it.
+ * A browser opens its streams with one cookie, all at once, and verifying a
+ * signature costs more than all other work of opening a stream. Only correctly
+ * signed tokens get in, so a client without a key can't fill it. Expiry and
+ * audience are checked at each use. Belongs to one set of keys and is destroyed
+ * with it.
  *
- * Any thread; the lock is held for a comparison of hashes.
+ * Any thread; the lock is held for a few comparisons of digests.
  */
 struct token_cache;
 
-/* Of one set of keys, in all. */
+/* Set-associative: this many sets, of so many tokens each. */
 #define TOKEN_CACHE_SETS 256
 #define TOKEN_CACHE_WAYS 4
 
@@ -28,7 +29,7 @@ void token_cache_destroy(struct token_cache *cache);
 
 /* Retained for the caller; NULL: not there. */
 struct token *token_cache_find(struct token_cache *cache, const unsigned char digest[DIGEST_SIZE]);
-/* Instead of one that has expired, else of the one of its set that nobody has asked for longest. */
+/* Replaces an expired token of the same set, or else the one unused for longest. Takes a reference of its own. */
 void token_cache_put(struct token_cache *cache, const unsigned char digest[DIGEST_SIZE], struct token *token,
                      int64_t now_s);
 

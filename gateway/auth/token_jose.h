@@ -1,4 +1,4 @@
-/* token_jose.h - the form of a compact JWS, checked before any library sees it */
+/* token_jose.h - checks the form of a compact JWS before any library sees it */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_AUTH_TOKEN_JOSE_H
 #define GATEWAY_AUTH_TOKEN_JOSE_H
@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "gateway/auth/keys_jwk.h"
+#include "gateway/auth/key.h"
 
-/* base64url, as they stand in the token. */
+/* base64url; points into the token's text. */
 struct token_part {
     const char *text;
     size_t len;
@@ -16,9 +16,9 @@ struct token_part {
 
 /*
  * RFC 7515, 7.1 and 4. cjose decodes base64 up to the first '=' and asserts on
- * some of what it finds there, takes the last of two members of a name, leaks
- * when there is no alg, ignores an odd byte of a signature, and takes any crit:
- * what gets as far as cjose has none of this.
+ * some inputs, uses the last of two members with one name, leaks without an
+ * alg, ignores an odd byte of a signature, and accepts any crit. Tokens with
+ * any of this are refused here and never reach cjose.
  */
 struct token_jose {
     struct token_part header, payload, signature;
@@ -27,7 +27,7 @@ struct token_jose {
     char *kid; /* NULL: none */
 };
 
-/* False: it is not what it should be, and there is nothing to dispose of. */
+/* False: malformed, and there is nothing to dispose of. */
 bool token_jose_parse(struct token_jose *jose, const char *text, size_t len);
 void token_jose_dispose(struct token_jose *jose);
 

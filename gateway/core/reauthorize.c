@@ -15,12 +15,7 @@
 /* A parameter in braces is a token like any other, which only itself and a wildcard cover. */
 static bool is_covered(const char *subject, char *const *patterns, unsigned count)
 {
-    for (unsigned i = 0; i != count; ++i) {
-        if (strcmp(patterns[i], subject) == 0 ||
-            subject_covers(patterns[i], strlen(patterns[i]), subject, strlen(subject)))
-            return true;
-    }
-    return false;
+    return subject_any_covers((const char *const *)patterns, count, subject, strlen(subject));
 }
 
 static bool are_templates_covered(const struct config_route *before, const struct config_route *after)

@@ -52,23 +52,12 @@ static bool accepts_event_stream(const struct exchange *exchange)
     return !any || verdict.acceptable;
 }
 
-static bool is_covered(const char *subject, char *const *patterns, unsigned count)
-{
-    for (unsigned i = 0; i != count; ++i) {
-        if (subject_covers(patterns[i], strlen(patterns[i]), subject, strlen(subject)))
-            return true;
-    }
-    return false;
-}
-
 /* Adds a checked subject, unless one covers it already; takes out those it covers. */
 static void add_subject(struct ask *ask, const char *subject)
 {
     size_t len = strlen(subject), kept = 0;
-    for (size_t i = 0; i != ask->subject_count; ++i) {
-        if (subject_covers(ask->subjects[i], strlen(ask->subjects[i]), subject, len))
-            return;
-    }
+    if (subject_any_covers(ask->subjects, ask->subject_count, subject, len))
+        return;
     for (size_t i = 0; i != ask->subject_count; ++i) {
         if (!subject_covers(subject, len, ask->subjects[i], strlen(ask->subjects[i])))
             ask->subjects[kept++] = ask->subjects[i];
@@ -108,7 +97,7 @@ static bool choose_subject(struct ask *ask, const char *value, size_t len, unsig
         return false;
     }
     const char *subject = h2o_strdup(&ask->exchange->req->pool, value, len).base;
-    if (!is_covered(subject, ask->route->allow, ask->route->allow_count)) {
+    if (!subject_any_covers((const char *const *)ask->route->allow, ask->route->allow_count, subject, len)) {
         reply_problem(ask->exchange, 403, "subject \"%s\" is outside what this route allows", subject);
         return false;
     }

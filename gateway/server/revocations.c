@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "gateway/auth/revocation.h"
 #include "gateway/auth/revoked.h"
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/auth/revocation.h"
 #include "gateway/auth/revoked.h"
 #include "gateway/http/access/service_reply.h"
 #include "proto/subject.h"

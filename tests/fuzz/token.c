@@ -12,7 +12,7 @@
 
 #include "gateway/auth/base64url.h"
 #include "gateway/auth/keys.h"
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 #include "proto/subject.h"
 
 /*

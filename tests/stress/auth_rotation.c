@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "gateway/auth/keys.h"
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 #include "gateway/base/log.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/tokens.h"

@@ -1,6 +1,6 @@
 /* auth_claims.c - what a rightly signed token says, when it counts, and what it lets one do */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 
 #include <stdio.h>
 

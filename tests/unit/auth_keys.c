@@ -80,13 +80,13 @@ Test(auth_keys, says_what_is_wrong_with_a_file)
     expect_error("", ":1: is not JSON");
     expect_error("{\"keys\":[{\"k\":\"" SECRET "\" \"c2Vj\"}]}", ":1: is not JSON");
     expect_error("{\"keys\":[{" GOOD_OCT "}]} {}", "is not JSON");
-    expect_error("{\"keys\":\n[{" GOOD_OCT ",\n\"k\":\"" SECRET "\"}]}", "there twice");
-    expect_error("{\"keys\":[],\"keys\":[{" GOOD_OCT "}]}", "there twice");
+    expect_error("{\"keys\":\n[{" GOOD_OCT ",\n\"k\":\"" SECRET "\"}]}", "appears twice");
+    expect_error("{\"keys\":[],\"keys\":[{" GOOD_OCT "}]}", "appears twice");
     expect_error("[{" GOOD_OCT "}]", "must be a list");
     expect_error("{" GOOD_OCT "}", "must be a list");
     expect_error("{\"keys\":{\"a\":{" GOOD_OCT "}}}", "must be a list");
     expect_error("{\"keys\":[]}", "no key");
-    expect_error("{\"keys\":[{" GOOD_OCT "},\"" SECRET "\"]}", "keys[1]: it is no object");
+    expect_error("{\"keys\":[{" GOOD_OCT "},\"" SECRET "\"]}", "keys[1]: it is not an object");
 }
 
 Test(auth_keys, says_what_is_wrong_with_a_key)
@@ -206,9 +206,9 @@ Test(auth_keys, what_is_no_file_is_refused_at_once)
 {
     char *missing = sandbox_path("missing.jwks"), *pipe = sandbox_path("pipe.jwks");
     expect_unreadable(missing, "No such file");
-    expect_unreadable(sandbox_dir(), "is no file");
+    expect_unreadable(sandbox_dir(), "is not a regular file");
     cr_assert_eq(mkfifo(pipe, 0600), 0);
-    expect_unreadable(pipe, "is no file");
+    expect_unreadable(pipe, "is not a regular file");
     free(missing);
     free(pipe);
 }

@@ -1,5 +1,6 @@
 /* auth_revoked.c - what revocations name, and which tokens are blocked until when */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/auth/revocation.h"
 #include "gateway/auth/revoked.h"
 
 #include <criterion/criterion.h>

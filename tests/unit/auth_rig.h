@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "gateway/auth/keys.h"
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/tokens.h"
 

@@ -1,6 +1,6 @@
 /* auth_token.c - tokens that are rightly signed are taken, everything else is refused alike */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 
 #include <openssl/err.h>
 #include <stdio.h>

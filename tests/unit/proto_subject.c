@@ -222,3 +222,15 @@ Test(subject, agrees_with_the_definition)
         }
     }
 }
+
+Test(proto_subject, any_of_several_patterns_covers)
+{
+    static const char *const allowed[] = {"orders.eu.*", "prices.>"};
+
+    cr_assert(subject_any_covers(allowed, 2, "prices.gold.*", 13));
+    cr_assert(subject_any_covers(allowed, 2, "orders.eu.1", 11));
+    cr_assert_not(subject_any_covers(allowed, 2, "orders.*.1", 10));
+    cr_assert_not(subject_any_covers(allowed, 1, "prices.gold", 11));
+    cr_assert_not(subject_any_covers(allowed, 0, "orders.eu.1", 11));
+    cr_assert_not(subject_any_covers(NULL, 0, "orders.eu.1", 11));
+}

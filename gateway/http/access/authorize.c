@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "gateway/auth/revoked.h"
-#include "gateway/auth/token.h"
+#include "gateway/auth/token_verify.h"
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/base/log.h"

@@ -78,11 +78,7 @@ static void log_missing(struct js_source *source)
 
 static bool is_covered(const jsStreamConfig *config, const char *subject)
 {
-    for (int i = 0; i < config->SubjectsLen; ++i) {
-        if (subject_covers(config->Subjects[i], strlen(config->Subjects[i]), subject, strlen(subject)))
-            return true;
-    }
-    return false;
+    return subject_any_covers(config->Subjects, (size_t)config->SubjectsLen, subject, strlen(subject));
 }
 
 static void list_subjects(const jsStreamConfig *config, char text[SUBJECTS_TEXT_MAX])

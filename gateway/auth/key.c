@@ -1,6 +1,6 @@
-/* keys_jwk.c - one key of a JWKS file, and what it has to say about a signature */
+/* key.c - one key of a JWKS file, and the signatures it verifies */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/auth/keys_jwk.h"
+#include "gateway/auth/key.h"
 
 #include <cjose/cjose.h>
 #include <jansson.h>
@@ -13,12 +13,13 @@
 #include "gateway/base/check.h"
 
 #define KID_MAX 256
-#define SECRET_MIN 32 /* RFC 7518, 3.2: as long as the hash */
+#define SECRET_MIN 32 /* RFC 7518, 3.2: at least as long as the hash */
 #define SECRET_MAX 4096
 #define MODULUS_MIN 256 /* bytes; RFC 7518, 3.3 */
 #define MODULUS_MAX 1024
-#define EXPONENT_MAX 8 /* OpenSSL takes no longer one with a long modulus */
+#define EXPONENT_MAX 8 /* OpenSSL accepts no longer one with a long modulus */
 #define COORDINATE_MAX 48
+_Static_assert(2 * COORDINATE_MAX <= MODULUS_MAX, "the longest signature is RSA's");
 
 static const struct {
     const char *name, *kty, *curve;
@@ -43,16 +44,16 @@ bool key_alg_parse(const char *name, enum key_alg *alg)
     return false;
 }
 
-/* A member that may be missing, but must be a string otherwise. */
-static bool string_member(const json_t *jwk, const char *name, const char **value)
+/* False: the member is there, but isn't a string. */
+static bool read_string(const json_t *jwk, const char *name, const char **value)
 {
     const json_t *member = json_object_get(jwk, name);
     *value = json_string_value(member);
     return member == NULL || *value != NULL;
 }
 
-/* Bytes of a base64url member, without leading zeros if it is a number; 0: there are none, or not so many are wanted. */
-static size_t bytes_member(const json_t *jwk, const char *name, bool number, unsigned char *dst, size_t max)
+/* The length of a base64url member, decoded into dst, a number without its leading zeros. 0: none, or more than max. */
+static size_t read_bytes(const json_t *jwk, const char *name, bool is_number, unsigned char *dst, size_t max)
 {
     const json_t *member = json_object_get(jwk, name);
     size_t text_len = json_string_length(member), len = 0;
@@ -63,7 +64,7 @@ static size_t bytes_member(const json_t *jwk, const char *name, bool number, uns
     if (!base64url_decode(json_string_value(member), text_len, bytes, &len))
         len = 0;
     size_t zeros = 0;
-    while (number && zeros != len && bytes[zeros] == 0)
+    while (is_number && zeros != len && bytes[zeros] == 0)
         ++zeros;
     len -= zeros;
     if (len > max)
@@ -76,8 +77,9 @@ static size_t bytes_member(const json_t *jwk, const char *name, bool number, uns
 
 static const char *init_oct(struct key *key, const json_t *jwk)
 {
+    CHECK(key->alg == KEY_HS256);
     unsigned char secret[SECRET_MAX];
-    size_t len = bytes_member(jwk, "k", false, secret, sizeof(secret));
+    size_t len = read_bytes(jwk, "k", false, secret, sizeof(secret));
     if (len < SECRET_MIN) {
         OPENSSL_cleanse(secret, sizeof(secret));
         return "\"k\" must be base64url of 32 to 4096 bytes";
@@ -91,9 +93,9 @@ static const char *init_oct(struct key *key, const json_t *jwk)
 static const char *init_rsa(struct key *key, const json_t *jwk)
 {
     unsigned char n[MODULUS_MAX], e[EXPONENT_MAX];
-    size_t n_len = bytes_member(jwk, "n", true, n, sizeof(n));
-    size_t e_len = bytes_member(jwk, "e", true, e, sizeof(e));
-    /* The highest bit counts: 256 bytes of which the first is 01 are 2041 bits. */
+    size_t n_len = read_bytes(jwk, "n", true, n, sizeof(n));
+    size_t e_len = read_bytes(jwk, "e", true, e, sizeof(e));
+    /* Its bits count, not its bytes: 256 bytes that begin with 01 are only 2041 bits. */
     if (n_len < MODULUS_MIN || (n_len == MODULUS_MIN && n[0] < 0x80) || (n[n_len - 1] & 1) == 0)
         return "\"n\" must be base64url of an odd number of 2048 to 8192 bits";
     /* With an exponent of 1 any text is its own signature. */
@@ -108,8 +110,9 @@ static const char *init_ec(struct key *key, const json_t *jwk)
 {
     unsigned char x[COORDINATE_MAX], y[COORDINATE_MAX];
     size_t size = algs[key->alg].coordinate;
-    /* RFC 7518, 6.2.1.2: at full length, leading zeros and all. */
-    if (bytes_member(jwk, "x", false, x, size) != size || bytes_member(jwk, "y", false, y, size) != size)
+    CHECK(size > 0 && size <= COORDINATE_MAX);
+    /* RFC 7518, 6.2.1.2: at full length, leading zeros included. */
+    if (read_bytes(jwk, "x", false, x, size) != size || read_bytes(jwk, "y", false, y, size) != size)
         return "\"x\" and \"y\" must be base64url of as many bytes as the curve's numbers have";
     cjose_jwk_ec_curve curve = key->alg == KEY_ES256 ? CJOSE_JWK_EC_P_256 : CJOSE_JWK_EC_P_384;
     key->jwk = cjose_jwk_create_EC_spec(
@@ -128,7 +131,7 @@ static bool has_private_part(const json_t *jwk)
     return false;
 }
 
-static bool operations_allow(const json_t *operations)
+static bool allows_verify(const json_t *operations)
 {
     size_t i;
     const json_t *operation;
@@ -139,43 +142,44 @@ static bool operations_allow(const json_t *operations)
     return operations == NULL;
 }
 
-/* What a key is for, from kty, use, key_ops, alg and crv. */
-static enum key_verdict purpose_of(const json_t *jwk, enum key_alg *alg, const char **reason)
+/* Whether a key can verify tokens, and with which alg, from kty, use, key_ops, alg and crv. */
+static enum key_verdict read_purpose(const json_t *jwk, enum key_alg *alg, const char **reason)
 {
     const char *kty, *use, *name, *curve;
     *reason = "\"kty\", \"use\", \"alg\" and \"crv\" must be strings";
-    if (!string_member(jwk, "kty", &kty) || !string_member(jwk, "use", &use) || !string_member(jwk, "alg", &name) ||
-        !string_member(jwk, "crv", &curve))
+    if (!read_string(jwk, "kty", &kty) || !read_string(jwk, "use", &use) || !read_string(jwk, "alg", &name) ||
+        !read_string(jwk, "crv", &curve))
         return KEY_BAD;
     *reason = "there is no \"kty\"";
     if (kty == NULL)
         return KEY_BAD;
     *reason = "it is not for signatures";
-    if ((use != NULL && strcmp(use, "sig") != 0) || !operations_allow(json_object_get(jwk, "key_ops")))
+    if ((use != NULL && strcmp(use, "sig") != 0) || !allows_verify(json_object_get(jwk, "key_ops")))
         return KEY_LEFT_OUT;
-    *reason = "it is of another kind than oct, RSA, P-256 and P-384";
-    bool ec = strcmp(kty, "EC") == 0;
-    if (!ec && strcmp(kty, "RSA") != 0 && strcmp(kty, "oct") != 0)
+    *reason = "its type is not oct, RSA, P-256 or P-384";
+    bool is_ec = strcmp(kty, "EC") == 0;
+    if (!is_ec && strcmp(kty, "RSA") != 0 && strcmp(kty, "oct") != 0)
         return KEY_LEFT_OUT;
-    if (ec && curve != NULL && strcmp(curve, "P-256") != 0 && strcmp(curve, "P-384") != 0)
+    if (is_ec && curve != NULL && strcmp(curve, "P-256") != 0 && strcmp(curve, "P-384") != 0)
         return KEY_LEFT_OUT;
-    *reason = "it does not say what it is for: \"alg\" is missing";
-    if (name == NULL && (!ec || curve == NULL))
+    *reason = "its purpose is not stated: \"alg\" is missing";
+    if (name == NULL && (!is_ec || curve == NULL))
         return KEY_BAD;
     if (name == NULL)
         name = strcmp(curve, "P-256") == 0 ? "ES256" : "ES384";
-    *reason = "its \"alg\" is none of HS256, RS256, PS256, ES256 and ES384";
+    *reason = "its \"alg\" is not supported (HS256, RS256, PS256, ES256, ES384 are)";
     if (!key_alg_parse(name, alg))
         return KEY_LEFT_OUT;
     *reason = "\"alg\" is not one for its \"kty\" and \"crv\"";
-    bool fits = strcmp(kty, algs[*alg].kty) == 0 && (!ec || (curve != NULL && strcmp(curve, algs[*alg].curve) == 0));
+    bool fits = strcmp(kty, algs[*alg].kty) == 0 && (!is_ec || (curve != NULL && strcmp(curve, algs[*alg].curve) == 0));
     return fits ? KEY_USABLE : KEY_BAD;
 }
 
 static void make_decoy(struct key *key)
 {
-    /* Below any modulus, and two numbers below any curve's order: nothing is refused before it has been reckoned. */
+    /* Below any modulus, and two numbers below any curve's order: OpenSSL refuses it only after the whole computation. */
     unsigned char signature[MODULUS_MAX];
+    CHECK(key->signature_len > 0 && key->signature_len <= sizeof(signature));
     memset(signature, 1, key->signature_len);
     signature[0] = 0;
     const char *header = algs[key->alg].header;
@@ -189,22 +193,22 @@ enum key_verdict key_init(struct key *key, const struct json_t *jwk, const char 
 {
     *key = (struct key){.jwk = NULL};
     const char *kid;
-    *reason = "it is no object";
+    *reason = "it is not an object";
     if (!json_is_object(jwk))
         return KEY_BAD;
     *reason = "\"kid\" must be a string of 1 to 256 bytes";
-    if (!string_member(jwk, "kid", &kid) || (kid != NULL && (*kid == '\0' || strlen(kid) > KID_MAX)))
+    if (!read_string(jwk, "kid", &kid) || (kid != NULL && (*kid == '\0' || strlen(kid) > KID_MAX)))
         return KEY_BAD;
-    enum key_verdict verdict = purpose_of(jwk, &key->alg, reason);
+    enum key_verdict verdict = read_purpose(jwk, &key->alg, reason);
     if (verdict != KEY_USABLE)
         return verdict;
-    *reason = "it has a private part, which must be kept from whoever only verifies";
+    *reason = "it has a private part, which only the issuer may have";
     if (key->alg != KEY_HS256 && has_private_part(jwk))
         return KEY_BAD;
     const char *wrong = key->alg == KEY_HS256                            ? init_oct(key, jwk)
                         : key->alg == KEY_RS256 || key->alg == KEY_PS256 ? init_rsa(key, jwk)
                                                                          : init_ec(key, jwk);
-    *reason = wrong != NULL ? wrong : "OpenSSL refuses it: its point is not on the curve, or the like";
+    *reason = wrong != NULL ? wrong : "OpenSSL refuses it; its point may not be on the curve";
     ERR_clear_error();
     if (key->jwk == NULL)
         return KEY_BAD;

@@ -1,6 +1,6 @@
-/* revoked_parse.c - what a message says is revoked */
+/* revocation.c - one message on freshet.control.revoke, parsed */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/auth/revoked.h"
+#include "gateway/auth/revocation.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -10,19 +10,19 @@
 #include "gateway/base/check.h"
 #include "proto/subject.h"
 
-/* A NumericDate, beyond which nobody's clock goes. */
+/* Larger dates are in other units, or a mistake. */
 #define DATE_MAX 253402300799.0 /* the end of the year 9999 */
 
-/* False: it is there, and no text that could name anything. */
-static bool read_text(const json_t *root, const char *name, char **text, char *error, size_t size)
+/* False: the member is there, but can't name anything. */
+static bool read_name(const json_t *root, const char *name, char **text, char *error, size_t size)
 {
     const json_t *value = json_object_get(root, name);
     const char *s = json_string_value(value);
     if (value == NULL)
         return true;
-    /* a NUL would end the name early, and match somebody else's */
+    /* A NUL would end the name early, and match another user's. */
     if (s == NULL || *s == '\0' || strlen(s) != json_string_length(value)) {
-        snprintf(error, size, "\"%s\" is no text, or an empty one", name);
+        snprintf(error, size, "\"%s\" must be a string that is not empty", name);
         return false;
     }
     *text = check_strdup(s);
@@ -36,7 +36,7 @@ static bool read_date(const json_t *root, int64_t *date, char *error, size_t siz
         return true;
     double number = json_number_value(value);
     if (!json_is_number(value) || !(number >= 1 && number <= DATE_MAX)) {
-        snprintf(error, size, "\"exp\" is no number of seconds since 1970");
+        snprintf(error, size, "\"exp\" must be a number of seconds since 1970");
         return false;
     }
     *date = (int64_t)number;
@@ -45,10 +45,10 @@ static bool read_date(const json_t *root, int64_t *date, char *error, size_t siz
 
 static bool read_members(const json_t *root, struct revocation *revocation, char *error, size_t size)
 {
-    if (!read_text(root, "sub", &revocation->sub, error, size) ||
-        !read_text(root, "jti", &revocation->jti, error, size) ||
-        !read_text(root, "subject", &revocation->subject, error, size) ||
-        !read_text(root, "route", &revocation->route, error, size) ||
+    if (!read_name(root, "sub", &revocation->sub, error, size) ||
+        !read_name(root, "jti", &revocation->jti, error, size) ||
+        !read_name(root, "subject", &revocation->subject, error, size) ||
+        !read_name(root, "route", &revocation->route, error, size) ||
         !read_date(root, &revocation->expires_s, error, size))
         return false;
     if (revocation->sub == NULL && revocation->jti == NULL && revocation->subject == NULL &&
@@ -72,10 +72,10 @@ struct revocation *revocation_parse(const char *json, size_t len, char *error, s
         snprintf(error, size, "it is longer than %d bytes", REVOCATION_MAX);
         return NULL;
     }
-    /* which of two members of one name is meant would be a guess */
+    /* Duplicates are refused: which of two members is meant would be a guess. */
     json_t *root = json_loadb(json, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &wrong);
     if (!json_is_object(root)) {
-        snprintf(error, size, "it is no JSON object%s%s", root == NULL ? ": " : "", root == NULL ? wrong.text : "");
+        snprintf(error, size, "it is not a JSON object%s%s", root == NULL ? ": " : "", root == NULL ? wrong.text : "");
         json_decref(root);
         return NULL;
     }
