@@ -175,9 +175,15 @@ static const struct event *find_stranger(const struct reader *reader)
     return NULL;
 }
 
-/* Of what the stream holds and the reader is to get: how many have not come, and for how many keys the last has not. */
-static void count_missing(const struct reader *reader, size_t *missing, size_t *stale)
+struct absence {
+    size_t missing;       /* of what the stream holds and the reader is to get */
+    size_t stale;         /* keys whose last has not come */
+    uint64_t first, last; /* of those last ones; 0: none */
+};
+
+static struct absence find_missing(const struct reader *reader)
 {
+    struct absence absence = {0};
     static bool has_come[NUMBERS_MAX];
     static uint64_t last[NUMBERS_MAX]; /* of each key */
     uint64_t number;
@@ -185,34 +191,41 @@ static void count_missing(const struct reader *reader, size_t *missing, size_t *
 
     memset(has_come, 0, sizeof(has_come));
     memset(last, 0, sizeof(last));
-    *missing = *stale = 0;
     for (i = 0; i < reader->stream->log.count; i++)
         has_come[sequence_of(http_event(reader->stream, i)->id)] = true;
     for (number = 1; number <= stored; number++) {
         if (!is_held[number] || !wants(reader, number))
             continue;
-        *missing += !has_come[number];
+        absence.missing += !has_come[number];
         last[key_of[number]] = number;
     }
-    for (i = 0; i < NUMBERS_MAX; i++)
-        *stale += last[i] != 0 && !has_come[last[i]];
+    for (number = 1; number <= stored; number++) {
+        if (last[key_of[number]] != number || has_come[number])
+            continue;
+        absence.stale++;
+        absence.first = absence.first == 0 ? number : absence.first;
+        absence.last = number;
+    }
+    return absence;
 }
 
 static bool is_served_well(struct reader *reader)
 {
     const struct event *stranger = find_stranger(reader);
-    size_t missing, stale;
+    struct absence absence;
 
     if (stranger != NULL) {
         snprintf(reader->fault, sizeof(reader->fault), "wrong or out of order: %s %.60s with id %s", stranger->name,
                  stranger->data, stranger->id);
         return false;
     }
-    count_missing(reader, &missing, &stale);
-    snprintf(reader->fault, sizeof(reader->fault), "%zu have not come, %zu keys are stale%s, at %llu of %llu", missing,
-             stale, reader->stream->ended ? ", ended" : "", (unsigned long long)reached(reader),
-             (unsigned long long)stored);
-    return (missing == 0 || reader->is_snapshot) && stale == 0 && reader->stream->ended == ends(reader);
+    absence = find_missing(reader);
+    snprintf(reader->fault, sizeof(reader->fault),
+             "%zu have not come, %zu keys are stale, %llu to %llu, of %zu events from %s on%s, at %llu of %llu",
+             absence.missing, absence.stale, (unsigned long long)absence.first, (unsigned long long)absence.last,
+             reader->stream->log.count, http_event(reader->stream, 0)->id, reader->stream->ended ? ", ended" : "",
+             (unsigned long long)reached(reader), (unsigned long long)stored);
+    return (absence.missing == 0 || reader->is_snapshot) && absence.stale == 0 && reader->stream->ended == ends(reader);
 }
 
 static void require_served_well(void)

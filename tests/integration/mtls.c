@@ -103,7 +103,7 @@ static char *write_ca(const struct party *party)
 
 static char *make_config(const char *ours, const char *theirs)
 {
-    return text_format("workers: 2\nlog: {level: debug}\nnats: {url: \"%s\"}\nlisten:\n"
+    return text_format("workers: 2\nlog: {level: debug}\ndrain: {window: 0}\nnats: {url: \"%s\"}\nlisten:\n"
                        "  - {address: \"127.0.0.1:0\", certificate: %s, key: %s, client_ca: %s}\n"
                        "  - {address: \"127.0.0.1:0\", certificate: %s, key: %s, client_ca: %s}\n"
                        "  - {address: \"127.0.0.1:0\", certificate: %s, key: %s}\n"
