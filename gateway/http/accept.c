@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-static void trim(const char **s, size_t *len)
+static void trim_blanks(const char **s, size_t *len)
 {
     while (*len != 0 && (**s == ' ' || **s == '\t')) {
         ++*s;
@@ -15,7 +15,7 @@ static void trim(const char **s, size_t *len)
         --*len;
 }
 
-static bool is(const char *s, size_t len, const char *text)
+static bool is_type(const char *s, size_t len, const char *text)
 {
     return len == strlen(text) && strncasecmp(s, text, len) == 0;
 }
@@ -37,11 +37,11 @@ static void read_range(struct accept_verdict *verdict, const char *range, size_t
     const char *semicolon = memchr(range, ';', len);
     size_t type_len = semicolon != NULL ? (size_t)(semicolon - range) : len;
     const char *type = range;
-    trim(&type, &type_len);
-    int specificity = is(type, type_len, "text/event-stream") ? 3
-                      : is(type, type_len, "text/*")          ? 2
-                      : is(type, type_len, "*/*")             ? 1
-                                                              : 0;
+    trim_blanks(&type, &type_len);
+    int specificity = is_type(type, type_len, "text/event-stream") ? 3
+                      : is_type(type, type_len, "text/*")          ? 2
+                      : is_type(type, type_len, "*/*")             ? 1
+                                                                   : 0;
     if (specificity == 0 || specificity < verdict->specificity)
         return;
     bool zero = false;
@@ -50,11 +50,11 @@ static void read_range(struct accept_verdict *verdict, const char *range, size_t
         size_t rest = len - (size_t)(parameter - range);
         semicolon = memchr(parameter, ';', rest);
         size_t parameter_len = semicolon != NULL ? (size_t)(semicolon - parameter) : rest;
-        trim(&parameter, &parameter_len);
+        trim_blanks(&parameter, &parameter_len);
         if (parameter_len >= 2 && (parameter[0] | 0x20) == 'q' && parameter[1] == '=')
             zero = is_zero(parameter + 2, parameter_len - 2);
     }
-    verdict->acceptable = (specificity == verdict->specificity && verdict->acceptable) || !zero;
+    verdict->is_acceptable = (specificity == verdict->specificity && verdict->is_acceptable) || !zero;
     verdict->specificity = specificity;
 }
 

@@ -14,7 +14,7 @@
  */
 struct accept_verdict {
     int specificity; /* of the best range so far; 0: none matched */
-    bool acceptable;
+    bool is_acceptable;
 };
 void accept_read(struct accept_verdict *verdict, const char *field, size_t len);
 

@@ -6,8 +6,8 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
+#include "gateway/config/config.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/identity.h"
 #include "gateway/core/reader.h"
@@ -31,19 +31,19 @@ static struct buffer list_subjects(const struct reader *reader)
 void access_log_stream(const struct exchange *exchange, const struct reader *reader)
 {
     struct app *app = exchange->app;
-    struct log_field fields[FIELDS_MAX];
-    char peer[IP_TEXT_MAX];
     uint64_t suppressed;
-    size_t n = 0;
     if (!app->config->log.access || !log_enabled(LOG_INFO))
         return;
     app->access_limit.burst = ACCESS_LOG_BURST;
     if (!log_limit_admit(&app->access_limit, &suppressed))
         return;
+    struct log_field fields[FIELDS_MAX];
+    char peer[IP_TEXT_MAX];
+    size_t n = 0;
     struct buffer subjects = list_subjects(reader);
     fields[n++] = log_str("route", reader->route->path);
     fields[n++] = log_bytes("subjects", subjects.bytes, subjects.len);
-    fields[n++] = log_f64("duration", (double)(clock_mono_coarse_ns() - reader->opened_ns) / 1e9);
+    fields[n++] = log_f64("duration", (double)(clock_mono_coarse_ns() - reader->opened_ns) / (double)NS_PER_S);
     fields[n++] = log_u64("events", reader->events);
     fields[n++] = log_u64("bytes", reader->bytes);
     fields[n++] = log_u64("gaps", reader->gaps);

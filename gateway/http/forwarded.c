@@ -4,8 +4,8 @@
 
 #include <h2o.h>
 
-#include "gateway/config/config.h"
 #include "gateway/base/ip.h"
+#include "gateway/config/config.h"
 
 /* More proxies in a row than anybody has; each costs a look into the list of networks. */
 #define HOPS_MAX 16
@@ -27,16 +27,15 @@ static bool is_blank(char c)
 }
 
 /* True: what stands before it counts too. */
-static bool take(struct walk *walk, const char *entry, size_t len)
+static bool take_entry(struct walk *walk, const char *entry, size_t len)
 {
-    struct ip next;
-
     while (len != 0 && is_blank(entry[len - 1]))
         --len;
     for (; len != 0 && is_blank(*entry); --len)
         ++entry;
     if (len == 0)
         return true;
+    struct ip next;
     if (++walk->hops > HOPS_MAX || !ip_parse(entry, len, &next))
         return false;
     *walk->ip = next;
@@ -49,7 +48,7 @@ static bool take_list(struct walk *walk, h2o_iovec_t value)
         size_t start = end;
         while (start != 0 && value.base[start - 1] != ',')
             --start;
-        if (!take(walk, value.base + start, end - start))
+        if (!take_entry(walk, value.base + start, end - start))
             return false;
         if (start == 0)
             return true;
@@ -60,7 +59,6 @@ static bool take_list(struct walk *walk, h2o_iovec_t value)
 void forwarded_resolve(const struct config_listen *listen, const struct st_h2o_req_t *req, struct ip *ip)
 {
     struct walk walk = {.listen = listen, .ip = ip};
-
     if (listen == NULL || !is_believed(&walk))
         return;
     for (size_t i = req->headers.size; i != 0; --i) {

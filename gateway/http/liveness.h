@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "gateway/base/clock.h"
+
 /* Given by the server, which knows its workers; any thread may ask. */
 struct liveness {
     /* For how long the loop that has stood still the longest has not turned, and its worker's number. */
@@ -13,6 +15,6 @@ struct liveness {
 };
 
 /* A loop turns eight times a second when there is nothing to do; one that has not for so long is stuck. */
-#define LIVENESS_STUCK_NS INT64_C(3000000000)
+#define LIVENESS_STUCK_NS (3 * NS_PER_S)
 
 #endif

@@ -5,10 +5,10 @@
 #include "gateway/base/check.h"
 #include "gateway/http/app.h"
 
-static void look(struct settings *settings)
+static void note_over(struct settings *settings)
 {
     /* the last thing that is done with it: whoever sees this frees it */
-    if (settings->replaced && settings->requests == 0)
+    if (settings->is_replaced && settings->requests == 0)
         atomic_store_explicit(&settings->is_over, true, memory_order_release);
 }
 
@@ -20,8 +20,8 @@ void settings_replace(struct app *app, struct settings *settings)
     app->keys = settings->keys;
     if (before == NULL)
         return;
-    before->replaced = true;
-    look(before);
+    before->is_replaced = true;
+    note_over(before);
 }
 
 void settings_retain(struct settings *settings)
@@ -36,5 +36,5 @@ void settings_release(struct settings *settings)
         return;
     CHECK(settings->requests != 0);
     --settings->requests;
-    look(settings);
+    note_over(settings);
 }

@@ -21,8 +21,8 @@ struct settings {
     const struct config *config;
     struct keys *const *keys; /* by route->auth.keys */
     size_t requests;
-    bool replaced;
-    _Atomic bool is_over; /* any thread: replaced, and no request of it is left */
+    bool is_replaced;
+    _Atomic bool is_over; /* any thread: is_replaced, and no request of it is left */
 };
 
 /* From here on the app's requests are handled with these; both live until they are over. */

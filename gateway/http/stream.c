@@ -23,7 +23,7 @@ struct stream {
     h2o_generator_t generator;
     h2o_req_t *req;
     struct connection *connection;
-    bool responding; /* h2o_start_response was called */
+    bool is_responding; /* h2o_start_response was called */
     struct reader reader;
     struct exchange *exchange;
     struct attendance *attendance; /* NULL: nobody is told of it */
@@ -58,8 +58,8 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
     CHECK(count <= BATCH_PIECES && (count != 0 || final));
     for (size_t i = 0; i != count; ++i)
         vectors[i] = (h2o_iovec_t){(char *)(uintptr_t)pieces[i].base, pieces[i].len};
-    if (!stream->responding) {
-        stream->responding = true;
+    if (!stream->is_responding) {
+        stream->is_responding = true;
         metrics_add(reader->hub->metrics, METRIC_REQUESTS_200, 1);
         add_stream_headers(stream->req);
         h2o_start_response(stream->req, &stream->generator);
@@ -157,7 +157,7 @@ static void on_dispose(void *p)
     --stream->connection->streams;
     if (stream->reader.reason == CLOSE_DRAIN)
         connection_send_away(stream->connection);
-    if (stream->responding)
+    if (stream->is_responding)
         access_log_stream(stream->exchange, &stream->reader);
     if (stream->attendance != NULL)
         presence_leave(stream->app->presence, &stream->attendance->stream, &stream->reader);

@@ -8,14 +8,14 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/message.h"
 #include "gateway/core/reader.h"
 #include "gateway/http/accept.h"
-#include "gateway/http/app.h"
 #include "gateway/http/access/authorize.h"
+#include "gateway/http/app.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/limits.h"
 #include "gateway/http/reply.h"
@@ -49,7 +49,7 @@ static bool accepts_event_stream(const struct exchange *exchange)
         any |= value.len != 0;
         accept_read(&verdict, value.base, value.len);
     }
-    return !any || verdict.acceptable;
+    return !any || verdict.is_acceptable;
 }
 
 /* Adds a checked subject, unless one covers it already; takes out those it covers. */
@@ -122,7 +122,7 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
         ask->options.start = READER_FROM_LAST;
     } else if (units_parse_duration(value, len, &ms)) {
         ask->options.start = READER_FROM_TIME;
-        ask->options.start_ns = clock_wall_ns() - ms * 1000000;
+        ask->options.start_ns = clock_wall_ns() - ms * NS_PER_MS;
     } else if (units_parse_time(value, len, &ns)) {
         ask->options.start = READER_FROM_TIME;
         ask->options.start_ns = ns;

@@ -36,17 +36,17 @@ static void check_reply(const struct fuzz_text *text, const json_t *json)
     char error[64] = "";
     bool read = service_reply_read(text->s, text->len, asked, ASKED, &reply, error, sizeof(error));
 
-    FUZZ_CHECK(read || (!reply.allowed && error[0] != '\0' && strlen(error) < sizeof(error)));
+    FUZZ_CHECK(read || (!reply.is_allowed && error[0] != '\0' && strlen(error) < sizeof(error)));
     if (!read)
         return;
     const json_t *patterns = json_object_get(json, "subjects"), *allow = json_object_get(json, "allow");
     /* Whoever is let in has been let in by just that word, and to nothing that wasn't granted. */
-    FUZZ_CHECK(!reply.allowed || json_is_true(allow));
+    FUZZ_CHECK(!reply.is_allowed || json_is_true(allow));
     FUZZ_CHECK(json_is_boolean(allow) && (patterns == NULL || json_is_array(patterns)));
     bool granted = json_is_true(allow);
     for (size_t i = 0; granted && patterns != NULL && i != ASKED; ++i)
         granted = is_granted(patterns, asked[i]);
-    FUZZ_CHECK(reply.allowed == granted);
+    FUZZ_CHECK(reply.is_allowed == granted);
     FUZZ_CHECK(reply.lifetime_ms >= 0 && (reply.lifetime_ms > 0) == (json_object_get(json, "lifetime") != NULL));
     FUZZ_CHECK(strlen(reply.reason) < SERVICE_REASON_MAX && text_is_utf8(reply.reason, strlen(reply.reason)));
 }

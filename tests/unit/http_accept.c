@@ -97,7 +97,7 @@ Test(http_accept, the_table)
         struct accept_verdict verdict = {0};
         for (size_t j = 0; j != 3 && cases[i].fields[j] != NULL; ++j)
             read_field(&verdict, cases[i].fields[j]);
-        cr_expect_eq(verdict.acceptable, cases[i].acceptable, "%s", cases[i].fields[0]);
+        cr_expect_eq(verdict.is_acceptable, cases[i].acceptable, "%s", cases[i].fields[0]);
     }
 }
 
@@ -116,6 +116,6 @@ Test(http_accept, any_bytes_are_read_within_their_bounds)
             used += strlen(piece);
         }
         read_field(&verdict, field);
-        cr_assert(!verdict.acceptable || strstr(field, "text/") != NULL || strstr(field, "*/*") != NULL);
+        cr_assert(!verdict.is_acceptable || strstr(field, "text/") != NULL || strstr(field, "*/*") != NULL);
     }
 }

@@ -44,7 +44,7 @@ Test(http_service_auth, answers)
     };
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
         cr_assert(read_reply(cases[i].text), "%s: %s", cases[i].text, error);
-        cr_assert_eq(reply.allowed, cases[i].allowed, "%s", cases[i].text);
+        cr_assert_eq(reply.is_allowed, cases[i].allowed, "%s", cases[i].text);
         cr_assert_eq(reply.lifetime_ms, cases[i].lifetime_ms, "%s", cases[i].text);
         cr_assert_str_eq(reply.reason, cases[i].reason);
     }
@@ -88,7 +88,7 @@ Test(http_service_auth, what_is_no_answer)
         error[0] = '\0';
         cr_assert_not(read_reply(cases[i]), "%s", cases[i]);
         cr_assert_neq(error[0], '\0', "%s", cases[i]);
-        cr_assert_not(reply.allowed, "%s", cases[i]);
+        cr_assert_not(reply.is_allowed, "%s", cases[i]);
     }
     char many[8192] = "{\"allow\":true,\"subjects\":[\">\"";
     for (unsigned i = 1; i != SERVICE_SUBJECTS_MAX; ++i)
@@ -137,15 +137,15 @@ Test(http_service_auth, kept_until_its_end)
 {
     struct service_cache *cache = service_cache_create(4);
     cr_assert_null(service_cache_find(cache, question(1), 0));
-    service_cache_put(cache, question(1), &(struct service_verdict){.allowed = true, .until_ns = 100});
+    service_cache_put(cache, question(1), &(struct service_verdict){.is_allowed = true, .until_ns = 100});
     service_cache_put(cache, question(2), &(struct service_verdict){.until_ns = 200, .reason = (char[]){"no"}});
-    cr_assert(service_cache_find(cache, question(1), 99)->allowed);
+    cr_assert(service_cache_find(cache, question(1), 99)->is_allowed);
     cr_assert_null(service_cache_find(cache, question(1), 100));
     cr_assert_eq(service_cache_count(cache), 1, "and gone with it");
-    cr_assert_not(service_cache_find(cache, question(2), 100)->allowed);
+    cr_assert_not(service_cache_find(cache, question(2), 100)->is_allowed);
     cr_assert_str_eq(service_cache_find(cache, question(2), 100)->reason, "no");
-    service_cache_put(cache, question(2), &(struct service_verdict){.allowed = true, .until_ns = 300});
-    cr_assert(service_cache_find(cache, question(2), 250)->allowed);
+    service_cache_put(cache, question(2), &(struct service_verdict){.is_allowed = true, .until_ns = 300});
+    cr_assert(service_cache_find(cache, question(2), 250)->is_allowed);
     cr_assert_null(service_cache_find(cache, question(2), 250)->reason);
     service_cache_clear(cache);
     cr_assert_null(service_cache_find(cache, question(2), 0));
@@ -157,11 +157,11 @@ Test(http_service_auth, who_was_asked_for_longest_ago_gives_way)
 {
     struct service_cache *cache = service_cache_create(100);
     for (unsigned i = 0; i != 100; ++i)
-        service_cache_put(cache, question(i), &(struct service_verdict){.allowed = true, .until_ns = 1000});
+        service_cache_put(cache, question(i), &(struct service_verdict){.is_allowed = true, .until_ns = 1000});
     for (unsigned i = 0; i != 10; ++i)
         cr_assert_not_null(service_cache_find(cache, question(i), 0));
     for (unsigned i = 100; i != 190; ++i)
-        service_cache_put(cache, question(i), &(struct service_verdict){.allowed = true, .until_ns = 1000});
+        service_cache_put(cache, question(i), &(struct service_verdict){.is_allowed = true, .until_ns = 1000});
     cr_assert_eq(service_cache_count(cache), 100);
     for (unsigned i = 0; i != 190; ++i)
         cr_assert_eq(service_cache_find(cache, question(i), 0) != NULL, i < 10 || i >= 100, "%u", i);

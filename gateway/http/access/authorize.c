@@ -10,19 +10,17 @@
 #include "gateway/auth/revoked.h"
 #include "gateway/auth/token_verify.h"
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
-#include "gateway/http/app.h"
 #include "gateway/http/access/certificate.h"
-#include "gateway/http/exchange.h"
-#include "gateway/http/reply.h"
 #include "gateway/http/access/service_auth.h"
 #include "gateway/http/access/token_find.h"
-
-#define SECOND_NS INT64_C(1000000000)
+#include "gateway/http/app.h"
+#include "gateway/http/exchange.h"
+#include "gateway/http/reply.h"
 
 static void note_refusal(const struct exchange *exchange, const char *reason)
 {
@@ -67,17 +65,17 @@ static void send_bad_token(struct exchange *exchange, const char *reason)
  */
 static int64_t expiry_ns(const struct token *token, int64_t leeway_ms)
 {
-    if (token->expires_s == 0 || token->expires_s > INT64_MAX / SECOND_NS)
+    if (token->expires_s == 0 || token->expires_s > INT64_MAX / NS_PER_S)
         return 0;
-    int64_t now_ns = clock_mono_ns(), left_ns = token->expires_s * SECOND_NS - clock_wall_ns();
+    int64_t now_ns = clock_mono_ns(), left_ns = token->expires_s * NS_PER_S - clock_wall_ns();
     if (left_ns <= 0)
-        left_ns += leeway_ms * 1000000;
+        left_ns += leeway_ms * NS_PER_MS;
     if (left_ns > INT64_MAX - now_ns)
         return 0;
     return now_ns + left_ns > 0 ? now_ns + left_ns : 1;
 }
 
-static const char *copy(h2o_req_t *req, const char *s)
+static const char *copy_string(h2o_req_t *req, const char *s)
 {
     return s != NULL ? h2o_strdup(&req->pool, s, SIZE_MAX).base : NULL;
 }
@@ -88,7 +86,7 @@ static void accept_token(struct permit *permit, struct token *token)
     const struct config_auth *auth = &exchange->route->auth;
     h2o_req_t *req = exchange->req;
     struct identity *identity = h2o_mem_alloc_pool(&req->pool, sizeof(*identity));
-    *identity = (struct identity){copy(req, token->subject), copy(req, token->id), token->expires_s};
+    *identity = (struct identity){copy_string(req, token->subject), copy_string(req, token->id), token->expires_s};
     permit->token = token;
     permit->identity = identity;
     permit->expires_ns = expiry_ns(token, auth->leeway_ms);
@@ -116,7 +114,7 @@ bool authorize_begin(struct permit *permit, struct exchange *exchange, const str
         break;
     }
     const struct token_rules rules = {app->keys[auth->keys], auth->issuer, auth->audience, auth->leeway_ms / 1000};
-    int64_t now_s = clock_wall_ns() / SECOND_NS;
+    int64_t now_s = clock_wall_ns() / NS_PER_S;
     enum token_verdict verdict = token_verify(&rules, text.base, text.len, now_s, &token);
     if (verdict != TOKEN_OK) {
         send_bad_token(exchange, token_verdict_text(verdict));

@@ -10,25 +10,26 @@
 #include "gateway/auth/digest.h"
 #include "gateway/auth/token.h"
 #include "gateway/base/check.h"
-#include "gateway/config/config.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/list.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/core/evict.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
 #include "gateway/core/request.h"
 #include "gateway/core/source.h"
-#include "gateway/http/app.h"
-#include "gateway/http/exchange.h"
 #include "gateway/http/access/service_cache.h"
 #include "gateway/http/access/service_question.h"
 #include "gateway/http/access/service_reply.h"
+#include "gateway/http/app.h"
+#include "gateway/http/exchange.h"
 
 /* Answers kept by one worker. */
 #define KEPT_MAX 10000
 /* A denial is not kept for longer, whatever the service says: people are let in later, and then try again. */
-#define DENIED_MAX_NS (30 * INT64_C(1000000000))
+#define DENIED_MAX_NS (30 * NS_PER_S)
 
 /* One question on its way, for all requests that have the same. Their tickets may all be gone before it is back. */
 struct call {
@@ -36,7 +37,7 @@ struct call {
     struct mailbox_task task;
     struct service_auth *service;
     unsigned char question[DIGEST_SIZE];
-    bool shared; /* in `calls`: whoever has the same question joins */
+    bool is_shared; /* in `calls`: whoever has the same question joins */
     struct list tickets;
     struct list link;
     UT_hash_handle hh;
@@ -54,7 +55,7 @@ struct service_auth {
     struct service_cache *cache;
     struct call *calls;    /* uthash by question */
     struct list under_way; /* all of them */
-    bool stopped;
+    bool is_stopped;
 };
 
 struct service_auth *service_auth_create(struct app *app)
@@ -74,11 +75,11 @@ void service_auth_destroy(struct service_auth *service)
 }
 
 /* The last use of the question, which ends with its request. */
-static void answer(struct service_question *question, const struct service_reply *reply, int64_t expires_ns)
+static void answer_question(struct service_question *question, const struct service_reply *reply, int64_t expires_ns)
 {
-    question->answer =
-        (struct service_answer){.verdict = reply->allowed ? SERVICE_ALLOWED : SERVICE_DENIED, .expires_ns = expires_ns};
-    if (!reply->allowed && reply->reason[0] != '\0')
+    question->answer = (struct service_answer){.verdict = reply->is_allowed ? SERVICE_ALLOWED : SERVICE_DENIED,
+                                               .expires_ns = expires_ns};
+    if (!reply->is_allowed && reply->reason[0] != '\0')
         question->answer.reason = h2o_strdup(&question->exchange->req->pool, reply->reason, SIZE_MAX).base;
     question->answered(question);
 }
@@ -109,7 +110,7 @@ static void on_ticket_dispose(void *p)
     list_remove(&((struct ticket *)p)->link);
 }
 
-static void join(struct call *call, struct service_question *question)
+static void join_call(struct call *call, struct service_question *question)
 {
     struct ticket *ticket = h2o_mem_alloc_shared(&question->exchange->req->pool, sizeof(*ticket), on_ticket_dispose);
     ticket->question = question;
@@ -147,31 +148,31 @@ static bool read_reply(const struct call *call, struct service_reply *reply)
 }
 
 /* Monotonic; 0: it has no end. */
-static int64_t end_of(const struct service_auth *service, const struct service_reply *reply)
+static int64_t expiry_ns(const struct service_auth *service, const struct service_reply *reply)
 {
-    return reply->lifetime_ms != 0 ? service->app->hub->now_ns + reply->lifetime_ms * 1000000 : 0;
+    return reply->lifetime_ms != 0 ? service->app->hub->now_ns + reply->lifetime_ms * NS_PER_MS : 0;
 }
 
-static void keep(struct service_auth *service, const struct call *call, const struct service_reply *reply)
+static void keep_reply(struct service_auth *service, const struct call *call, const struct service_reply *reply)
 {
-    int64_t now_ns = service->app->hub->now_ns, until_ns = end_of(service, reply);
-    if (until_ns == 0 || !call->shared)
+    int64_t now_ns = service->app->hub->now_ns, until_ns = expiry_ns(service, reply);
+    if (until_ns == 0 || !call->is_shared)
         return;
-    if (!reply->allowed && until_ns > now_ns + DENIED_MAX_NS)
+    if (!reply->is_allowed && until_ns > now_ns + DENIED_MAX_NS)
         until_ns = now_ns + DENIED_MAX_NS;
     const struct service_verdict verdict = {
-        .allowed = reply->allowed,
+        .is_allowed = reply->is_allowed,
         .until_ns = until_ns,
         .reason = reply->reason[0] != '\0' ? (char *)(uintptr_t)reply->reason : NULL,
     };
     service_cache_put(service->cache, call->question, &verdict);
 }
 
-static void withdraw(struct call *call)
+static void withdraw_call(struct call *call)
 {
-    if (call->shared)
+    if (call->is_shared)
         HASH_DEL(call->service->calls, call);
-    call->shared = false;
+    call->is_shared = false;
 }
 
 static void on_back(struct mailbox_task *task)
@@ -182,17 +183,17 @@ static void on_back(struct mailbox_task *task)
     if (!list_is_empty(&call->tickets)) {
         bool known = read_reply(call, &reply);
         if (known)
-            keep(service, call, &reply);
-        withdraw(call); /* who asks from now on finds what is kept, or asks again */
+            keep_reply(service, call, &reply);
+        withdraw_call(call); /* who asks from now on finds what is kept, or asks again */
         while (!list_is_empty(&call->tickets)) {
             struct service_question *question = take_ticket(&call->tickets);
             if (known)
-                answer(question, &reply, end_of(service, &reply));
+                answer_question(question, &reply, expiry_ns(service, &reply));
             else
                 answer_unavailable(question);
         }
     }
-    withdraw(call);
+    withdraw_call(call);
     list_remove(&call->link);
     free(call->request.reply);
     free(call->request.subject);
@@ -209,8 +210,8 @@ static void on_request_done(struct request *request)
 
 /* ---- questions ---- */
 
-static void ask(struct service_auth *service, struct service_question *question, char *text, size_t len,
-                const unsigned char digest[DIGEST_SIZE])
+static void start_call(struct service_auth *service, struct service_question *question, char *text, size_t len,
+                       const unsigned char digest[DIGEST_SIZE])
 {
     const struct config_auth *auth = &question->exchange->route->auth;
     struct source *source = service->app->sources[0];
@@ -230,17 +231,17 @@ static void ask(struct service_auth *service, struct service_question *question,
     list_init(&call->link);
     list_append(&service->under_way, &call->link);
     HASH_ADD(hh, service->calls, question, DIGEST_SIZE, call);
-    call->shared = true;
-    join(call, question);
+    call->is_shared = true;
+    join_call(call, question);
     source->ops->request(source, &call->request);
 }
 
-static void answer_as_kept(struct service_question *question, const struct service_verdict *verdict)
+static void answer_from_cache(struct service_question *question, const struct service_verdict *verdict)
 {
-    struct service_reply reply = {.allowed = verdict->allowed};
+    struct service_reply reply = {.is_allowed = verdict->is_allowed};
     if (verdict->reason != NULL)
         memcpy(reply.reason, verdict->reason, strlen(verdict->reason) + 1);
-    answer(question, &reply, verdict->until_ns);
+    answer_question(question, &reply, verdict->until_ns);
 }
 
 /* By whom it is asked is part of it: two services may see one question differently. */
@@ -262,7 +263,7 @@ void service_auth_ask(struct service_question *question)
     const char *wrong;
     struct call *call;
     size_t len;
-    if (service->stopped) {
+    if (service->is_stopped) {
         answer_unavailable(question);
         return;
     }
@@ -275,14 +276,14 @@ void service_auth_ask(struct service_question *question)
     const struct service_verdict *verdict = service_cache_find(service->cache, digest, service->app->hub->now_ns);
     HASH_FIND(hh, service->calls, digest, DIGEST_SIZE, call);
     if (verdict == NULL && call == NULL) {
-        ask(service, question, text, len, digest);
+        start_call(service, question, text, len, digest);
         return;
     }
     free(text);
     if (verdict != NULL)
-        answer_as_kept(question, verdict);
+        answer_from_cache(question, verdict);
     else
-        join(call, question);
+        join_call(call, question);
 }
 
 /* ---- what happens meanwhile ---- */
@@ -297,10 +298,10 @@ static bool is_meant(const struct eviction *eviction, const struct service_quest
 }
 
 /* What a call brings back is about the time before: it is for those who wait already, and for nobody else. */
-static void withdraw_all(struct service_auth *service)
+static void withdraw_calls(struct service_auth *service)
 {
     for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
-        withdraw(LIST_ENTRY(node, struct call, link));
+        withdraw_call(LIST_ENTRY(node, struct call, link));
 }
 
 void service_auth_revoke(struct service_auth *service, const struct eviction *eviction)
@@ -308,7 +309,7 @@ void service_auth_revoke(struct service_auth *service, const struct eviction *ev
     struct list meant;
     list_init(&meant);
     service_cache_clear(service->cache);
-    withdraw_all(service);
+    withdraw_calls(service);
     for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next) {
         struct call *call = LIST_ENTRY(node, struct call, link);
         for (struct list *at = call->tickets.next, *next; at != &call->tickets; at = next) {
@@ -327,8 +328,8 @@ void service_auth_stop(struct service_auth *service)
 {
     struct list all;
     list_init(&all);
-    service->stopped = true;
-    withdraw_all(service);
+    service->is_stopped = true;
+    withdraw_calls(service);
     for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
         list_concat(&all, &LIST_ENTRY(node, struct call, link)->tickets);
     while (!list_is_empty(&all))

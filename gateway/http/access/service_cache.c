@@ -31,7 +31,7 @@ struct service_cache *service_cache_create(size_t size)
     return cache;
 }
 
-static void forget(struct service_cache *cache, struct known *known)
+static void forget_known(struct service_cache *cache, struct known *known)
 {
     HASH_DEL(cache->table, known);
     list_remove(&known->age);
@@ -43,7 +43,7 @@ static void forget(struct service_cache *cache, struct known *known)
 void service_cache_clear(struct service_cache *cache)
 {
     while (!list_is_empty(&cache->by_age))
-        forget(cache, LIST_ENTRY(cache->by_age.next, struct known, age));
+        forget_known(cache, LIST_ENTRY(cache->by_age.next, struct known, age));
 }
 
 void service_cache_destroy(struct service_cache *cache)
@@ -52,7 +52,7 @@ void service_cache_destroy(struct service_cache *cache)
     free(cache);
 }
 
-static struct known *find(struct service_cache *cache, const unsigned char question[DIGEST_SIZE])
+static struct known *find_known(struct service_cache *cache, const unsigned char question[DIGEST_SIZE])
 {
     struct known *known;
     HASH_FIND(hh, cache->table, question, DIGEST_SIZE, known);
@@ -62,11 +62,11 @@ static struct known *find(struct service_cache *cache, const unsigned char quest
 const struct service_verdict *service_cache_find(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
                                                  int64_t now_ns)
 {
-    struct known *known = find(cache, question);
+    struct known *known = find_known(cache, question);
     if (known == NULL)
         return NULL;
     if (now_ns >= known->verdict.until_ns) {
-        forget(cache, known);
+        forget_known(cache, known);
         return NULL;
     }
     list_remove(&known->age);
@@ -77,11 +77,11 @@ const struct service_verdict *service_cache_find(struct service_cache *cache, co
 void service_cache_put(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
                        const struct service_verdict *verdict)
 {
-    struct known *known = find(cache, question);
+    struct known *known = find_known(cache, question);
     if (known != NULL)
-        forget(cache, known);
+        forget_known(cache, known);
     else if (cache->count == cache->size)
-        forget(cache, LIST_ENTRY(cache->by_age.next, struct known, age));
+        forget_known(cache, LIST_ENTRY(cache->by_age.next, struct known, age));
     known = check_calloc(1, sizeof(*known));
     memcpy(known->question, question, DIGEST_SIZE);
     known->verdict = *verdict;

@@ -13,7 +13,7 @@
 struct service_cache;
 
 struct service_verdict {
-    bool allowed;
+    bool is_allowed;
     int64_t until_ns; /* monotonic */
     char *reason;     /* of a denial, NULL: none */
 };

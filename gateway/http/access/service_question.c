@@ -10,8 +10,8 @@
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/http/access/certificate.h"
-#include "gateway/http/exchange.h"
 #include "gateway/http/access/service_auth.h"
+#include "gateway/http/exchange.h"
 
 /* False: it is not UTF-8. */
 static bool add_text(json_t *object, const char *name, size_t name_len, const char *value, size_t len)
@@ -80,7 +80,7 @@ static bool add_headers(json_t *root, h2o_req_t *req, const struct config_auth *
     return true;
 }
 
-static const char *fill(json_t *root, const struct service_question *question)
+static const char *fill_question(json_t *root, const struct service_question *question)
 {
     const struct exchange *exchange = question->exchange;
     const char *path = exchange->route->path, *name = certificate_name(exchange->connection);
@@ -104,7 +104,7 @@ char *service_question_write(const struct service_question *question, size_t *le
 {
     json_t *root = json_object();
     char *text = NULL;
-    *wrong = fill(root, question);
+    *wrong = fill_question(root, question);
     if (*wrong == NULL) {
         text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
         CHECK(text != NULL);

@@ -37,7 +37,7 @@ static void read_reason(const json_t *value, char dst[static SERVICE_REASON_MAX]
     dst[len] = '\0';
 }
 
-static bool are_patterns(const json_t *patterns)
+static bool is_pattern_list(const json_t *patterns)
 {
     size_t count = json_array_size(patterns);
     if (!json_is_array(patterns) || count > SERVICE_SUBJECTS_MAX)
@@ -61,11 +61,11 @@ static bool is_covered(const json_t *patterns, const char *subject)
     return false;
 }
 
-static void narrow(const json_t *patterns, const char *const *subjects, size_t count, struct service_reply *reply)
+static void narrow_reply(const json_t *patterns, const char *const *subjects, size_t count, struct service_reply *reply)
 {
-    for (size_t i = 0; i != count && reply->allowed; ++i) {
+    for (size_t i = 0; i != count && reply->is_allowed; ++i) {
         if (!is_covered(patterns, subjects[i])) {
-            reply->allowed = false;
+            reply->is_allowed = false;
             snprintf(reply->reason, sizeof(reply->reason), "one of the subjects is outside what is allowed");
         }
     }
@@ -79,17 +79,17 @@ static const char *read_members(const json_t *root, const char *const *subjects,
     const json_t *lifetime = json_object_get(root, "lifetime"), *reason = json_object_get(root, "reason");
     if (!json_is_boolean(allow))
         return "allow";
-    if (patterns != NULL && !are_patterns(patterns))
+    if (patterns != NULL && !is_pattern_list(patterns))
         return "subjects";
     if (lifetime != NULL && !read_lifetime(lifetime, &reply->lifetime_ms))
         return "lifetime";
     if (reason != NULL && !json_is_string(reason))
         return "reason";
-    reply->allowed = json_is_true(allow);
+    reply->is_allowed = json_is_true(allow);
     if (reason != NULL)
         read_reason(reason, reply->reason);
     if (patterns != NULL)
-        narrow(patterns, subjects, count, reply);
+        narrow_reply(patterns, subjects, count, reply);
     return NULL;
 }
 
@@ -97,7 +97,7 @@ bool service_reply_read(const char *text, size_t len, const char *const *subject
                         struct service_reply *reply, char *error, size_t size)
 {
     json_error_t wrong;
-    *reply = (struct service_reply){.allowed = false};
+    *reply = (struct service_reply){.is_allowed = false};
     /* a second "allow" may be somebody's own, in what the service repeats */
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &wrong);
     if (!json_is_object(root)) {

@@ -11,7 +11,7 @@
 #define SERVICE_SUBJECTS_MAX 256 /* patterns of one answer */
 
 struct service_reply {
-    bool allowed;
+    bool is_allowed;
     int64_t lifetime_ms;             /* 0: it is good for this once, and has no end */
     char reason[SERVICE_REASON_MAX]; /* UTF-8, "" if there is none */
 };

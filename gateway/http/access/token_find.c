@@ -10,7 +10,7 @@
 #include "gateway/http/exchange.h"
 #include "proto/text.h"
 
-static struct token_text trimmed(const char *s, size_t len)
+static struct token_text trim_blanks(const char *s, size_t len)
 {
     while (len != 0 && (*s == ' ' || *s == '\t')) {
         ++s;
@@ -21,7 +21,7 @@ static struct token_text trimmed(const char *s, size_t len)
     return (struct token_text){s, len};
 }
 
-static enum token_found verdict(unsigned count)
+static enum token_found count_verdict(unsigned count)
 {
     return count == 0 ? TOKEN_ABSENT : count == 1 ? TOKEN_FOUND : TOKEN_AMBIGUOUS;
 }
@@ -30,11 +30,11 @@ bool token_find_bearer(const char *header, size_t len, struct token_text *text)
 {
     static const char scheme[] = "bearer";
     size_t scheme_len = sizeof(scheme) - 1;
-    struct token_text value = trimmed(header, len);
+    struct token_text value = trim_blanks(header, len);
     if (value.len < scheme_len || strncasecmp(value.base, scheme, scheme_len) != 0 ||
         (value.len > scheme_len && value.base[scheme_len] != ' '))
         return false;
-    *text = trimmed(value.base + scheme_len, value.len - scheme_len);
+    *text = trim_blanks(value.base + scheme_len, value.len - scheme_len);
     return true;
 }
 
@@ -43,7 +43,7 @@ static enum token_found find_in_header(h2o_req_t *req, struct token_text *text)
     unsigned count = 0;
     for (ssize_t i = -1; (i = h2o_find_header(&req->headers, H2O_TOKEN_AUTHORIZATION, i)) != -1;)
         count += token_find_bearer(req->headers.entries[i].value.base, req->headers.entries[i].value.len, text);
-    return verdict(count);
+    return count_verdict(count);
 }
 
 void token_find_cookie(const char *header, size_t len, const char *name, struct token_text *value, unsigned *count)
@@ -52,9 +52,9 @@ void token_find_cookie(const char *header, size_t len, const char *name, struct 
     while (len != 0) {
         const char *end = memchr(header, ';', len);
         size_t pair_len = end != NULL ? (size_t)(end - header) : len;
-        struct token_text pair = trimmed(header, pair_len);
+        struct token_text pair = trim_blanks(header, pair_len);
         if (pair.len > name_len && pair.base[name_len] == '=' && memcmp(pair.base, name, name_len) == 0) {
-            *value = trimmed(pair.base + name_len + 1, pair.len - name_len - 1);
+            *value = trim_blanks(pair.base + name_len + 1, pair.len - name_len - 1);
             if (value->len >= 2 && value->base[0] == '"' && value->base[value->len - 1] == '"')
                 *value = (struct token_text){value->base + 1, value->len - 2};
             ++*count;
@@ -71,7 +71,7 @@ static enum token_found find_in_cookies(h2o_req_t *req, const char *name, struct
     unsigned count = 0;
     for (ssize_t i = -1; (i = h2o_find_header(&req->headers, H2O_TOKEN_COOKIE, i)) != -1;)
         token_find_cookie(req->headers.entries[i].value.base, req->headers.entries[i].value.len, name, text, &count);
-    return verdict(count);
+    return count_verdict(count);
 }
 
 static bool is_name(const struct exchange *exchange, const struct text_query_pair *pair, const char *name)
@@ -102,7 +102,7 @@ static enum token_found find_in_query(const struct exchange *exchange, const cha
         if (text_percent_decode(value, &len, pair.value, pair.value_len, true))
             *text = (struct token_text){value, len};
     }
-    return verdict(count);
+    return count_verdict(count);
 }
 
 enum token_found token_find(const struct exchange *exchange, const struct config_auth *auth, struct token_text *text)

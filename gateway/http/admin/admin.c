@@ -6,18 +6,18 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/access/token_find.h"
-#include "gateway/http/app.h"
-#include "gateway/http/connection.h"
 #include "gateway/http/admin/console.h"
 #include "gateway/http/admin/health.h"
-#include "gateway/http/exchange.h"
 #include "gateway/http/admin/metrics_page.h"
 #include "gateway/http/admin/overview.h"
+#include "gateway/http/app.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
 
 #define ADMIN_TOKEN_HEADER "freshet-admin-token"

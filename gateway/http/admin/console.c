@@ -9,14 +9,14 @@
 
 #include "gateway/base/address.h"
 #include "gateway/base/check.h"
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/core/hub.h"
+#include "gateway/http/admin/page.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/cors.h"
-#include "gateway/http/admin/page.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
 #include "gateway/http/routes.h"
@@ -93,7 +93,7 @@ bool console_answer(struct exchange *exchange)
     return routes_answer(exchange);
 }
 
-static json_t *strings(char *const *list, unsigned count)
+static json_t *list_strings(char *const *list, unsigned count)
 {
     json_t *array = json_array();
     for (unsigned i = 0; i != count; ++i)
@@ -119,8 +119,8 @@ static json_t *describe_route(const struct config_route *route)
         [POLICY_EVENT_HEADER] = "header",
     };
     return json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:b, s:b}", "path", route->path, "subjects",
-                     strings(route->subjects, route->subjects_count), "allow",
-                     strings(route->allow, route->allow_count), "store", stores[route->history.store], "format",
+                     list_strings(route->subjects, route->subjects_count), "allow",
+                     list_strings(route->allow, route->allow_count), "store", stores[route->history.store], "format",
                      formats[route->format], "event", events[route->event], "publish", route->publish, "auth",
                      route->auth.required);
 }

@@ -8,13 +8,13 @@
 #include <string.h>
 
 #include "gateway/config/config.h"
-#include "gateway/http/app.h"
-#include "gateway/http/connection.h"
 #include "gateway/http/admin/console.h"
-#include "gateway/http/cors.h"
 #include "gateway/http/admin/metrics_page.h"
 #include "gateway/http/admin/overview.h"
 #include "gateway/http/admin/page.h"
+#include "gateway/http/app.h"
+#include "gateway/http/connection.h"
+#include "gateway/http/cors.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/publish_send.h"
 #include "gateway/http/reply.h"

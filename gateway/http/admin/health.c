@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/buffer.h"
+#include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/source.h"
@@ -40,7 +41,7 @@ void health_answer_live(struct exchange *exchange, bool in_full)
         reply_send(exchange, 200, PLAIN, H2O_STRLIT("alive\n"));
     else if (in_full)
         reply_problem(exchange, 503, "worker %u is stuck: its loop has not turned for %lld.%lld s", worker,
-                      (long long)(ns / 1000000000), (long long)(ns / 100000000 % 10));
+                      (long long)(ns / NS_PER_S), (long long)(ns / (NS_PER_S / 10) % 10));
     else
         reply_problem(exchange, 503, "a worker is stuck");
 }
@@ -56,7 +57,7 @@ static bool needs_core(const struct app *app)
     return false;
 }
 
-static struct check *add(struct checks *checks, bool is_good, const char *good, const char *bad)
+static struct check *add_check(struct checks *checks, bool is_good, const char *good, const char *bad)
 {
     struct check *check = &checks->rows[checks->count++];
     check->is_bad = !is_good;
@@ -66,21 +67,21 @@ static struct check *add(struct checks *checks, bool is_good, const char *good, 
 }
 
 /* What stands in a way is named first. */
-static void look(const struct app *app, struct checks *checks)
+static void run_checks(const struct app *app, struct checks *checks)
 {
     struct check *check;
     bool connected = app->sources[0]->ops->is_connected(app->sources[0]);
     checks->count = checks->bad = 0;
 
     bool stays = !app->hub->stopping && !app->hub->drain.active;
-    check = add(checks, stays, "no", "yes");
+    check = add_check(checks, stays, "no", "yes");
     snprintf(check->name, sizeof(check->name), "draining");
     snprintf(check->problem, sizeof(check->problem), "the gateway is draining");
-    check = add(checks, stays, "ok", "closed");
+    check = add_check(checks, stays, "ok", "closed");
     snprintf(check->name, sizeof(check->name), "listeners");
     snprintf(check->problem, sizeof(check->problem), "nothing new is accepted");
-    check = add(checks, connected || !needs_core(app), connected ? "ok" : "not connected, and no route needs it",
-                "not connected");
+    check = add_check(checks, connected || !needs_core(app), connected ? "ok" : "not connected, and no route needs it",
+                      "not connected");
     snprintf(check->name, sizeof(check->name), "nats");
     snprintf(check->problem, sizeof(check->problem), "there is no connection to NATS");
     for (unsigned i = 0; i != app->config->streams_count; ++i) {
@@ -88,13 +89,13 @@ static void look(const struct app *app, struct checks *checks)
         struct source *source = app->sources[i + 1];
         if (app->config->streams[i].subjects_count == 0) /* no route has it any more */
             continue;
-        check = add(checks, source->ops->is_connected(source), "ok", "not reached");
+        check = add_check(checks, source->ops->is_connected(source), "ok", "not reached");
         snprintf(check->name, sizeof(check->name), "stream %s", name);
         snprintf(check->problem, sizeof(check->problem), "stream %s: not reached", name);
     }
 }
 
-static void send_good(struct exchange *exchange, const struct checks *checks)
+static void send_ready(struct exchange *exchange, const struct checks *checks)
 {
     struct buffer text = {.bytes = NULL};
     buffer_add_text(&text, "ready\n");
@@ -105,7 +106,7 @@ static void send_good(struct exchange *exchange, const struct checks *checks)
 }
 
 /* RFC 9457, with a member of our own. */
-static void send_bad(struct exchange *exchange, const struct checks *checks)
+static void send_not_ready(struct exchange *exchange, const struct checks *checks)
 {
     struct buffer json = {.bytes = NULL}, detail = {.bytes = NULL};
     for (unsigned i = 0; i != checks->count; ++i) {
@@ -132,11 +133,11 @@ static void send_bad(struct exchange *exchange, const struct checks *checks)
 void health_answer_ready(struct exchange *exchange, bool in_full)
 {
     struct checks checks;
-    look(exchange->app, &checks);
+    run_checks(exchange->app, &checks);
     if (in_full && checks.bad == 0)
-        send_good(exchange, &checks);
+        send_ready(exchange, &checks);
     else if (in_full)
-        send_bad(exchange, &checks);
+        send_not_ready(exchange, &checks);
     else if (checks.bad == 0)
         reply_send(exchange, 200, PLAIN, H2O_STRLIT("ready\n"));
     else

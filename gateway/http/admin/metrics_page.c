@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/buffer.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/process.h"
 #include "gateway/http/reply.h"
@@ -35,14 +36,14 @@ static void write_bound(struct buffer *text, int64_t ns)
     if (ns == INT64_MAX)
         buffer_add_text(text, "+Inf");
     else
-        buffer_format(text, "%.10g", (double)ns / 1e9);
+        buffer_format(text, "%.10g", (double)ns / (double)NS_PER_S);
 }
 
 /* Buckets are cumulative here. One that counts meanwhile may make _sum a little older than _count. */
 static void write_histogram(struct buffer *text, enum metric histogram)
 {
     const char *name = rows[histogram].name;
-    double sum = (double)metrics_sum(histogram) / 1e9;
+    double sum = (double)metrics_sum(histogram) / (double)NS_PER_S;
     unsigned long long count = 0;
     for (unsigned i = 0; i != METRICS_BUCKETS; ++i) {
         count += metrics_sum((enum metric)(histogram + 1 + i));
