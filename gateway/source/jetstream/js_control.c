@@ -1,66 +1,52 @@
 /* js_control.c - the control thread of a JetStream source: all calls that may block, one after the other */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_control.h"
 
 #include <stddef.h>
 
-#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/source/jetstream/js_follow.h"
+#include "gateway/source/jetstream/js_hole.h"
+#include "gateway/source/jetstream/js_inspect.h"
+#include "gateway/source/jetstream/js_link.h"
+#include "gateway/source/jetstream/js_poll.h"
+#include "gateway/source/jetstream/js_publish.h"
+#include "gateway/source/jetstream/js_republish.h"
+#include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_retry.h"
 
-#define SILENCES_MAX 2 /* calls in a row without an answer: perhaps another server gives one */
-
-struct work {
-    struct publish *publishes;
-    bool stop, closed, lame_duck, discovered;
-};
+#define MISSING_RETRY_MS 1000 /* a stream that isn't there is asked for */
+#define LOOK_RETRY_MS 500     /* a question that wasn't answered is asked again */
+#define SILENCES_MAX 2        /* calls in a row without an answer: perhaps another server gives one */
 
 static int64_t earlier(int64_t a, int64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
-/* inbox.lock is held. */
-static void empty_inbox(struct js_source *source, struct js_link *link, struct work *work)
+/* Behind those that wait already; one that is new is asked about at once. */
+static void add_looks(struct js_source *source, struct look *looks)
 {
-    struct js_inbox *inbox = &source->inbox;
     struct look **end = &source->looks;
     while (*end != NULL)
         end = &(*end)->next;
-    if (inbox->looks != NULL)
+    *end = looks;
+    if (looks != NULL)
         source->look_at_ns = 0;
-    *end = inbox->looks;
-    *work = (struct work){.publishes = inbox->publishes, .stop = inbox->stop};
-    if (link != NULL) {
-        work->closed = link->closed;
-        work->lame_duck = link->lame_duck;
-        work->discovered = link->discovered;
-        link->discovered = false;
-    }
-    inbox->looks = NULL;
-    inbox->looks_end = &inbox->looks;
-    inbox->publishes = NULL;
-    inbox->publishes_end = &inbox->publishes;
-    inbox->work = false;
 }
 
-static void take_work(struct js_source *source, struct js_link *link, struct work *work, int64_t until_ns)
+static void take_work(struct js_source *source, struct js_link *link, struct js_work *work, int64_t until_ns)
 {
-    struct js_inbox *inbox = &source->inbox;
-    bool in_time = true;
-    lock_take(&inbox->lock);
-    while (!inbox->work && in_time)
-        in_time = condition_wait_until(&inbox->changed, &inbox->lock, until_ns);
-    empty_inbox(source, link, work);
-    lock_give(&inbox->lock);
+    js_inbox_take(&source->inbox, link != NULL ? &link->news : NULL, work, until_ns);
+    add_looks(source, work->looks);
     if (work->discovered || work->lame_duck)
         js_link_remember_servers(source, link);
 }
 
 /* Another server may take us at once; without one it's better to stay until this one goes. */
-static bool is_to_move(const struct js_source *source, const struct work *work)
+static bool is_to_move(const struct js_source *source, const struct js_work *work)
 {
     return work->lame_duck && source->servers_count > 1;
 }
@@ -68,8 +54,8 @@ static bool is_to_move(const struct js_source *source, const struct work *work)
 /* Lets time pass. False: there is no point in going on with the session (or, without one, at all). */
 static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
 {
-    int64_t deadline_ns = js_in_ms(clock_mono_ns(), ms);
-    struct work work;
+    int64_t deadline_ns = clock_mono_ns() + ms * NS_PER_MS;
+    struct js_work work;
     do {
         take_work(source, link, &work, deadline_ns);
         js_publish_refuse(source, work.publishes);
@@ -81,7 +67,7 @@ static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
 
 /* ---- looks ---- */
 
-static void answer(struct js_source *source, uint64_t first, uint64_t last)
+static void answer_with(struct js_source *source, uint64_t first, uint64_t last)
 {
     for (struct look *look = source->looks, *next; look != NULL; look = next) {
         next = look->next;
@@ -99,38 +85,29 @@ static void answer_looks(struct js_source *source, struct js_link *link)
     int64_t now_ns = clock_mono_ns();
     if (source->looks == NULL || now_ns < source->look_at_ns)
         return;
-    if (js_stream_read(source, link, &stream) != JS_STREAM_OK || stream.incarnation != source->incarnation) {
+    if (js_inspect_stream(source, link, &stream) != JS_STREAM_OK || stream.incarnation != source->incarnation) {
         /* The consumer is about to notice, too. */
-        source->look_at_ns = js_in_ms(now_ns, JS_LOOK_RETRY_MS);
+        source->look_at_ns = now_ns + LOOK_RETRY_MS * NS_PER_MS;
         return;
     }
     uint64_t base = link->session.base;
-    js_raise_first(&source->base, base + stream.first);
-    answer(source, base + stream.first, base + stream.last);
+    js_session_raise_first(&source->base, base + stream.first);
+    answer_with(source, base + stream.first, base + stream.last);
 }
 
 static void answer_unasked(struct js_source *source)
 {
     uint64_t last = atomic_load(&source->base.published), first = atomic_load(&source->base.first);
-    answer(source, first != 0 && first <= last ? first : last + 1, last);
+    answer_with(source, first != 0 && first <= last ? first : last + 1, last);
 }
 
 /* ---- a session at work ---- */
 
 static void set_current(struct js_source *source, struct js_link *link)
 {
-    struct js_inbox *inbox = &source->inbox;
-    if (link != NULL) {
-        js_session_retain(&link->session);
+    if (link != NULL)
         link->was_current = true;
-    }
-    lock_take(&inbox->lock);
-    struct js_session *before = inbox->current;
-    inbox->current = link != NULL ? &link->session : NULL;
-    condition_broadcast(&inbox->settled);
-    lock_give(&inbox->lock);
-    if (before != NULL)
-        js_session_release(before);
+    js_inbox_set_current(&source->inbox, link != NULL ? &link->session : NULL);
 }
 
 static void go_live(struct js_source *source, struct js_link *link)
@@ -143,7 +120,7 @@ static void go_live(struct js_source *source, struct js_link *link)
     lock_take(&source->live.lock);
     uint64_t next = source->live.horizon - source->live.base + 1;
     if (source->live.horizon >= source->live.warm_at)
-        js_source_settle_warm(source);
+        js_inbox_set_warm(&source->inbox);
     lock_give(&source->live.lock);
     natsConnection_GetConnectedUrl(link->session.connection, url, sizeof(url));
     nats_settings_strip_url(url);
@@ -165,20 +142,20 @@ static void go_down(struct js_source *source, const char *reason)
 }
 
 /* The consumer is made anew on the same connection, as soon as that is possible. */
-static enum js_live_status restart_live(struct js_source *source, struct js_link *link, const char *reason)
+static enum js_follow_status restart_live(struct js_source *source, struct js_link *link, const char *reason)
 {
     go_down(source, reason);
-    enum js_live_status status = js_live_start(source, link);
-    if (status == JS_LIVE_OK)
+    enum js_follow_status status = js_follow_start(source, link);
+    if (status == JS_FOLLOW_OK)
         go_live(source, link);
     return status;
 }
 
 /* Returns what became of the consumer; OK: nothing, but the session is over. */
-static enum js_live_status work_on(struct js_source *source, struct js_link *link, const char **reason)
+static enum js_follow_status work_on(struct js_source *source, struct js_link *link, const char **reason)
 {
-    enum js_live_status status = JS_LIVE_OK;
-    struct work work;
+    enum js_follow_status status = JS_FOLLOW_OK;
+    struct js_work work;
     int64_t until_ns = clock_mono_ns();
     for (;;) {
         take_work(source, link, &work, until_ns);
@@ -189,21 +166,21 @@ static enum js_live_status work_on(struct js_source *source, struct js_link *lin
                       : work.closed ? "the connection is lost"
                       : over        ? "nothing stored could be read on the connection"
                                     : "the server is about to stop";
-            return JS_LIVE_OK;
+            return JS_FOLLOW_OK;
         }
         js_publish_send(source, link, work.publishes);
         js_hole_settle(source, link);
-        js_live_check_hole(source, link);
+        js_follow_check_hole(source, link);
         answer_looks(source, link);
-        if (!js_feeds_work(source, link))
-            js_link_give_up(source, &link->session);
+        if (!js_poll_work(source, link))
+            js_inbox_give_up(&source->inbox, &link->session);
         int64_t now_ns = clock_mono_ns();
-        *reason = js_live_trouble(source, now_ns);
-        if (*reason != NULL && (status = restart_live(source, link, *reason)) != JS_LIVE_OK)
+        *reason = js_follow_trouble(source, now_ns);
+        if (*reason != NULL && (status = restart_live(source, link, *reason)) != JS_FOLLOW_OK)
             return status;
-        until_ns = js_feeds_due(source);
+        until_ns = js_poll_due(source);
         if (!js_republish_leads(source))
-            until_ns = earlier(until_ns, js_in_ms(atomic_load(&source->live.heard_ns), JS_SILENCE_MS));
+            until_ns = earlier(until_ns, atomic_load(&source->live.heard_ns) + JS_SILENCE_MS * NS_PER_MS);
         until_ns = earlier(until_ns, js_publish_expire(source, now_ns, false));
         until_ns = earlier(until_ns, js_hole_due(source));
         if (source->looks != NULL)
@@ -211,62 +188,52 @@ static enum js_live_status work_on(struct js_source *source, struct js_link *lin
     }
 }
 
-static int64_t pause_after(const struct js_source *source, enum js_live_status status)
+static int64_t pause_after(const struct js_source *source, enum js_follow_status status)
 {
-    return status == JS_LIVE_MISSING ? nats_retry_ms(JS_MISSING_RETRY_MS, JS_MISSING_RETRY_MS, 0)
-                                     : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, source->failures);
+    return status == JS_FOLLOW_MISSING ? nats_retry_ms(MISSING_RETRY_MS, MISSING_RETRY_MS, 0)
+                                       : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, source->failures);
 }
 
 /* True: another session may be made at once. */
 static bool serve(struct js_source *source, struct js_link *link)
 {
     const char *reason = "the connection is lost";
-    enum js_live_status status = JS_LIVE_OK;
+    enum js_follow_status status = JS_FOLLOW_OK;
     bool goes_on = true;
     while (goes_on) {
-        status = js_live_start(source, link);
-        if (status == JS_LIVE_OK) {
+        status = js_follow_start(source, link);
+        if (status == JS_FOLLOW_OK) {
             set_current(source, link);
             go_live(source, link);
             status = work_on(source, link, &reason);
-            goes_on = status != JS_LIVE_OK;
+            goes_on = status != JS_FOLLOW_OK;
             set_current(source, NULL);
             js_publish_expire(source, 0, true);
         }
-        if (status == JS_LIVE_STALE || link->silences >= SILENCES_MAX)
+        if (status == JS_FOLLOW_STALE || link->silences >= SILENCES_MAX)
             goes_on = false;
         if (goes_on)
             goes_on = wait_for(source, link, pause_after(source, status));
     }
     go_down(source, reason);
     metrics_add_shared(METRIC_NATS_DISCONNECTS, atomic_load(&link->session.over));
-    return status == JS_LIVE_OK || status == JS_LIVE_STALE;
+    return status == JS_FOLLOW_OK || status == JS_FOLLOW_STALE;
 }
 
 /* From here on the core's calls are answered by the callers' own threads. */
-static void leave(struct js_source *source)
+static void leave_inbox(struct js_source *source)
 {
-    struct work work;
-    lock_take(&source->inbox.lock);
-    empty_inbox(source, NULL, &work);
-    source->inbox.over = true;
-    lock_give(&source->inbox.lock);
+    struct js_work work;
+    js_inbox_take_last(&source->inbox, &work);
+    add_looks(source, work.looks);
     js_publish_refuse(source, work.publishes);
     answer_unasked(source);
-}
-
-static bool is_stopping(struct js_source *source)
-{
-    lock_take(&source->inbox.lock);
-    bool stop = source->inbox.stop;
-    lock_give(&source->inbox.lock);
-    return stop;
 }
 
 void *js_control_main(void *arg)
 {
     struct js_source *source = arg;
-    while (!is_stopping(source)) {
+    while (!atomic_load(&source->inbox.stop)) {
         struct js_link *link = js_link_connect(source);
         if (link == NULL) {
             unsigned n = source->failures++;
@@ -276,13 +243,13 @@ void *js_control_main(void *arg)
             continue;
         }
         bool at_once = serve(source, link);
-        js_live_end(source, link, true);
+        js_follow_end(source, link);
         js_republish_reset(source);
         js_link_end(source, link);
         /* A session that came to nothing: the next one may well, too. */
         if (!at_once)
             wait_for(source, NULL, nats_retry_ms(REBUILD_MIN_MS, REBUILD_MAX_MS, 0));
     }
-    leave(source);
+    leave_inbox(source);
     return NULL;
 }

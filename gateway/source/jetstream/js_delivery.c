@@ -1,6 +1,6 @@
 /* js_delivery.c - the delivery thread: stored events and the consumer's signs of life */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_delivery.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,38 +8,20 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/core/message.h"
+#include "gateway/source/jetstream/js_held.h"
+#include "gateway/source/jetstream/js_live.h"
 #include "gateway/source/jetstream/js_metadata.h"
-#include "gateway/source/nats/nats_message.h"
+#include "gateway/source/jetstream/js_republish.h"
+#include "gateway/source/jetstream/js_state.h"
 
-/* live.lock is held. Control asks the broker what became of the sequences that are passed over. */
+/* Control asks the broker what became of the sequences that are passed over. */
 static void note_hole(struct js_source *source, uint64_t number)
 {
     struct js_live *live = &source->live;
     if (number <= live->horizon + 1 || live->hole_end != 0)
         return;
     live->hole_end = number;
-    lock_take(&source->inbox.lock);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
-}
-
-void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, struct message *message)
-{
-    struct js_live *live = &source->live;
-    const char *subject = message->subject;
-    size_t subject_len = message->subject_len;
-    bool is_late = number <= live->horizon;
-    if (is_late)
-        js_republish_filter(source, number, message);
-    if (live->matches.count != 0)
-        nats_message_read(msg, message);
-    message->subject = subject;
-    message->subject_len = subject_len;
-    (is_late ? source_append_late : source_append)(
-        &source->base, number, message, (struct channel *const *)(void *)live->matches.values, live->matches.count);
-    if (!is_late)
-        live->horizon = number;
-    js_republish_note(source, number, message);
+    js_inbox_wake(&source->inbox);
 }
 
 void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_arrival *arrival)
@@ -54,7 +36,7 @@ void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_
     note_hole(source, number);
     js_live_append(source, msg, number, &message);
     if (number >= live->warm_at || arrival->pending == 0)
-        js_source_settle_warm(source);
+        js_inbox_set_warm(&source->inbox);
     source->republish.consumer_at = number;
     js_republish_try(source);
 }
@@ -68,7 +50,7 @@ void js_delivery_reach(struct js_source *source, uint64_t number)
         live->horizon = number;
     }
     if (live->horizon >= live->warm_at)
-        js_source_settle_warm(source);
+        js_inbox_set_warm(&source->inbox);
     if (source->republish.consumer_at < number)
         source->republish.consumer_at = number;
     js_republish_try(source);

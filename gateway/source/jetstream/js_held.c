@@ -1,10 +1,12 @@
 /* js_held.c - what waits behind a hole in what the consumer has delivered */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/js_held.h"
+
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/metrics.h"
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_state.h"
 
 void js_held_init(struct js_live *live)
 {
@@ -21,9 +23,7 @@ struct js_held *js_held_add(struct js_source *source, enum js_held_kind kind, na
     source->live.held_end = &held->next;
     if (first != 0) {
         metrics_add_shared(METRIC_STORE_HOLES, 1);
-        lock_take(&source->inbox.lock);
-        js_inbox_wake(source);
-        lock_give(&source->inbox.lock);
+        js_inbox_wake(&source->inbox);
     }
     return held;
 }

@@ -1,8 +1,14 @@
 /* js_hole.c - control asks what the stream holds where the consumer has delivered nothing */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/js_hole.h"
+
 #include "gateway/base/clock.h"
 #include "gateway/source/jetstream/js_ask.h"
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_delivery.h"
+#include "gateway/source/jetstream/js_held.h"
+#include "gateway/source/jetstream/js_live.h"
+#include "gateway/source/jetstream/js_rewind.h"
+#include "gateway/source/jetstream/js_state.h"
 
 #define QUESTIONS_MAX 64
 /* Handed over under one hold of live.lock: opening a channel waits for it. */
@@ -10,6 +16,7 @@
 /* Fetched one by one; for more a consumer is faster, which begins where they do. */
 #define FETCH_MAX 8
 #define BUDGET_NS 20000000 /* in a row: control has more to do */
+#define HOLE_RETRY_MS 500  /* a question that wasn't answered is asked again */
 #define FAILURES_MAX 4     /* questions in a row without an answer: perhaps another server gives one */
 
 /* live.lock is held. Only control makes consumers, so this is still the one that it looked at before. */
@@ -129,16 +136,16 @@ static bool fetch_missing(struct js_source *source, struct js_link *link, uint64
 /* What is held stays held. If the connection is at fault, another one may get an answer. */
 static void ask_later(struct js_source *source, struct js_link *link)
 {
-    source->hole_at_ns = js_in_ms(clock_mono_ns(), JS_HOLE_RETRY_MS << link->hole_failures);
+    source->hole_at_ns = clock_mono_ns() + (HOLE_RETRY_MS << link->hole_failures) * NS_PER_MS;
     if (++link->hole_failures == FAILURES_MAX)
-        js_link_give_up(source, &link->session);
+        js_inbox_give_up(&source->inbox, &link->session);
 }
 
 static void begin_again(struct js_source *source, const struct js_link *link)
 {
     lock_take(&source->live.lock);
     if (is_working(source, link)) {
-        js_republish_keep_progress(source);
+        js_rewind_keep_progress(source);
         js_live_break_off(source, "the consumer has passed over many messages that the stream holds");
     }
     lock_give(&source->live.lock);
@@ -155,7 +162,7 @@ int64_t js_hole_due(struct js_source *source)
 /* False: no answer, or the consumer has to begin again. */
 static bool settle_next(struct js_source *source, struct js_link *link, struct js_question *questions, size_t count)
 {
-    if (js_ask_each(&link->session, &link->answers, &source->is_stopping, ">", questions, count) != JS_ANSWER_OK) {
+    if (js_ask_each(&link->session, &link->answers, &source->inbox.stop, ">", questions, count) != JS_ANSWER_OK) {
         ask_later(source, link);
         return false;
     }

@@ -1,6 +1,6 @@
-/* js_link.c - sessions of a JetStream source: made, and got rid of */
+/* js_link.c - sessions of a JetStream source: made, and ended */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_link.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,61 +10,48 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/source/jetstream/js_ask.h"
+#include "gateway/source/jetstream/js_delivery.h"
+#include "gateway/source/jetstream/js_feeds.h"
+#include "gateway/source/jetstream/js_publish.h"
+#include "gateway/source/jetstream/js_republish.h"
+#include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_retry.h"
 
-#define RELEASE_POLL_MS 5
+#define STOP_WAIT_MS 5000   /* for the client library to let go of a connection */
+#define RELEASE_WAIT_MS 250 /* for the readers of stored events to let go of one that is about to be closed */
 
 /* ---- threads of the client library ---- */
 
 static void on_closed(natsConnection *connection, void *arg)
 {
     struct js_link *link = arg;
-    struct js_source *source = link->source;
     (void)connection;
-    lock_take(&source->inbox.lock);
-    link->closed = true;
-    atomic_store(&link->session.over, true);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
+    js_inbox_closed(&link->source->inbox, &link->news, &link->session);
 }
 
 static void on_complete(void *arg)
 {
     struct js_link *link = arg;
-    struct js_source *source = link->source;
-    lock_take(&source->inbox.lock);
-    --link->listening;
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
+    js_inbox_complete(&link->source->inbox, &link->news, NULL);
 }
 
 static void on_lame_duck(natsConnection *connection, void *arg)
 {
     struct js_link *link = arg;
-    struct js_source *source = link->source;
     (void)connection;
-    lock_take(&source->inbox.lock);
-    link->lame_duck = true;
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
+    js_inbox_lame_duck(&link->source->inbox, &link->news);
 }
 
 static void on_discovered(natsConnection *connection, void *arg)
 {
     struct js_link *link = arg;
-    struct js_source *source = link->source;
     (void)connection;
-    lock_take(&source->inbox.lock);
-    link->discovered = true;
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
+    js_inbox_discovered(&link->source->inbox, &link->news);
 }
 
 static void on_denial(struct js_link *link, const char *text)
 {
-    lock_take(&link->source->inbox.lock);
-    snprintf(link->denial, sizeof(link->denial), "%s", text);
-    lock_give(&link->source->inbox.lock);
+    js_inbox_denied(&link->source->inbox, &link->news, text);
     log_write_limited(LOG_WARN, "nats-refused", log_str("stream", link->source->stream), log_str("reason", text));
     js_publish_on_denial(link->source, text);
     js_republish_on_denial(link->source, text);
@@ -161,14 +148,6 @@ static void set_callbacks(struct js_source *source, struct js_link *link)
     CHECK(natsOptions_SetTokenHandler(options, get_token, link) == NATS_OK);
 }
 
-static bool is_stopping(struct js_source *source)
-{
-    lock_take(&source->inbox.lock);
-    bool stop = source->inbox.stop;
-    lock_give(&source->inbox.lock);
-    return stop;
-}
-
 static void log_unreachable(struct js_source *source, natsStatus status, const char *text)
 {
     unsigned attempts = source->failures + 1;
@@ -183,7 +162,7 @@ static bool connect_any(struct js_source *source, struct js_link *link)
 {
     natsStatus status = NATS_NO_SERVER;
     char text[JS_REASON_MAX] = "";
-    for (int i = 0; i < source->servers_count && !is_stopping(source); ++i) {
+    for (int i = 0; i < source->servers_count && !atomic_load(&source->inbox.stop); ++i) {
         const char *server = source->servers[source->server_next++ % source->servers_count];
         status = natsOptions_SetServers(source->settings.options, &server, 1);
         if (status == NATS_OK)
@@ -194,13 +173,13 @@ static bool connect_any(struct js_source *source, struct js_link *link)
         snprintf(text, sizeof(text), "%s", last != NULL ? last : "");
     }
     source->was_turned_away = status == NATS_CONNECTION_AUTH_FAILED;
-    if (!is_stopping(source))
+    if (!atomic_load(&source->inbox.stop))
         log_unreachable(source, status, text);
     return false;
 }
 
-static bool subscribe(struct js_link *link, natsSubscription **subscription, const char *suffix,
-                      natsMsgHandler on_message)
+static bool subscribe_link(struct js_link *link, natsSubscription **subscription, const char *suffix,
+                           natsMsgHandler on_message)
 {
     size_t size = link->inbox_len + strlen(suffix) + 1;
     char *subject = check_malloc(size);
@@ -210,15 +189,11 @@ static bool subscribe(struct js_link *link, natsSubscription **subscription, con
     if (status != NATS_OK)
         return false;
     natsSubscription_SetPendingLimits(*subscription, JS_PENDING_MESSAGES, JS_PENDING_BYTES);
-    lock_take(&link->source->inbox.lock);
-    ++link->listening;
-    lock_give(&link->source->inbox.lock);
+    js_inbox_listen(&link->source->inbox, &link->news);
     if (natsSubscription_SetOnCompleteCB(*subscription, on_complete, link) == NATS_OK)
         return true;
     /* Closed in between: nobody knows the inbox yet, so nothing can be on its way. */
-    lock_take(&link->source->inbox.lock);
-    --link->listening;
-    lock_give(&link->source->inbox.lock);
+    js_inbox_complete(&link->source->inbox, &link->news, NULL);
     return false;
 }
 
@@ -248,8 +223,9 @@ struct js_link *js_link_connect(struct js_source *source)
     jsOptions_Init(&options);
     options.Wait = JS_API_WAIT_MS;
     if (natsConnection_JetStream(&link->session.js, link->session.connection, &options) != NATS_OK ||
-        !subscribe(link, &link->live, ".l", js_delivery_on_message) ||
-        !subscribe(link, &link->acks, ".p.*", js_publish_on_message) || !js_ask_open(&link->answers, &link->session)) {
+        !subscribe_link(link, &link->live, ".l", js_delivery_on_message) ||
+        !subscribe_link(link, &link->acks, ".p.*", js_publish_on_message) ||
+        !js_ask_open(&link->answers, &link->session)) {
         js_link_end(source, link);
         return NULL;
     }
@@ -258,49 +234,17 @@ struct js_link *js_link_connect(struct js_source *source)
 
 /* ---- getting rid of one ---- */
 
-void js_link_give_up(struct js_source *source, struct js_session *session)
-{
-    lock_take(&source->inbox.lock);
-    atomic_store(&session->over, true);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
-}
-
-/*
- * The library (3.4) frees its subscription for answers while a thread of its
- * may still be delivering one to it: better close when no answer is due.
- */
-static void await_release(struct js_source *source, struct js_link *link)
-{
-    int64_t now_ns = clock_mono_ns(), deadline_ns = js_in_ms(now_ns, JS_RELEASE_WAIT_MS);
-    lock_take(&source->inbox.lock);
-    while (!link->closed && atomic_load(&link->session.refs) > 1 && now_ns < deadline_ns) {
-        condition_wait_until(&source->inbox.changed, &source->inbox.lock, js_in_ms(now_ns, RELEASE_POLL_MS));
-        now_ns = clock_mono_ns();
-    }
-    source->inbox.work = true;
-    lock_give(&source->inbox.lock);
-}
-
-static bool await_end(struct js_source *source, struct js_link *link)
-{
-    int64_t deadline_ns = js_in_ms(clock_mono_ns(), JS_STOP_WAIT_MS);
-    bool in_time = true;
-    lock_take(&source->inbox.lock);
-    while (in_time && !(link->closed && link->listening == 0))
-        in_time = condition_wait_until(&source->inbox.changed, &source->inbox.lock, deadline_ns);
-    source->inbox.work = true;
-    lock_give(&source->inbox.lock);
-    return in_time;
-}
-
 void js_link_end(struct js_source *source, struct js_link *link)
 {
     atomic_store(&link->session.over, true);
     js_publish_expire(source, 0, true);
-    await_release(source, link);
+    /*
+     * The library (3.4) frees its subscription for answers while a thread of
+     * its may still be delivering one to it: close when no answer is due.
+     */
+    js_inbox_await_release(&source->inbox, &link->news, &link->session, clock_mono_ns() + RELEASE_WAIT_MS * NS_PER_MS);
     natsConnection_Close(link->session.connection);
-    if (await_end(source, link)) {
+    if (js_inbox_await_end(&source->inbox, &link->news, clock_mono_ns() + STOP_WAIT_MS * NS_PER_MS)) {
         js_session_release(&link->session);
         return;
     }

@@ -1,6 +1,6 @@
 /* js_publish.c - publishing into the stream: done when the stream has stored it, or has said that it won't */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_publish.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -12,74 +12,87 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_message.h"
 
+#define PUBLISH_WAIT_MS 5000 /* for the acknowledgement */
+
 /* ---- what is on its way ---- */
 
-static void finish(struct js_source *source, struct publish *publish, enum publish_status status)
+static void finish_publish(struct js_source *source, struct publish *publish, enum publish_status status)
 {
     publish->status = status;
-    lock_take(&source->inbox.lock);
-    CHECK(source->inbox.publish_count-- != 0);
-    lock_give(&source->inbox.lock);
+    js_inbox_published(&source->inbox);
     publish->done(publish);
 }
 
-/* inbox.lock is held. */
-static struct publish *unlink_sent(struct js_inbox *inbox, struct js_sent **at)
+static struct publish *unlink_sent(struct js_sent_list *list, struct js_sent **at)
 {
+    CHECK_HELD(&list->lock);
     struct js_sent *sent = *at;
     struct publish *publish = sent->publish;
     *at = sent->next;
-    if (inbox->sent_end == &sent->next)
-        inbox->sent_end = at;
+    if (list->end == &sent->next)
+        list->end = at;
     free(sent);
     return publish;
 }
 
 /* Acknowledgements come about in the order in which they are due. NULL: too late, or not ours. */
-static struct publish *take_sent(struct js_inbox *inbox, uint64_t number)
+static struct publish *take_sent(struct js_sent_list *list, uint64_t number)
 {
     struct publish *publish = NULL;
-    lock_take(&inbox->lock);
-    struct js_sent **at = &inbox->sent;
+    lock_take(&list->lock);
+    struct js_sent **at = &list->first;
     while (*at != NULL && (*at)->number != number)
         at = &(*at)->next;
     if (*at != NULL)
-        publish = unlink_sent(inbox, at);
-    lock_give(&inbox->lock);
+        publish = unlink_sent(list, at);
+    lock_give(&list->lock);
     return publish;
 }
 
-static void add_sent(struct js_inbox *inbox, struct publish *publish, uint64_t number)
+static void add_sent(struct js_sent_list *list, struct publish *publish, uint64_t number)
 {
     struct js_sent *sent = check_calloc(1, sizeof(*sent));
     sent->publish = publish;
     sent->number = number;
-    sent->deadline_ns = js_in_ms(clock_mono_ns(), JS_PUBLISH_WAIT_MS);
-    lock_take(&inbox->lock);
-    *inbox->sent_end = sent;
-    inbox->sent_end = &sent->next;
-    lock_give(&inbox->lock);
+    sent->deadline_ns = clock_mono_ns() + PUBLISH_WAIT_MS * NS_PER_MS;
+    lock_take(&list->lock);
+    *list->end = sent;
+    list->end = &sent->next;
+    lock_give(&list->lock);
+}
+
+void js_publish_init(struct js_source *source)
+{
+    lock_init(&source->sent.lock);
+    source->sent.end = &source->sent.first;
+}
+
+void js_publish_dispose(struct js_source *source)
+{
+    CHECK(source->sent.first == NULL);
+    lock_dispose(&source->sent.lock);
 }
 
 int64_t js_publish_expire(struct js_source *source, int64_t now_ns, bool all)
 {
-    struct js_inbox *inbox = &source->inbox;
+    struct js_sent_list *list = &source->sent;
     for (;;) {
         struct publish *publish = NULL;
-        lock_take(&inbox->lock);
-        int64_t deadline_ns = inbox->sent != NULL ? inbox->sent->deadline_ns : 0;
-        if (inbox->sent != NULL && (all || deadline_ns <= now_ns))
-            publish = unlink_sent(inbox, &inbox->sent);
-        lock_give(&inbox->lock);
+        lock_take(&list->lock);
+        int64_t deadline_ns = list->first != NULL ? list->first->deadline_ns : 0;
+        if (list->first != NULL && (all || deadline_ns <= now_ns))
+            publish = unlink_sent(list, &list->first);
+        lock_give(&list->lock);
         if (publish == NULL)
             return deadline_ns;
         if (!all)
             log_write_limited(LOG_WARN, "stream-publish-unanswered", log_str("stream", source->stream),
                               log_str("subject", publish->subject));
-        finish(source, publish, PUBLISH_UNAVAILABLE);
+        finish_publish(source, publish, PUBLISH_UNAVAILABLE);
     }
 }
 
@@ -87,7 +100,7 @@ void js_publish_refuse(struct js_source *source, struct publish *publishes)
 {
     for (struct publish *publish = publishes, *next; publish != NULL; publish = next) {
         next = publish->next;
-        finish(source, publish, PUBLISH_UNAVAILABLE);
+        finish_publish(source, publish, PUBLISH_UNAVAILABLE);
     }
 }
 
@@ -114,17 +127,17 @@ void js_publish_send(struct js_source *source, struct js_link *link, struct publ
     for (struct publish *publish = publishes, *next; publish != NULL; publish = next) {
         next = publish->next;
         if (publish->data_len > INT_MAX) {
-            finish(source, publish, PUBLISH_TOO_LARGE);
+            finish_publish(source, publish, PUBLISH_TOO_LARGE);
             continue;
         }
         uint64_t number = ++source->sent_count;
         snprintf(reply, size, "%s.p.%" PRIu64, link->inbox, number);
         publish->id.sequence = atomic_load(&source->base.published);
-        add_sent(&source->inbox, publish, number);
+        add_sent(&source->sent, publish, number);
         natsStatus status = send_message(source, link, publish, reply);
         /* Unless a callback has had it meanwhile. */
-        if (status != NATS_OK && (publish = take_sent(&source->inbox, number)) != NULL)
-            finish(source, publish, status == NATS_MAX_PAYLOAD ? PUBLISH_TOO_LARGE : PUBLISH_UNAVAILABLE);
+        if (status != NATS_OK && (publish = take_sent(&source->sent, number)) != NULL)
+            finish_publish(source, publish, status == NATS_MAX_PAYLOAD ? PUBLISH_TOO_LARGE : PUBLISH_UNAVAILABLE);
     }
     free(reply);
 }
@@ -180,14 +193,14 @@ static void on_reply(struct js_link *link, struct publish *publish, natsMsg *msg
         status = read_ack(source, link, publish, ack);
         json_decref(ack);
     }
-    finish(source, publish, status);
+    finish_publish(source, publish, status);
 }
 
 void js_publish_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
 {
     struct js_link *link = arg;
     const char *number = strrchr(natsMsg_GetSubject(msg), '.');
-    struct publish *publish = take_sent(&link->source->inbox, number != NULL ? strtoull(number + 1, NULL, 10) : 0);
+    struct publish *publish = take_sent(&link->source->sent, number != NULL ? strtoull(number + 1, NULL, 10) : 0);
     (void)connection;
     (void)subscription;
     if (publish != NULL)
@@ -197,24 +210,24 @@ void js_publish_on_message(natsConnection *connection, natsSubscription *subscri
 
 void js_publish_on_denial(struct js_source *source, const char *text)
 {
-    struct js_inbox *inbox = &source->inbox;
+    struct js_sent_list *list = &source->sent;
     struct nats_refused refused;
     struct publish *denied = NULL;
     if (!nats_denial_parse(text, &refused) || !refused.is_publish)
         return;
-    lock_take(&inbox->lock);
-    for (struct js_sent **at = &inbox->sent; *at != NULL;) {
+    lock_take(&list->lock);
+    for (struct js_sent **at = &list->first; *at != NULL;) {
         if (!nats_denial_matches(&refused, (*at)->publish->subject)) {
             at = &(*at)->next;
             continue;
         }
-        struct publish *publish = unlink_sent(inbox, at);
+        struct publish *publish = unlink_sent(list, at);
         publish->next = denied;
         denied = publish;
     }
-    lock_give(&inbox->lock);
+    lock_give(&list->lock);
     for (struct publish *publish = denied, *next; publish != NULL; publish = next) {
         next = publish->next;
-        finish(source, publish, PUBLISH_DENIED);
+        finish_publish(source, publish, PUBLISH_DENIED);
     }
 }

@@ -1,5 +1,7 @@
 /* js_republish.c - following the stream by what it republishes: one core subscription of each channel */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/js_republish.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,10 +9,12 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/core/message.h"
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_held.h"
+#include "gateway/source/jetstream/js_live.h"
+#include "gateway/source/jetstream/js_missed.h"
+#include "gateway/source/jetstream/js_rewind.h"
+#include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_denial.h"
-
-#define LOOK_BACK_MS 15000 /* and up to twice as long: a loss is to be noticed by then */
 
 void js_republish_init(struct js_source *source, bool wanted)
 {
@@ -67,36 +71,6 @@ void js_republish_adopt(struct js_source *source, const char *from, const char *
     republish->to = to != NULL ? check_strdup(to) : NULL;
 }
 
-/* ---- channels ---- */
-
-void js_republish_open(struct js_source *source, struct js_channel *channel)
-{
-    struct js_republish *republish = &source->republish;
-    list_init(&channel->unfed);
-    if (!republish->wanted)
-        return;
-    ++republish->unconfirmed;
-    list_append(&republish->unfed, &channel->unfed);
-    lock_take(&source->inbox.lock);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
-}
-
-void js_republish_close(struct js_source *source, struct js_channel *channel)
-{
-    struct js_republish *republish = &source->republish;
-    if (!republish->wanted)
-        return;
-    list_remove(&channel->unfed);
-    if (!channel->confirmed)
-        --republish->unconfirmed;
-    if (channel->feed != NULL)
-        channel->feed->owner = NULL;
-    lock_take(&source->inbox.lock);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
-}
-
 void js_republish_reset(struct js_source *source)
 {
     struct js_republish *republish = &source->republish;
@@ -104,7 +78,7 @@ void js_republish_reset(struct js_source *source)
     if (!republish->wanted)
         return;
     lock_take(&live->lock);
-    js_republish_look_back(source);
+    js_rewind_look_back(source);
     republish->mode = JS_BY_CONSUMER;
     republish->unconfirmed = live->channel_count;
     republish->switch_at = republish->dropped = 0;
@@ -129,34 +103,12 @@ struct republished {
     uint64_t number, last; /* last: of the message before it of the same subject, 0: none */
     const char *subject;
     size_t subject_len;
-    uint64_t hash;
 };
 
 static uint64_t header_number(natsMsg *msg, const char *name)
 {
     const char *value;
     return natsMsgHeader_Get(msg, name, &value) == NATS_OK ? strtoull(value, NULL, 10) : 0;
-}
-
-static uint64_t hash_subject(const char *subject, size_t len)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i != len; ++i)
-        hash = (hash ^ (unsigned char)subject[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
-void js_republish_note(struct js_source *source, uint64_t number, const struct message *message)
-{
-    struct js_live *live = &source->live;
-    if (!source->republish.wanted)
-        return;
-    for (size_t i = 0; i != live->matches.count; ++i)
-        ((struct js_channel *)channel_source_data(live->matches.values[i]))->known = number;
-    if (live->matches.count != 0) {
-        uint64_t hash = hash_subject(message->subject, message->subject_len);
-        source->republish.seen[hash % JS_SEEN_MAX] = (struct js_seen){hash, number};
-    }
 }
 
 static bool read_republished(const struct js_source *source, natsMsg *msg, struct republished *read)
@@ -169,114 +121,38 @@ static bool read_republished(const struct js_source *source, natsMsg *msg, struc
     read->number = source->live.base + sequence;
     read->last = last != 0 ? source->live.base + last : 0;
     read->subject_len = strlen(read->subject);
-    read->hash = hash_subject(read->subject, read->subject_len);
     return true;
-}
-
-/* Readers have been taken past what is lost: there is nothing left but to say so. */
-static void tell_lost(struct js_source *source, struct js_channel *channel)
-{
-    log_write_limited(LOG_WARN, "stream-events-lost", log_str("stream", source->stream),
-                      log_str("subject", channel_pattern(channel->channel)),
-                      log_str("reason", "a republished message was lost on the way, and found missing too late"));
-    channel->known = channel->told = source->live.horizon;
-    channels_lost_at(&source->base, &channel->channel, 1, channel->known);
-}
-
-/* Should the channel, which has newer ones, have had that message, and hasn't, and nobody was told? */
-static bool is_missing(const struct js_channel *channel, uint64_t number)
-{
-    return number > channel->floor && number > channel->told && !channel_has(channel->channel, number);
-}
-
-void js_republish_filter(struct js_source *source, uint64_t number, const struct message *message)
-{
-    struct subject_matches *matches = &source->live.matches;
-    size_t count = 0;
-    if (!source->republish.wanted || !message_is_for_readers(message))
-        matches->count = 0;
-    for (size_t i = 0; i != matches->count; ++i) {
-        struct js_channel *channel = channel_source_data(matches->values[i]);
-        if (channel->known < number && channel->floor < number)
-            matches->values[count++] = matches->values[i];
-        else if (source->republish.mode == JS_BY_CONSUMER && is_missing(channel, number))
-            tell_lost(source, channel);
-    }
-    matches->count = count;
-}
-
-void js_republish_look_back(struct js_source *source)
-{
-    struct js_republish *republish = &source->republish;
-    uint64_t horizon = source->live.horizon;
-    if (republish->mode != JS_BY_REPUBLISH)
-        return;
-    republish->look_from = (republish->reliable < horizon ? republish->reliable : horizon) + 1;
-    republish->look_to = horizon;
-    if (republish->switch_at < horizon)
-        republish->switch_at = horizon;
-}
-
-void js_republish_keep_progress(struct js_source *source)
-{
-    struct js_republish *republish = &source->republish;
-    uint64_t next = republish->consumer_at + 1;
-    if (republish->rewind != 0 && republish->rewind < next)
-        republish->rewind = next;
-    if (republish->look_from != 0 && republish->look_from < next)
-        republish->look_from = next;
 }
 
 void js_republish_polled(struct js_source *source, uint64_t last)
 {
     struct js_republish *republish = &source->republish;
-    int64_t now_ns = clock_mono_ns();
+    CHECK_HELD(&source->live.lock);
     if (republish->mode != JS_BY_REPUBLISH)
         return;
-    if (republish->was_unreachable) {
+    if (republish->was_unreachable)
         js_live_break_off(source, "the broker was out of reach, and with it perhaps what was republished");
-    } else if (now_ns - republish->mark_ns >= LOOK_BACK_MS * NS_PER_MS) {
-        republish->reliable = republish->mark;
-        republish->mark = last;
-        republish->mark_ns = now_ns;
-    }
+    else
+        js_rewind_mark(source, last);
 }
 
-/*
- * Has the message before it of the same subject not come, though a channel of
- * live.matches was there for it? True: one can still have it in order; then a
- * consumer has to begin there.
- */
+/* True: the message before it of the same subject was lost; one can still have it in order, from a consumer. */
 static bool is_after_loss(struct js_source *source, const struct republished *read)
 {
-    struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
-    const struct js_seen *seen = &republish->seen[read->hash % JS_SEEN_MAX];
-    bool was_seen = seen->hash == read->hash && seen->number >= read->last;
-    uint64_t rewind = 0;
-    if (read->last == 0 || was_seen)
-        return false;
-    for (size_t i = 0; i != live->matches.count; ++i) {
-        struct js_channel *channel = channel_source_data(live->matches.values[i]);
-        if (!channel->confirmed || read->last <= channel->floor)
-            continue;
-        if (read->last > channel->known)
-            rewind = rewind == 0 || channel->known < rewind ? channel->known + 1 : rewind;
-        else if (is_missing(channel, read->last))
-            tell_lost(source, channel);
-    }
+    uint64_t rewind = js_missed_before(source, read->subject, read->subject_len, read->last);
     if (rewind == 0)
         return false;
     republish->rewind = rewind;
     if (republish->switch_at < read->last)
         republish->switch_at = read->last;
-    if (republish->switch_at < live->horizon)
-        republish->switch_at = live->horizon;
+    if (republish->switch_at < source->live.horizon)
+        republish->switch_at = source->live.horizon;
     return true;
 }
 
 /* False: it has to wait until a consumer has got there. */
-static bool take(struct js_source *source, natsMsg *msg)
+static bool take_republished(struct js_source *source, natsMsg *msg)
 {
     struct js_live *live = &source->live;
     struct republished read;
@@ -297,7 +173,7 @@ static bool take(struct js_source *source, natsMsg *msg)
     return true;
 }
 
-static void enqueue(struct js_source *source, natsMsg *msg)
+static void queue_republished(struct js_source *source, natsMsg *msg)
 {
     struct js_republish *republish = &source->republish;
     struct republished read;
@@ -322,9 +198,7 @@ void js_republish_try(struct js_source *source)
         return;
     republish->mode = JS_BY_REPUBLISH;
     republish->rests = true;
-    republish->rewind = 0;
-    republish->reliable = republish->mark = republish->consumer_at;
-    republish->mark_ns = clock_mono_ns();
+    js_rewind_begin_mark(source);
     republish->was_unreachable = false;
     live->working = false;
     js_held_forget(live);
@@ -335,14 +209,12 @@ void js_republish_try(struct js_source *source)
     }
     while (republish->queue_head != republish->queue_tail && republish->mode == JS_BY_REPUBLISH) {
         natsMsg *msg = republish->queue[republish->queue_head % JS_QUEUE_MAX];
-        if (!take(source, msg))
+        if (!take_republished(source, msg))
             break;
         ++republish->queue_head;
         natsMsg_Destroy(msg);
     }
-    lock_take(&source->inbox.lock);
-    js_inbox_wake(source);
-    lock_give(&source->inbox.lock);
+    js_inbox_wake(&source->inbox);
 }
 
 void js_republish_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *arg)
@@ -356,8 +228,8 @@ void js_republish_on_message(natsConnection *connection, natsSubscription *subsc
     lock_take(&source->live.lock);
     if (feed->owner != NULL) {
         republish->arrived_ns = clock_mono_coarse_ns();
-        if (republish->mode == JS_BY_CONSUMER || !take(source, msg)) {
-            enqueue(source, msg);
+        if (republish->mode == JS_BY_CONSUMER || !take_republished(source, msg)) {
+            queue_republished(source, msg);
             is_done = false;
         }
     }

@@ -37,7 +37,7 @@ void js_session_release(struct js_session *session);
  * older answer may come later: it is no reason to take back what is known to
  * be gone, and a reader's gap with it.
  */
-static inline void js_raise_first(struct source *source, uint64_t number)
+static inline void js_session_raise_first(struct source *source, uint64_t number)
 {
     uint64_t known = atomic_load(&source->first);
     while (known < number && !atomic_compare_exchange_weak(&source->first, &known, number))

@@ -2,48 +2,39 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/source/jetstream/js_source.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
-#include "gateway/source/jetstream/js_internal.h"
+#include "gateway/source/jetstream/js_channels.h"
+#include "gateway/source/jetstream/js_control.h"
+#include "gateway/source/jetstream/js_held.h"
+#include "gateway/source/jetstream/js_publish.h"
+#include "gateway/source/jetstream/js_republish.h"
+#include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/jetstream/store/js_pool.h"
+
+#define OUTAGE_MS 10000 /* the stream couldn't be followed for so long: not connected */
 
 static struct js_source *from_base(struct source *base)
 {
     return LIST_ENTRY(base, struct js_source, base);
 }
 
-void js_inbox_wake(struct js_source *source)
-{
-    source->inbox.work = true;
-    condition_signal(&source->inbox.changed);
-}
-
-void js_source_settle_warm(struct js_source *source)
-{
-    if (atomic_exchange(&source->is_warm, true))
-        return;
-    lock_take(&source->inbox.lock);
-    source->inbox.warm = true;
-    condition_broadcast(&source->inbox.settled);
-    lock_give(&source->inbox.lock);
-}
-
 /* ---- what the core asks ---- */
 
 static void do_open(struct source *base, struct channel *channel)
 {
-    js_live_open(from_base(base), channel);
+    js_channels_open(from_base(base), channel);
 }
 
 static void do_close(struct source *base, struct channel *channel)
 {
     struct js_source *source = from_base(base);
-    js_live_close(source, channel);
+    js_channels_close(source, channel);
     if (js_pool_cancel_fill(source->pool, channel))
         channel_closed(channel);
 }
@@ -51,22 +42,11 @@ static void do_close(struct source *base, struct channel *channel)
 static void do_publish(struct source *base, struct publish *publish)
 {
     struct js_source *source = from_base(base);
-    struct js_inbox *inbox = &source->inbox;
     publish->next = NULL;
     publish->stored = publish->duplicate = false;
     /* Refused here, on the caller's thread, when it can't be sent now: a queue would only hide the outage. */
     publish->status = PUBLISH_UNAVAILABLE;
-    lock_take(&inbox->lock);
-    bool takes = !inbox->over && !inbox->stop && inbox->current != NULL && !atomic_load(&inbox->current->over) &&
-                 inbox->publish_count < JS_PUBLISH_QUEUE_MAX;
-    if (takes) {
-        ++inbox->publish_count;
-        *inbox->publishes_end = publish;
-        inbox->publishes_end = &publish->next;
-        js_inbox_wake(source);
-    }
-    lock_give(&inbox->lock);
-    if (!takes)
+    if (!js_inbox_publish(&source->inbox, publish))
         publish->done(publish);
 }
 
@@ -75,27 +55,18 @@ static bool do_is_connected(struct source *base)
     return js_source_is_connected(from_base(base));
 }
 
-/* What is known without asking: better than no answer when there is nobody to ask any more. */
 static void do_look(struct source *base, struct look *look)
 {
     struct js_source *source = from_base(base);
-    struct js_inbox *inbox = &source->inbox;
     look->next = NULL;
-    lock_take(&inbox->lock);
-    bool over = inbox->over;
-    if (!over) {
-        *inbox->looks_end = look;
-        inbox->looks_end = &look->next;
-        js_inbox_wake(source);
-    }
-    lock_give(&inbox->lock);
-    if (over) {
-        look->last = atomic_load(&base->published);
-        look->first = atomic_load(&base->first);
-        if (look->first == 0 || look->first > look->last + 1)
-            look->first = look->last + 1;
-        look->looked(look);
-    }
+    if (js_inbox_look(&source->inbox, look))
+        return;
+    /* What is known without asking: better than no answer when there is no control to ask any more. */
+    look->last = atomic_load(&base->published);
+    look->first = atomic_load(&base->first);
+    if (look->first == 0 || look->first > look->last + 1)
+        look->first = look->last + 1;
+    look->looked(look);
 }
 
 static void do_fill(struct source *base, struct channel *channel, uint64_t after)
@@ -126,25 +97,16 @@ static const struct source_ops ops = {
 
 /* ---- what the pool of readers asks ---- */
 
-static struct js_session *acquire(void *owner)
+static struct js_session *acquire_session(void *owner)
 {
     struct js_source *source = owner;
-    struct js_inbox *inbox = &source->inbox;
-    struct js_session *session = NULL;
-    lock_take(&inbox->lock);
-    while (!inbox->stop && (inbox->current == NULL || atomic_load(&inbox->current->over)))
-        condition_wait(&inbox->settled, &inbox->lock);
-    if (!inbox->stop) {
-        session = inbox->current;
-        js_session_retain(session);
-    }
-    lock_give(&inbox->lock);
-    return session;
+    return js_inbox_acquire(&source->inbox);
 }
 
-static void complain(void *owner, struct js_session *session)
+static void complain_of_session(void *owner, struct js_session *session)
 {
-    js_link_give_up(owner, session);
+    struct js_source *source = owner;
+    js_inbox_give_up(&source->inbox, session);
 }
 
 /* ---- lifetime ---- */
@@ -176,19 +138,15 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
     source_init(&source->base, &ops, index, 0);
     source->settings = settings;
     copy_config(source, stream);
-    lock_init(&source->inbox.lock);
     lock_init(&source->live.lock);
-    condition_init(&source->inbox.changed);
-    condition_init(&source->inbox.settled);
-    source->inbox.looks_end = &source->inbox.looks;
-    source->inbox.publishes_end = &source->inbox.publishes;
-    source->inbox.sent_end = &source->inbox.sent;
+    js_inbox_init(&source->inbox);
+    js_publish_init(source);
     list_init(&source->live.channels);
     js_held_init(&source->live);
     js_republish_init(source, stream->live == CONFIG_LIVE_REPUBLISH);
     source->live.index = subject_index_create();
     source->pool = js_pool_create(&(struct js_pool_options){
-        .host = {.source = &source->base, .acquire = acquire, .complain = complain, .owner = source},
+        .host = {.source = &source->base, .acquire = acquire_session, .complain = complain_of_session, .owner = source},
         .threads = replays});
     return source;
 }
@@ -208,37 +166,28 @@ struct source *js_source_base(struct js_source *source)
 bool js_source_is_connected(const struct js_source *source)
 {
     int64_t lost_ns = atomic_load(&source->lost_ns);
-    return atomic_load(&source->is_warm) && (lost_ns == 0 || clock_mono_ns() - lost_ns < JS_OUTAGE_MS * NS_PER_MS);
+    return atomic_load(&source->inbox.is_warm) && (lost_ns == 0 || clock_mono_ns() - lost_ns < OUTAGE_MS * NS_PER_MS);
 }
 
 enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fault, size_t fault_size)
 {
-    struct js_inbox *inbox = &source->inbox;
-    int64_t deadline_ns = js_in_ms(clock_mono_ns(), ms);
-    bool in_time = true;
-    lock_take(&inbox->lock);
-    while (in_time && !(inbox->warm && inbox->current != NULL) && !inbox->stop && inbox->fault[0] == '\0')
-        in_time = condition_wait_until(&inbox->settled, &inbox->lock, deadline_ns);
-    enum js_warm result = inbox->fault[0] != '\0'                 ? JS_WARM_FAULT
-                          : inbox->warm && inbox->current != NULL ? JS_WARM
-                                                                  : JS_WARM_NOT_YET;
-    if (result == JS_WARM_FAULT)
-        snprintf(fault, fault_size, "%s", inbox->fault);
-    lock_give(&inbox->lock);
-    return result;
+    int64_t deadline_ns = clock_mono_ns() + ms * NS_PER_MS;
+    switch (js_inbox_await_settled(&source->inbox, deadline_ns, fault, fault_size)) {
+    case JS_SETTLED_WARM:
+        return JS_WARM;
+    case JS_SETTLED_FAULT:
+        return JS_WARM_FAULT;
+    case JS_SETTLED_NOT_YET:
+        break;
+    }
+    return JS_WARM_NOT_YET;
 }
 
 bool js_source_stop(struct js_source *source)
 {
     if (source->stopped)
         return !source->abandoned;
-    lock_take(&source->inbox.lock);
-    source->inbox.stop = true;
-    atomic_store(&source->is_stopping, true);
-    source->inbox.over = source->inbox.over || !source->started;
-    js_inbox_wake(source);
-    condition_broadcast(&source->inbox.settled);
-    lock_give(&source->inbox.lock);
+    js_inbox_stop(&source->inbox, source->started);
     if (source->started)
         thread_join(source->control);
     source->stopped = true;
@@ -272,15 +221,14 @@ void js_source_destroy(struct js_source *source)
         source->next_abandoned = atomic_exchange(&abandoned, source);
         return;
     }
-    CHECK(list_is_empty(&source->live.channels) && source->inbox.publish_count == 0);
+    CHECK(list_is_empty(&source->live.channels) && source->live.held == NULL);
     js_republish_dispose(source);
     subject_index_destroy(source->live.index);
     subject_matches_dispose(&source->live.matches);
     free(source->live.mark);
     free(source->spare);
-    condition_dispose(&source->inbox.settled);
-    condition_dispose(&source->inbox.changed);
-    lock_dispose(&source->inbox.lock);
+    js_publish_dispose(source);
+    js_inbox_dispose(&source->inbox);
     lock_dispose(&source->live.lock);
     free_config(source);
     source_dispose(&source->base);

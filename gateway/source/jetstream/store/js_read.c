@@ -115,7 +115,7 @@ bool js_read_ask_range(struct js_read *read, uint64_t *last)
     if (!js_read_is_answered(read, js_ask_range(session, &first, &stream_last)))
         return false;
     *last = session->base + stream_last;
-    js_raise_first(read->host->source, session->base + first);
+    js_session_raise_first(read->host->source, session->base + first);
     return true;
 }
 

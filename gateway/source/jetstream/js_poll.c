@@ -1,0 +1,106 @@
+/* js_poll.c - republish mode: control looks after the subscriptions, and how far the stream is */
+/* SPDX-License-Identifier: MIT */
+#include "gateway/source/jetstream/js_poll.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/log.h"
+#include "gateway/source/jetstream/js_consumer.h"
+#include "gateway/source/jetstream/js_feeds.h"
+#include "gateway/source/jetstream/js_inspect.h"
+#include "gateway/source/jetstream/js_live.h"
+#include "gateway/source/jetstream/js_republish.h"
+#include "gateway/source/jetstream/js_state.h"
+
+#define POLL_MS 1000
+#define QUIET_MS 150 /* after that long what was stored before has arrived, if it is to arrive at all */
+
+int64_t js_poll_due(const struct js_source *source)
+{
+    return source->republish.wanted ? source->republish.poll_at_ns : 0;
+}
+
+/*
+ * Channels that are quiet don't move the horizon, nor does what nobody wants.
+ * What was stored a poll ago and hasn't come by now is not for us; should one
+ * come nevertheless, it is late, and readers are told.
+ */
+static void advance_horizon(struct js_source *source, uint64_t last)
+{
+    struct js_live *live = &source->live;
+    struct js_republish *republish = &source->republish;
+    lock_take(&live->lock);
+    int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
+    if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * NS_PER_MS && republish->polled > live->horizon) {
+        live->horizon = republish->polled;
+        source_advance(&source->base, live->horizon);
+    }
+    republish->polled = last;
+    js_republish_polled(source, last);
+    if (republish->mode == JS_BY_REPUBLISH && last > live->horizon)
+        republish->poll_at_ns = clock_mono_ns() + QUIET_MS * NS_PER_MS;
+    lock_give(&live->lock);
+}
+
+/* False: there is no answer. */
+static bool read_last(struct js_source *source, struct js_link *link, uint64_t *last)
+{
+    struct js_republish *republish = &source->republish;
+    struct js_stream stream;
+    enum js_stream_status status = js_inspect_stream(source, link, &stream);
+    lock_take(&source->live.lock);
+    bool is_ours = status == JS_STREAM_OK && stream.incarnation == source->incarnation;
+    if (status == JS_STREAM_FAILED)
+        republish->was_unreachable = true;
+    else if (status == JS_STREAM_OK && !is_ours && republish->mode == JS_BY_REPUBLISH)
+        js_live_break_off(source, "the stream was recreated");
+    lock_give(&source->live.lock);
+    if (!is_ours)
+        return false;
+    js_session_raise_first(&source->base, link->session.base + stream.first);
+    *last = link->session.base + stream.last;
+    return true;
+}
+
+/* The consumer isn't needed for now, nor is one that should be gone. */
+static void delete_consumers(struct js_source *source, struct js_link *link, bool is_due)
+{
+    lock_take(&source->live.lock);
+    bool rests = source->republish.rests, has_strays = source->live.stray_heard && is_due;
+    source->republish.rests = false;
+    if (has_strays)
+        source->live.stray_heard = false;
+    lock_give(&source->live.lock);
+    if (rests) {
+        js_consumer_delete(source, link);
+        log_write_limited(LOG_INFO, "stream-republishes", log_str("stream", source->stream),
+                          log_str("reason", "no consumer is needed while nothing is lost"));
+    }
+    if (has_strays)
+        js_consumer_delete_strays(source, link);
+}
+
+bool js_poll_work(struct js_source *source, struct js_link *link)
+{
+    struct js_republish *republish = &source->republish;
+    size_t fed = 0;
+    uint64_t last;
+    if (!republish->wanted || republish->to == NULL)
+        return true;
+    if (!js_feeds_subscribe(source, link, &fed))
+        return false;
+    int64_t now_ns = clock_mono_ns();
+    bool is_due = fed != 0 || now_ns >= republish->poll_at_ns;
+    delete_consumers(source, link, is_due);
+    if (!is_due)
+        return true;
+    js_feeds_end(source, link);
+    if (natsConnection_FlushTimeout(link->session.connection, JS_API_WAIT_MS) != NATS_OK)
+        return false;
+    js_feeds_index(source, link);
+    republish->poll_at_ns = now_ns + POLL_MS * NS_PER_MS;
+    if (!read_last(source, link, &last))
+        return true;
+    js_feeds_confirm(source, link, last);
+    advance_horizon(source, last);
+    return true;
+}
