@@ -4,17 +4,28 @@
 
 #include <dlfcn.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 
-/* Stands in front of the library's: questions about holes do not leave while they are held. */
+/* Stands in front of the library's: questions about holes do not leave while they are held, or fail at once. */
 static atomic_bool are_questions_held;
+static atomic_uint failing_questions; /* so many fail … */
+static int64_t failed_ns, asked_ns;   /* … the last of them then; the question after it */
 natsStatus natsConnection_PublishRequestString(natsConnection *connection, const char *subject, const char *reply,
                                                const char *text)
 {
     natsStatus (*publish)(natsConnection *, const char *, const char *, const char *);
     *(void **)&publish = dlsym(RTLD_NEXT, "natsConnection_PublishRequestString");
-    while (strstr(subject, "STREAM.MSG.GET") != NULL && atomic_load(&are_questions_held))
+    bool is_question = strstr(subject, "STREAM.MSG.GET") != NULL;
+    while (is_question && atomic_load(&are_questions_held))
         sleep_ms(5);
+    if (is_question && atomic_load(&failing_questions) != 0) {
+        failed_ns = clock_mono_ns();
+        atomic_fetch_sub(&failing_questions, 1);
+        return NATS_ERR;
+    }
+    if (is_question && asked_ns == 0)
+        asked_ns = clock_mono_ns();
     return publish(connection, subject, reply, text);
 }
 
@@ -162,5 +173,23 @@ Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
     sleep_ms(1700); /* three heartbeats; after 2 s without one the consumer counts as lost */
     atomic_store(&are_questions_held, false);
     check_all_came(channel, 5);
+    end(source, channel);
+}
+
+/* After four failures the session is given up. The pause after the last of them, 4 s, was the old session's. */
+Test(source_js_hole, a_new_session_asks_without_the_pause_of_the_last)
+{
+    begin();
+    publish_numbers(1, 9, "");
+    jetstream_delete_message(js, "S", 5);
+    atomic_store(&failing_questions, 4);
+    struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
+    struct channel *channel = open_channel(source, "a.>");
+    cr_assert_eq(js_source_start(source), JS_START_OK);
+    AWAIT(horizon() == 9);
+    cr_assert_eq(atomic_load(&failing_questions), 0);
+    cr_assert_lt(asked_ns - failed_ns, 4 * NS_PER_S);
+    cr_assert_eq(count_of(channel, EVENT), 8);
+    cr_assert_eq(count_of(channel, LOST), 0);
     end(source, channel);
 }

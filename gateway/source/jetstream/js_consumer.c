@@ -73,7 +73,7 @@ void js_consumer_delete(struct js_source *source, struct js_link *link)
 }
 
 /* From here on what it delivers counts: that may arrive before the broker's answer. */
-static uint64_t expect(struct js_source *source, struct js_link *link)
+static uint64_t expect_consumer(struct js_source *source, struct js_link *link)
 {
     struct js_live *live = &source->live;
     lock_take(&live->lock);
@@ -91,12 +91,13 @@ static uint64_t expect(struct js_source *source, struct js_link *link)
     uint64_t after = js_rewind_start(source);
     source->republish.consumer_at = live->seen = after;
     lock_give(&live->lock);
+    source->hole_at_ns = 0; /* a pause that the session before had to make is over */
     return after - live->base + 1;
 }
 
 natsStatus js_consumer_create(struct js_source *source, struct js_link *link, jsErrCode *code)
 {
-    uint64_t next = expect(source, link);
+    uint64_t next = expect_consumer(source, link);
     size_t size = link->inbox_len + sizeof(".l");
     char *deliver = check_malloc(size);
     snprintf(deliver, size, "%s.l", link->inbox);
