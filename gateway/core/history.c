@@ -6,10 +6,10 @@
 
 #include "gateway/base/check.h"
 #include "gateway/core/batch.h"
+#include "gateway/core/cursors.h"
 #include "gateway/core/fetch.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
-#include "gateway/core/replay.h"
 #include "gateway/core/segment.h"
 
 enum step { STEP_LOOK = 0, STEP_RINGS, STEP_FETCH };
@@ -17,6 +17,7 @@ enum step { STEP_LOOK = 0, STEP_RINGS, STEP_FETCH };
 struct history {
     struct reader *reader; /* NULL: gone, what is still under way comes to nothing */
     struct hub *hub;
+    struct list ready; /* in the hub's list, until the turn hands the reader on */
     enum step step;
     uint64_t after;     /* the reader has all up to here */
     uint64_t end;       /* follow=false: where it stops */
@@ -49,19 +50,29 @@ static void free_if_idle(struct history *history)
     free(history);
 }
 
-static void resume(struct history *history)
+static void make_ready(struct history *history)
 {
     if (history->reader != NULL)
-        reader_resume(history->reader);
+        list_append(&history->hub->ready, &history->ready);
     else
         free_if_idle(history);
+}
+
+struct reader *history_next_ready(struct hub *hub)
+{
+    if (list_is_empty(&hub->ready))
+        return NULL;
+    struct history *history = LIST_ENTRY(hub->ready.next, struct history, ready);
+    list_remove(&history->ready);
+    CHECK(history->reader != NULL);
+    return history->reader;
 }
 
 static void on_looked(struct mailbox_task *task)
 {
     struct history *history = of_task(task, offsetof(struct history, look_task));
     history->looking = false;
-    resume(history);
+    make_ready(history);
 }
 
 static void post_looked(struct look *look)
@@ -75,8 +86,7 @@ static void on_fetched(struct mailbox_task *task)
     struct history *history = of_task(task, offsetof(struct history, fetched_task));
     history->fetching = false;
     history->has_piece = true;
-    if (history->reader != NULL)
-        reader_resume(history->reader);
+    make_ready(history);
 }
 
 static void post_fetched(struct fetch *fetch)
@@ -100,26 +110,6 @@ static void post_closed(struct fetch *fetch)
 
 /* ---- the reader's side ---- */
 
-/* What the rings can't have because the store had let go of it ends here. */
-static uint64_t hole_of(const struct reader *reader)
-{
-    uint64_t hole = 0;
-    for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        if (hole < reader->cursors[i].view->hole)
-            hole = reader->cursors[i].view->hole;
-    }
-    return hole;
-}
-
-static bool rings_reach(const struct reader *reader, uint64_t after)
-{
-    for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        if (reader->cursors[i].view->floor > after)
-            return false;
-    }
-    return true;
-}
-
 /* Own copies: channels may be gone before the source has let go of the fetch. */
 static void copy_patterns(struct history *history)
 {
@@ -138,12 +128,13 @@ static void copy_patterns(struct history *history)
     history->fetch.pattern_count = reader->cursor_count;
 }
 
-static struct history *create(struct reader *reader, uint64_t after)
+static struct history *create(struct reader *reader)
 {
     struct history *history = check_calloc(1, sizeof(*history));
     history->reader = reader;
     history->hub = reader->hub;
-    history->after = after;
+    list_init(&history->ready);
+    history->after = reader->last_sequence;
     history->epoch = atomic_load(&reader->source->epoch);
     history->look.looked = post_looked;
     history->look_task.run = on_looked;
@@ -161,36 +152,25 @@ static struct history *create(struct reader *reader, uint64_t after)
     return history;
 }
 
-bool history_begin(struct reader *reader, uint64_t after)
+void history_begin(struct reader *reader)
 {
-    struct source *source = reader->source;
-    if (source->ops->look == NULL)
-        return false;
-    bool is_cursor = reader->start == READER_FROM_CURSOR, is_ahead = after > reader->replay_end;
-    if (!is_cursor)
-        after = atomic_load(&source->epoch)->base;
-    if (is_cursor && reader->follow && !is_ahead && rings_reach(reader, after) && hole_of(reader) <= after)
-        return false;
-    struct history *history = create(reader, after);
-    history->is_continuous = is_cursor;
+    struct history *history = create(reader);
+    history->is_continuous = reader->start == READER_FROM_CURSOR;
+    bool is_ahead = history->after > reader->replay_end;
     history->step = is_ahead || !reader->follow ? STEP_LOOK : STEP_RINGS;
     history->fetch.start_ns = reader->start_ns;
     if (reader->start == READER_FROM_LAST)
         history->fetch.from = FETCH_LAST;
     else if (reader->start == READER_FROM_TIME)
         history->fetch.from = FETCH_TIME;
-    return true;
 }
 
-bool history_rejoin(struct reader *reader)
+void history_rejoin(struct reader *reader)
 {
-    if (reader->source->ops->look == NULL)
-        return false;
-    struct history *history = create(reader, reader->last_sequence);
+    struct history *history = create(reader);
     history->is_continuous = true;
     history->end = reader->replay_end;
     history->step = STEP_FETCH;
-    return true;
 }
 
 void history_end(struct reader *reader)
@@ -200,6 +180,7 @@ void history_end(struct reader *reader)
         return;
     reader->history = NULL;
     history->reader = NULL;
+    list_remove(&history->ready);
     if (history->fetch_open)
         reader->source->ops->fetch_close(reader->source, &history->fetch);
     free_if_idle(history);
@@ -237,11 +218,11 @@ static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
 static void finish(struct reader *reader)
 {
     struct history *history = reader->history;
-    uint64_t hole = hole_of(reader);
-    replay_place_after(reader, history->after);
+    uint64_t hole = cursors_hole(reader);
+    cursors_place_after(reader, history->after);
     if (history->is_continuous && history->after < hole) {
         reader->last_sequence = hole;
-        add_gap(reader, GAP_EVICTED, replay_next_sequence(reader));
+        add_gap(reader, GAP_EVICTED, cursors_next_sequence(reader));
     }
     for (unsigned i = 0; !reader->follow && i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
@@ -266,7 +247,8 @@ static bool look(struct reader *reader)
         return false;
     history->end = history->look.last;
     if (history->is_continuous && history->after > history->look.last) {
-        replay_unknown_cursor(reader);
+        cursors_place_at_tails(reader);
+        batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, cursors_next_sequence(reader));
         history->after = reader->last_sequence;
         finish(reader);
         return false;
@@ -288,9 +270,9 @@ static bool try_rings(struct reader *reader)
     if (reader->start == READER_FROM_LAST || !has_come_in(reader))
         return true;
     if (reader->start == READER_FROM_TIME) {
-        if (!replay_reaches_time(reader, reader->start_ns))
+        if (!cursors_reach_time(reader, reader->start_ns))
             return true;
-        history->after = replay_before_time(reader, reader->start_ns);
+        history->after = cursors_place_before_time(reader, reader->start_ns);
         finish(reader);
         return false;
     }
@@ -303,7 +285,7 @@ static bool try_rings(struct reader *reader)
     if (fills)
         return false;
     hub_refresh(reader->hub);
-    if (!rings_reach(reader, history->after)) /* evicted between the two */
+    if (!cursors_reach(reader, history->after)) /* evicted between the two */
         return true;
     finish(reader);
     return false;
@@ -359,7 +341,7 @@ static void fetch_next(struct reader *reader)
         finish(reader);
         return;
     }
-    if (is_even && rings_reach(reader, history->after) && has_come_in(reader)) {
+    if (is_even && cursors_reach(reader, history->after) && has_come_in(reader)) {
         finish(reader);
         return;
     }

@@ -4,13 +4,14 @@
 #define GATEWAY_CORE_HISTORY_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
+struct hub;
 struct reader;
 
 /*
  * Only of sources with a store. A reader whose start isn't in the rings, or
- * not known to be there, gets a history until it has caught up with them:
+ * not known to be there, gets a history (reader->history) until it has caught
+ * up with them:
  *
  *   LOOK   the store is asked where it ends: for a cursor that is ahead of what
  *          this process has seen (another gateway gave it out), and for a
@@ -25,14 +26,14 @@ struct reader;
  * Hub thread.
  */
 
-/* The reader has all up to `after`, and is to go on from there. False: its rings have it all, nothing to do. */
-bool history_begin(struct reader *reader, uint64_t after);
-/* The reader has fallen out of a ring: the store has what it misses. False: there is no store. */
-bool history_rejoin(struct reader *reader);
+/* A reader that starts: it wants what its `start` asks for; a cursor's sequence is in last_sequence. */
+void history_begin(struct reader *reader);
+/* The reader has fallen out of a ring: the store has what it misses. It has all up to last_sequence. */
+void history_rejoin(struct reader *reader);
 /*
  * Puts the next stored events into the reader's batch, or nothing: then it
- * will be resumed. Once it has caught up, its cursors are placed and
- * reader->history is NULL.
+ * will be among those of history_next_ready. Once it has caught up, its cursors
+ * are placed and reader->history is NULL.
  */
 void history_fill(struct reader *reader);
 /* The reader doesn't need it any more. NULL is fine. */
@@ -40,5 +41,8 @@ void history_end(struct reader *reader);
 
 /* Views have to tell it when their rings have changed. */
 bool history_waits_for_rings(const struct reader *reader);
+
+/* Takes a reader whose history has something new, for reader_resume. NULL: there is none. */
+struct reader *history_next_ready(struct hub *hub);
 
 #endif

@@ -24,6 +24,7 @@ void hub_init(struct hub *hub, struct registry *registry, struct metrics *metric
     list_init(&hub->drain.told);
     list_init(&hub->parting.waiting);
     list_init(&hub->parting.told);
+    list_init(&hub->ready);
     list_init(&hub->snapshots);
     hub->walks_waiting_end = &hub->walks_waiting;
     list_init(&hub->later);

@@ -51,6 +51,7 @@ struct hub {
         struct list told;    /* that have been told to go, and are still there */
     } drain, parting;        /* of all readers; of those whose listener is no more */
     struct hub_walk *walks, *walks_waiting, **walks_waiting_end;
+    struct list ready;     /* histories that have something new for their readers */
     struct list snapshots; /* asked for here */
     struct wheel wheel;
     struct list later, later_due;

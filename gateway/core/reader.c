@@ -139,7 +139,7 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
     }
     join_channels(reader, options);
     reader_pump(reader);
-    if (reader->state == READER_OPENING && reader->source->ops->look != NULL)
+    if (reader->state == READER_OPENING && source_has_store(reader->source))
         set_deadline(reader);
 }
 
@@ -167,7 +167,8 @@ static void place(struct reader *reader)
             return;
     }
     reader->placed = true;
-    replay_start(reader);
+    if (replay_start(reader) == REPLAY_NEEDS_STORE)
+        history_begin(reader);
 }
 
 /* It follows the rings. */
@@ -187,9 +188,10 @@ static void advance(struct reader *reader)
     if (reader->ending == 0 && reader->history != NULL)
         history_fill(reader);
     if (reader->ending == 0 && is_live(reader)) {
-        replay_fill(reader);
-        if (reader->history != NULL)
+        if (replay_fill(reader) == REPLAY_NEEDS_STORE) {
+            history_rejoin(reader);
             history_fill(reader);
+        }
     }
     if (reader->ending == 0 && is_live(reader) && !reader->follow && replay_is_done(reader)) {
         reader->reason = CLOSE_DONE;

@@ -4,94 +4,60 @@
 
 #include "gateway/base/check.h"
 #include "gateway/core/batch.h"
-#include "gateway/core/history.h"
+#include "gateway/core/cursors.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "proto/subject.h"
 
-uint64_t replay_next_sequence(const struct reader *reader)
+/* A cursor of another life: a gap, and what the rings have. */
+static void start_from_unknown(struct reader *reader)
 {
-    uint64_t next = 0;
-    for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        const struct cursor *cursor = &reader->cursors[i];
-        if (cursor->position >= cursor->view->head)
-            continue;
-        uint64_t position = cursor->position < cursor->view->tail ? cursor->view->tail : cursor->position;
-        if (position == cursor->view->head)
-            continue;
-        uint64_t sequence = view_entry(cursor->view, position)->sequence;
-        if (next == 0 || sequence < next)
-            next = sequence;
-    }
-    return next;
+    cursors_place_at_tails(reader);
+    batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, cursors_next_sequence(reader));
 }
 
-void replay_place_after(struct reader *reader, uint64_t sequence)
+/* All that follows the cursor, with a store: another gateway may have given it out, or the store may have lost some. */
+static bool rings_have_all_after(const struct reader *reader, uint64_t sequence)
 {
-    reader->last_sequence = reader->skip_to = sequence;
-    for (unsigned i = 0; i != reader->cursor_count; ++i)
-        reader->cursors[i].position = view_after(reader->cursors[i].view, sequence);
+    return reader->follow && sequence <= reader->replay_end && cursors_reach(reader, sequence) &&
+           cursors_hole(reader) <= sequence;
 }
 
-/* What the rings have of the current epoch. */
-static void place_at_tails(struct reader *reader)
-{
-    const struct source_epoch *epoch = atomic_load(&reader->source->epoch);
-    for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        const struct view *view = reader->cursors[i].view;
-        reader->cursors[i].position = epoch->older != NULL ? view_after(view, epoch->base) : view->tail;
-    }
-    uint64_t next = replay_next_sequence(reader);
-    reader->last_sequence = next != 0 ? next - 1 : reader->replay_end;
-}
-
-/* One point of all channels. */
-uint64_t replay_before_time(struct reader *reader, int64_t ns)
-{
-    for (unsigned i = 0; i != reader->cursor_count; ++i)
-        reader->cursors[i].position = view_since(reader->cursors[i].view, ns);
-    uint64_t next = replay_next_sequence(reader);
-    return next != 0 ? next - 1 : reader->replay_end;
-}
-
-void replay_unknown_cursor(struct reader *reader)
-{
-    place_at_tails(reader);
-    batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, replay_next_sequence(reader));
-}
-
-static void start_from_cursor(struct reader *reader)
+static enum replay_result start_from_cursor(struct reader *reader)
 {
     struct event_id id;
     uint64_t sequence;
     if (reader->route->history.store == POLICY_STORE_NONE) {
-        replay_place_after(reader, reader->replay_end);
+        cursors_place_after(reader, reader->replay_end);
         batch_add_preamble(reader, false);
         batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, 0);
-        return;
+        return REPLAY_HAS_RINGS;
     }
     batch_add_preamble(reader, false);
     if (!event_id_parse(reader->cursor_text, reader->cursor_len, &id) ||
         !source_number(reader->source, id, &sequence)) {
-        replay_unknown_cursor(reader);
-        return;
+        start_from_unknown(reader);
+        return REPLAY_HAS_RINGS;
     }
-    if (history_begin(reader, sequence))
-        return;
+    if (source_has_store(reader->source) && !rings_have_all_after(reader, sequence)) {
+        reader->last_sequence = sequence;
+        return REPLAY_NEEDS_STORE;
+    }
     if (sequence > reader->replay_end) {
-        replay_unknown_cursor(reader);
-        return;
+        start_from_unknown(reader);
+        return REPLAY_HAS_RINGS;
     }
     bool evicted = false;
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         evicted |= sequence < reader->cursors[i].view->floor;
-    replay_place_after(reader, sequence);
+    cursors_place_after(reader, sequence);
     if (evicted) {
-        uint64_t next = replay_next_sequence(reader);
+        uint64_t next = cursors_next_sequence(reader);
         if (next == 0)
             reader->last_sequence = reader->replay_end;
         batch_add_gap(reader, GAP_EVICTED, reader->cursor_text, reader->cursor_len, next);
     }
+    return REPLAY_HAS_RINGS;
 }
 
 /* Just before the channels' next events. */
@@ -102,20 +68,18 @@ static void place_now(struct reader *reader)
         if (now < reader->cursors[i].view->floor)
             now = reader->cursors[i].view->floor;
     }
-    replay_place_after(reader, now);
+    cursors_place_after(reader, now);
 }
 
-bool replay_reaches_time(const struct reader *reader, int64_t ns)
+/* What comes before the first event has no place in the log yet that is known here, so the preamble has no id. */
+static enum replay_result start_in_store(struct reader *reader)
 {
-    for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        const struct view *view = reader->cursors[i].view;
-        if (view_since(view, ns) == view->tail)
-            return false;
-    }
-    return true;
+    reader->last_sequence = atomic_load(&reader->source->epoch)->base;
+    batch_add_preamble(reader, false);
+    return REPLAY_NEEDS_STORE;
 }
 
-void replay_start(struct reader *reader)
+enum replay_result replay_start(struct reader *reader)
 {
     hub_refresh(reader->hub);
     reader->replay_end = reader->hub->horizon[reader->source->index];
@@ -124,32 +88,31 @@ void replay_start(struct reader *reader)
 
     /* without history, what is still in the ring is there for slow readers, and no place to start from */
     bool from_now = reader->route->history.store == POLICY_STORE_NONE && reader->start != READER_FROM_CURSOR;
+    bool has_store = source_has_store(reader->source);
     switch (from_now ? READER_FROM_NOW : (enum reader_start)reader->start) {
     case READER_FROM_LAST:
-    case READER_FROM_NOW:
-        if (reader->start == READER_FROM_LAST && history_begin(reader, 0))
-            break;
+        if (has_store)
+            return start_in_store(reader);
         place_now(reader);
-        batch_add_preamble(reader, true);
-        return;
+        break;
+    case READER_FROM_NOW:
+        place_now(reader);
+        break;
     case READER_FROM_EARLIEST:
-        if (history_begin(reader, 0))
-            break;
-        place_at_tails(reader);
-        batch_add_preamble(reader, true);
-        return;
+        if (has_store)
+            return start_in_store(reader);
+        cursors_place_at_tails(reader);
+        break;
     case READER_FROM_TIME:
-        if ((!reader->follow || !replay_reaches_time(reader, reader->start_ns)) && history_begin(reader, 0))
-            break;
-        replay_place_after(reader, replay_before_time(reader, reader->start_ns));
-        batch_add_preamble(reader, true);
-        return;
+        if (has_store && (!reader->follow || !cursors_reach_time(reader, reader->start_ns)))
+            return start_in_store(reader);
+        cursors_place_after(reader, cursors_place_before_time(reader, reader->start_ns));
+        break;
     case READER_FROM_CURSOR:
-        start_from_cursor(reader);
-        return;
+        return start_from_cursor(reader);
     }
-    /* what comes before the first event has no place in the log yet that is known here */
-    batch_add_preamble(reader, false);
+    batch_add_preamble(reader, true);
+    return REPLAY_HAS_RINGS;
 }
 
 /* What the client has, as it knows it: the id of the last event, or nothing. */
@@ -160,14 +123,16 @@ static size_t write_last(const struct reader *reader, char *dst)
     return event_id_write(dst, source_id(reader->source, reader->last_sequence));
 }
 
-static void on_fallen_behind(struct reader *reader)
+/* Some of its next events have left a ring. */
+static enum replay_result on_fallen_behind(struct reader *reader)
 {
     char last[EVENT_ID_MAX];
     size_t len = write_last(reader, last);
     if (reader->route->slow == POLICY_SLOW_DISCONNECT) {
-        if (!history_rejoin(reader))
-            reader->ending = CLOSE_SLOW + 1;
-        return;
+        if (source_has_store(reader->source))
+            return REPLAY_NEEDS_STORE;
+        reader->ending = CLOSE_SLOW + 1;
+        return REPLAY_HAS_RINGS;
     }
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
@@ -175,8 +140,9 @@ static void on_fallen_behind(struct reader *reader)
             cursor->position = cursor->view->tail;
     }
     /* each time, also while it is conflating: what left the ring unseen may have been the newest of its subject */
-    batch_add_gap(reader, GAP_SLOW, last, len, replay_next_sequence(reader));
+    batch_add_gap(reader, GAP_SLOW, last, len, cursors_next_sequence(reader));
     reader->conflating = reader->route->slow == POLICY_SLOW_LATEST;
+    return REPLAY_HAS_RINGS;
 }
 
 /* An earlier pattern of this stream brings the same message. */
@@ -205,7 +171,7 @@ static void pass_mark(struct reader *reader, uint64_t sequence)
         if (entry->run == NULL && entry->sequence == sequence)
             ++cursor->position;
     }
-    uint64_t next = replay_next_sequence(reader);
+    uint64_t next = cursors_next_sequence(reader);
     if (next == 0)
         reader->last_sequence = sequence;
     batch_add_gap(reader, GAP_BROKER_LOST, last, len, next);
@@ -299,16 +265,16 @@ static void skip_known(struct reader *reader)
         reader->skip_to = 0;
 }
 
-void replay_fill(struct reader *reader)
+enum replay_result replay_fill(struct reader *reader)
 {
     if (reader->skip_to != 0)
         skip_known(reader);
     reader->replaying = reader->last_sequence < reader->replay_end;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         if (reader->cursors[i].position < reader->cursors[i].view->tail) {
-            on_fallen_behind(reader);
-            if (reader->ending != 0 || reader->history != NULL)
-                return;
+            enum replay_result result = on_fallen_behind(reader);
+            if (reader->ending != 0 || result == REPLAY_NEEDS_STORE)
+                return result;
             break;
         }
     }
@@ -333,6 +299,7 @@ void replay_fill(struct reader *reader)
         else
             take_entry(reader, cursor);
     }
+    return REPLAY_HAS_RINGS;
 }
 
 bool replay_is_done(const struct reader *reader)

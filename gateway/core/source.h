@@ -123,6 +123,12 @@ struct source {
 void source_init(struct source *source, const struct source_ops *ops, unsigned index, uint64_t incarnation);
 void source_dispose(struct source *source);
 
+/* Older events than the rings hold can be had. */
+static inline bool source_has_store(const struct source *source)
+{
+    return source->ops->look != NULL;
+}
+
 /* The id of a number, and the number of an id: false if it is of no epoch of this process. Any thread. */
 struct event_id source_id(const struct source *source, uint64_t sequence);
 bool source_number(const struct source *source, struct event_id id, uint64_t *sequence);

@@ -5,6 +5,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/core/drain.h"
+#include "gateway/core/history.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/snapshot.h"
@@ -88,12 +89,21 @@ static bool run_later(struct hub *hub)
     return !list_is_empty(&hub->later_due);
 }
 
+/* The store's answers came with the tasks. What a reader asks for now is answered in a later turn, so this ends. */
+static void resume_readers(struct hub *hub)
+{
+    struct reader *reader;
+    while ((reader = history_next_ready(hub)) != NULL)
+        reader_resume(reader);
+}
+
 bool turn_run(struct hub *hub, int64_t now_ns)
 {
     hub->now_ns = now_ns;
     if (mailbox_take_wake(&hub->mailbox)) {
         mailbox_run_tasks(&hub->mailbox);
         hub_refresh(hub);
+        resume_readers(hub);
     } else if (hub->is_behind) {
         hub_refresh(hub); /* a store's horizon may move without a message, and wakes nobody */
     }
