@@ -6,13 +6,11 @@
 #include <stdbool.h>
 
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/server/process/signals.h"
 #include "gateway/server/worker.h"
-
-#define MS INT64_C(1000000)
 
 static bool are_drained(struct worker *const *workers, unsigned count)
 {
@@ -34,7 +32,7 @@ static void log_end(enum drain_end end, int64_t begin_ns)
     static const char *const reasons[] = {[DRAIN_TIMEOUT] = "drain.timeout", [DRAIN_SIGNAL] = "a second signal"};
 
     if (end == DRAIN_DONE)
-        log_write(LOG_INFO, "drained", log_i64("ms", (clock_mono_ns() - begin_ns) / MS));
+        log_write(LOG_INFO, "drained", log_i64("ms", (clock_mono_ns() - begin_ns) / NS_PER_MS));
     else
         log_write(LOG_WARN, "drain-cut", log_str("reason", reasons[end]),
                   log_u64("streams", metrics_sum(METRIC_STREAMS)),
@@ -52,14 +50,14 @@ enum drain_end farewell_run(struct worker *const *workers, unsigned count, const
                             int64_t turn_ns, void (*turn)(void *arg, uint64_t streams), void *arg)
 {
     int64_t begin_ns = clock_mono_ns(), next_ns = begin_ns;
-    int64_t end_ns = begin_ns + config->timeout_ms * MS;
+    int64_t end_ns = begin_ns + config->timeout_ms * NS_PER_MS;
     enum drain_end end = DRAIN_DONE;
     bool asked_again = false;
 
     log_write(LOG_INFO, "draining", log_u64("streams", metrics_sum(METRIC_STREAMS)),
               log_i64("window_ms", config->window_ms), log_i64("timeout_ms", config->timeout_ms));
     for (unsigned i = 0; i != count; ++i)
-        worker_drain(workers[i], config->window_ms * MS);
+        worker_drain(workers[i], config->window_ms * NS_PER_MS);
     ask_all(workers, count);
     for (;;) {
         if (are_drained(workers, count)) {

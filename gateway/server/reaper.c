@@ -2,15 +2,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/reaper.h"
 
-#include "gateway/config/config.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/guard.h"
 
-#define MS INT64_C(1000000)
 /* For one that is too old, but in the middle of a request. */
-#define BUSY_NS INT64_C(30000000000)
+#define BUSY_NS (30 * NS_PER_S)
 
 void reaper_init(struct reaper *reaper, const struct config_limits *limits, struct metrics *metrics, int64_t now_ns)
 {
@@ -38,30 +38,31 @@ static int64_t earlier(int64_t a, int64_t b)
  * nothing changes until then; INT64_MAX: not as things stand.
  */
 
-static int64_t idle_end(const struct reaper *reaper, const struct connection *connection)
+static int64_t idle_end_ns(const struct reaper *reaper, const struct connection *connection)
 {
     if (connection->asking != 0 || reaper->limits->idle_ms == 0)
         return INT64_MAX;
-    return later(connection->idle_since_ns, connection->body_since_ns) + reaper->limits->idle_ms * MS;
+    return later(connection->idle_since_ns, connection->body_since_ns) + reaper->limits->idle_ms * NS_PER_MS;
 }
 
-static int64_t head_end(const struct connection *connection)
+static int64_t head_end_ns(const struct connection *connection)
 {
     if (connection->protocol != CONNECTION_HTTP1 || connection->requested || connection->body_since_ns != 0)
         return INT64_MAX;
     return connection->idle_since_ns + REAPER_HEAD_NS;
 }
 
-static int64_t stuck_end(const struct reaper *reaper, const struct connection *connection)
+static int64_t stuck_end_ns(const struct reaper *reaper, const struct connection *connection)
 {
     if (connection->unsent == 0 || reaper->limits->write_timeout_ms == 0)
         return INT64_MAX;
-    return later(connection->unsent_since_ns, connection->last_progress_ns) + reaper->limits->write_timeout_ms * MS;
+    return later(connection->unsent_since_ns, connection->last_progress_ns) +
+           reaper->limits->write_timeout_ms * NS_PER_MS;
 }
 
-static int64_t age_end(const struct reaper *reaper, const struct connection *connection)
+static int64_t age_end_ns(const struct reaper *reaper, const struct connection *connection)
 {
-    int64_t age_ns = reaper->limits->connection_age_ms * MS, end_ns;
+    int64_t age_ns = reaper->limits->connection_age_ms * NS_PER_MS, end_ns;
 
     if (age_ns == 0)
         return INT64_MAX;
@@ -73,16 +74,16 @@ static int64_t age_end(const struct reaper *reaper, const struct connection *con
 }
 
 /* When an unused one could be due at the earliest, should its last request end right now. */
-static int64_t next_look(const struct reaper *reaper)
+static int64_t next_look_ns(const struct reaper *reaper)
 {
-    int64_t next_ms = reaper->limits->idle_ms != 0 ? reaper->limits->idle_ms : INT64_MAX / MS;
+    int64_t next_ms = reaper->limits->idle_ms != 0 ? reaper->limits->idle_ms : INT64_MAX / NS_PER_MS;
 
     if (reaper->limits->write_timeout_ms != 0)
         next_ms = earlier(next_ms, reaper->limits->write_timeout_ms);
-    return next_ms == INT64_MAX / MS ? INT64_MAX : reaper->now_ns + next_ms * MS;
+    return next_ms == INT64_MAX / NS_PER_MS ? INT64_MAX : reaper->now_ns + next_ms * NS_PER_MS;
 }
 
-static void end(struct reaper *reaper, struct connection *connection, enum metric metric, const char *reason)
+static void end_connection(struct reaper *reaper, struct connection *connection, enum metric metric, const char *reason)
 {
     char peer[CONNECTION_PEER_MAX];
 
@@ -92,25 +93,25 @@ static void end(struct reaper *reaper, struct connection *connection, enum metri
     connection_kill(connection);
 }
 
-static void look(struct reaper *reaper, struct connection *connection)
+static void look_at_connection(struct reaper *reaper, struct connection *connection)
 {
     int64_t now_ns = reaper->now_ns, next_ns;
-    int64_t idle_ns = idle_end(reaper, connection), head_ns = head_end(connection);
-    int64_t stuck_ns = stuck_end(reaper, connection), age_ns = age_end(reaper, connection);
+    int64_t idle_ns = idle_end_ns(reaper, connection), head_ns = head_end_ns(connection);
+    int64_t stuck_ns = stuck_end_ns(reaper, connection), age_ns = age_end_ns(reaper, connection);
 
     if (connection->killed)
         return;
     if (stuck_ns <= now_ns) {
-        end(reaper, connection, METRIC_REJECTED_IDLE, "answer not taken");
+        end_connection(reaper, connection, METRIC_REJECTED_IDLE, "answer not taken");
     } else if (head_ns <= now_ns) {
-        end(reaper, connection, METRIC_REJECTED_IDLE, "no request");
+        end_connection(reaper, connection, METRIC_REJECTED_IDLE, "no request");
     } else if (idle_ns <= now_ns) {
-        end(reaper, connection, METRIC_REJECTED_IDLE, "idle");
+        end_connection(reaper, connection, METRIC_REJECTED_IDLE, "idle");
     } else if (age_ns <= now_ns) {
-        end(reaper, connection, METRIC_REJECTED_AGE, "age");
+        end_connection(reaper, connection, METRIC_REJECTED_AGE, "age");
     } else {
         next_ns = earlier(earlier(idle_ns, head_ns), earlier(stuck_ns, age_ns));
-        next_ns = earlier(next_ns, next_look(reaper));
+        next_ns = earlier(next_ns, next_look_ns(reaper));
         if (next_ns != INT64_MAX)
             wheel_add(&reaper->wheel, &connection->guard->deadline, next_ns);
     }
@@ -118,12 +119,12 @@ static void look(struct reaper *reaper, struct connection *connection)
 
 void reaper_watch(struct reaper *reaper, struct connection *connection)
 {
-    look(reaper, connection);
+    look_at_connection(reaper, connection);
 }
 
 static void on_due(void *arg, struct list *node)
 {
-    look(arg, LIST_ENTRY(node, struct guard, deadline)->connection);
+    look_at_connection(arg, LIST_ENTRY(node, struct guard, deadline)->connection);
 }
 
 void reaper_tick(struct reaper *reaper, int64_t now_ns)

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/core/wheel.h"
 
 struct config_limits;
@@ -24,7 +25,7 @@ struct metrics;
  * - at limits.connection_age, less up to a tenth of it, differently for each
  *   connection, or all that came together would come back together.
  */
-#define REAPER_HEAD_NS INT64_C(10000000000)
+#define REAPER_HEAD_NS (10 * NS_PER_S)
 
 struct reaper {
     const struct config_limits *limits;

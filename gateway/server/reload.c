@@ -13,10 +13,11 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
-#include "gateway/config/config_reload.h"
+#include "gateway/base/hash.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/config/config.h"
+#include "gateway/config/config_reload.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/http/settings.h"
 #include "gateway/server/listen/accept_pool.h"
@@ -25,8 +26,6 @@
 #include "gateway/server/hidden.h"
 #include "gateway/server/shared.h"
 #include "gateway/server/worker.h"
-
-#define MS INT64_C(1000000)
 
 static void on_error(void *arg, const char *message)
 {
@@ -57,7 +56,7 @@ static void free_change(struct change *change)
 }
 
 /* One less has to do with it. */
-static void leave(struct change *change)
+static void leave_change(struct change *change)
 {
     if (atomic_fetch_sub(&change->holders, 1) != 1)
         return;
@@ -73,11 +72,11 @@ static void on_walk_over(struct eviction_walk *walk)
     struct change *change = part->change;
     atomic_fetch_add(&change->ended, walk->ended);
     settings_release(part->of_worker.settings);
-    leave(change);
+    leave_change(change);
 }
 
 /* Every new socket once more, for each worker. */
-static bool duplicate(struct worker_change *part)
+static bool duplicate_new(struct worker_change *part)
 {
     size_t count = part->endpoint_count - part->first_new;
     part->fds = check_calloc(count + 1, sizeof(int));
@@ -110,7 +109,7 @@ static struct change *create_change(const struct reload *reload, const struct en
     const struct config *config = (generation != NULL ? generation : reload->current)->config;
     unsigned count = reload->worker_count;
     struct change *change = check_calloc(1, sizeof(*change) + count * sizeof(struct part));
-    bool good = true;
+    bool is_good = true;
     change->count = count;
     atomic_init(&change->holders, generation != NULL ? count + 1 : 1);
     CHECK(sem_init(&change->done, 0, 0) == 0);
@@ -121,13 +120,13 @@ static struct change *create_change(const struct reload *reload, const struct en
             .endpoints = next->all,
             .endpoint_count = next->count,
             .first_new = reload->endpoints->count,
-            .window_ns = config->drain.window_ms * MS,
+            .window_ns = config->drain.window_ms * NS_PER_MS,
             .done = &change->done,
             .walk = {.walk = {.judge = reauthorize_judge, .over = on_walk_over}, .config = config},
         };
-        good = good && duplicate(&change->parts[i].of_worker);
+        is_good = is_good && duplicate_new(&change->parts[i].of_worker);
     }
-    if (good)
+    if (is_good)
         return change;
     close_duplicates(change);
     free_change(change);
@@ -143,7 +142,7 @@ static void wait_for_all(struct change *change)
 }
 
 /* Takes next over. From here on nothing can fail but the descriptors. */
-static bool apply(struct reload *reload, struct endpoints *next, const struct generation *generation)
+static bool apply_change(struct reload *reload, struct endpoints *next, const struct generation *generation)
 {
     struct change *change = create_change(reload, next, generation);
     if (change == NULL) {
@@ -157,7 +156,7 @@ static bool apply(struct reload *reload, struct endpoints *next, const struct ge
     for (unsigned i = 0; i != change->count; ++i)
         worker_change(reload->workers[i], &change->parts[i].of_worker);
     wait_for_all(change);
-    leave(change);
+    leave_change(change);
     size_t before = reload->endpoints->count;
     endpoints_commit(reload->endpoints, next);
     reload->endpoints = next;
@@ -167,24 +166,20 @@ static bool apply(struct reload *reload, struct endpoints *next, const struct ge
 
 /* ---- certificates ---- */
 
-static uint64_t mix(uint64_t sum, uint64_t value)
-{
-    return (sum ^ value) * UINT64_C(0x100000001b3);
-}
-
 static uint64_t stamp_file(uint64_t sum, const char *file)
 {
     struct stat status;
     if (file == NULL || stat(file, &status) != 0)
-        return mix(sum, 1);
-    sum = mix(mix(mix(sum, status.st_dev), status.st_ino), (uint64_t)status.st_size);
-    return mix(mix(sum, (uint64_t)status.st_mtim.tv_sec), (uint64_t)status.st_mtim.tv_nsec);
+        return hash_add(sum, "", 1);
+    const uint64_t facts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_size, (uint64_t)status.st_mtim.tv_sec,
+                              (uint64_t)status.st_mtim.tv_nsec};
+    return hash_add(sum, facts, sizeof(facts));
 }
 
 /* Says whether any of the files is another, or has been written to. */
-static uint64_t stamp(const struct config *config)
+static uint64_t stamp_certificates(const struct config *config)
 {
-    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    uint64_t sum = HASH_START;
     for (unsigned i = 0; i != config->listen_count; ++i) {
         const struct config_listen *listen = &config->listen[i];
         sum = stamp_file(stamp_file(stamp_file(sum, listen->certificate), listen->key), listen->client_ca);
@@ -202,7 +197,7 @@ static void log_failed(const char *what)
 static void reload_certificates(struct reload *reload, uint64_t now)
 {
     struct endpoints *next = endpoints_plan(reload->endpoints, reload->current->config, on_error, NULL);
-    if (next == NULL || !apply(reload, next, NULL)) {
+    if (next == NULL || !apply_change(reload, next, NULL)) {
         reload->failed = now;
         log_failed("certificates");
         return;
@@ -215,7 +210,7 @@ static void reload_certificates(struct reload *reload, uint64_t now)
 /* A certificate and its key are two files: they are let be until both are there. */
 static void look_at_certificates(struct reload *reload)
 {
-    uint64_t now = stamp(reload->current->config);
+    uint64_t now = stamp_certificates(reload->current->config);
     bool is_stable = now == reload->seen;
     reload->seen = now;
     if (is_stable && now != reload->certificates && now != reload->failed)
@@ -243,17 +238,17 @@ static void log_reloaded(const struct config *before, const struct config *after
     if (after->log.level > before->log.level)
         log_configure(after->log.level, after->log.format);
     log_write(LOG_INFO, "reloaded", log_str("changed", config_reload_changes(before, after, changes)),
-              log_u64("routes", after->routes_count), log_i64("ms", (clock_mono_ns() - begin_ns) / MS));
+              log_u64("routes", after->routes_count), log_i64("ms", (clock_mono_ns() - begin_ns) / NS_PER_MS));
     log_configure(after->log.level, after->log.format);
 }
 
-static void replace(struct reload *reload, struct generation *generation, int64_t begin_ns)
+static void replace_generation(struct reload *reload, struct generation *generation, int64_t begin_ns)
 {
     struct generation *before = reload->current;
     set_limits(reload, &generation->config->limits);
     reload->current = generation;
     metrics_add_shared(METRIC_RELOADS_OK, 1);
-    reload->seen = reload->certificates = stamp(generation->config);
+    reload->seen = reload->certificates = stamp_certificates(generation->config);
     log_reloaded(before->config, generation->config, begin_ns);
     if (before == reload->first)
         return;
@@ -262,7 +257,7 @@ static void replace(struct reload *reload, struct generation *generation, int64_
 }
 
 /* Takes the configuration over. */
-static bool take(struct reload *reload, struct config *config, int64_t begin_ns)
+static bool take_config(struct reload *reload, struct config *config, int64_t begin_ns)
 {
     const struct config *first = reload->first->config;
     if (!config_reload_check(first, config, on_error, NULL)) {
@@ -279,11 +274,11 @@ static bool take(struct reload *reload, struct config *config, int64_t begin_ns)
         endpoints_discard(reload->endpoints, next);
         next = NULL;
     }
-    if (next == NULL || !apply(reload, next, generation)) {
+    if (next == NULL || !apply_change(reload, next, generation)) {
         generation_destroy(generation);
         return false;
     }
-    replace(reload, generation, begin_ns);
+    replace_generation(reload, generation, begin_ns);
     return true;
 }
 
@@ -291,7 +286,7 @@ bool reload_file(struct reload *reload)
 {
     int64_t begin_ns = clock_mono_ns();
     struct config *config = config_load(reload->file, on_error, NULL);
-    if (config != NULL && take(reload, config, begin_ns))
+    if (config != NULL && take_config(reload, config, begin_ns))
         return true;
     log_failed(reload->file);
     return false;
@@ -301,7 +296,7 @@ bool reload_file(struct reload *reload)
 
 void reload_init(struct reload *reload)
 {
-    reload->seen = reload->certificates = stamp(reload->current->config);
+    reload->seen = reload->certificates = stamp_certificates(reload->current->config);
 }
 
 static void free_replaced(struct reload *reload)

@@ -35,10 +35,10 @@
 
 #define ERROR_MAX 512
 /* How long `ready` waits for the JetStream streams, and for how long it does so before it looks for a signal. */
-#define WARM_NS (5 * INT64_C(1000000000))
+#define WARM_NS (5 * NS_PER_S)
 #define WARM_STEP_MS 50
 /* How often the main thread sees whether the key files have changed. */
-#define TURN_NS INT64_C(1000000000)
+#define TURN_NS NS_PER_S
 
 struct server {
     struct shared shared;
@@ -156,7 +156,7 @@ static void listen_for_questions(struct server *server)
     nats_source_answer(server->shared.sources.nats, info_subject(server->info), info_ask, server->info);
 }
 
-static bool start(struct server *server)
+static bool start_server(struct server *server)
 {
     if (!hidden_declare(server->shared.config)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", HIDDEN_TOO_MANY));
@@ -187,7 +187,7 @@ static bool start(struct server *server)
     return true;
 }
 
-static void reload(struct server *server)
+static void reload_server(struct server *server)
 {
     systemd_reloading(server->systemd);
     log_write(LOG_INFO, "reloading", log_str("file", server->reload.file));
@@ -206,7 +206,7 @@ static int take_end(struct server *server, int64_t timeout_ns)
     int number = signals_take(timeout_ns);
     if (number != SIGHUP || server->reload.file == NULL)
         return number;
-    reload(server);
+    reload_server(server);
     return 0;
 }
 
@@ -224,7 +224,7 @@ static int wait_for_streams(struct server *server, struct sources_report *report
 }
 
 /* Once a second, or as often as the service manager wants to hear of it. */
-static void turn(struct server *server)
+static void turn_server(struct server *server)
 {
     systemd_feed(server->systemd, server->pulses, server->worker_count);
     reload_turn(&server->reload);
@@ -233,11 +233,11 @@ static void turn(struct server *server)
 static void on_drain_turn(void *arg, uint64_t streams)
 {
     struct server *server = arg;
-    turn(server);
+    turn_server(server);
     systemd_status(server->systemd, "draining, %llu streams left", (unsigned long long)streams);
 }
 
-static void drain(struct server *server, int number)
+static void drain_workers(struct server *server, int number)
 {
     const struct config_drain *config = &server->reload.current->config->drain;
     int64_t turn_ns = systemd_turn_ns(server->systemd, TURN_NS);
@@ -247,7 +247,7 @@ static void drain(struct server *server, int number)
 }
 
 /* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
-static enum server_exit serve(struct server *server)
+static enum server_exit serve_until_signal(struct server *server)
 {
     struct sources_report report;
     endpoints_announce(server->reload.endpoints, 0);
@@ -258,10 +258,10 @@ static enum server_exit serve(struct server *server)
         announce_ready(server);
     while (number == 0 && report.state != SOURCES_FAULT) {
         number = take_end(server, systemd_turn_ns(server->systemd, TURN_NS));
-        turn(server);
+        turn_server(server);
     }
     if (number != 0)
-        drain(server, number);
+        drain_workers(server, number);
     else
         log_write(LOG_ERROR, "stream-unusable", log_str("stream", report.stream), log_str("reason", report.reason));
     signals_release();
@@ -269,7 +269,7 @@ static enum server_exit serve(struct server *server)
 }
 
 /* Streams, then channels, then their sources, then what they all stood on. False: some of it would not end. */
-static bool stop(struct server *server)
+static bool stop_server(struct server *server)
 {
     bool clean = true;
     if (server->feed != NULL)
@@ -313,9 +313,9 @@ enum server_exit server_run(struct config *config, const char *file, const struc
     server->systemd = systemd_open();
     if (load_keys(server, config) && open_endpoints(server, config) && create_shared(server, config)) {
         create_workers(server);
-        if (start(server))
-            result = serve(server);
-        is_clean = stop(server);
+        if (start_server(server))
+            result = serve_until_signal(server);
+        is_clean = stop_server(server);
     }
     endpoints_close(server->reload.endpoints);
     systemd_close(server->systemd);

@@ -2,11 +2,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/sources.h"
 
-#include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
-#include "gateway/base/clock.h"
+#include "gateway/base/random.h"
 #include "gateway/source/jetstream/js_source.h"
 #include "gateway/source/nats/nats_source.h"
 
@@ -15,10 +13,7 @@
 
 static uint64_t make_incarnation(void)
 {
-    uint64_t incarnation = 0;
-    if (getrandom(&incarnation, sizeof(incarnation), 0) != sizeof(incarnation))
-        incarnation = (uint64_t)clock_wall_ns();
-    incarnation &= ((uint64_t)1 << INCARNATION_BITS) - 1;
+    uint64_t incarnation = random_seed() & (((uint64_t)1 << INCARNATION_BITS) - 1);
     return incarnation != 0 ? incarnation : 1;
 }
 

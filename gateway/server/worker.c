@@ -10,9 +10,10 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
+#include "gateway/config/config.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/core/drain.h"
 #include "gateway/core/presence.h"
@@ -36,9 +37,9 @@
 #define STACK_BYTES (4u << 20)
 /* A GET needs no body; where nothing is published, nobody gets to send one of size. */
 #define BODY_MAX 4096
-#define SWEEP_NS 1000000000LL
+#define SWEEP_NS NS_PER_S
 /* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
-#define LIBRARY_TIMEOUT_MS UINT64_C(86400000)
+#define LIBRARY_TIMEOUT_MS (UINT64_C(86400) * MS_PER_S)
 
 struct worker {
     struct shared *shared;
@@ -92,7 +93,7 @@ struct worker *worker_create(struct shared *shared, struct settings *settings, u
     registry_add_mailbox(&shared->registry, &worker->hub.mailbox);
     for (unsigned i = 0; i != shared->sources.count; ++i)
         hub_add_source(&worker->hub, shared->sources.bases[i]);
-    worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * 1000000;
+    worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * NS_PER_MS;
     connections_init(&worker->connections, &worker->metrics);
     worker->app = (struct app){
         .gateway = shared->name,
@@ -119,7 +120,7 @@ struct worker *worker_create(struct shared *shared, struct settings *settings, u
     return worker;
 }
 
-static bool publishes(const struct worker *worker)
+static bool takes_messages(const struct worker *worker)
 {
     const struct config *config = worker->app.config;
     bool any = worker->shared->dev_nats_url != NULL;
@@ -130,7 +131,7 @@ static bool publishes(const struct worker *worker)
 
 static size_t body_max(const struct worker *worker)
 {
-    return publishes(worker) ? PUBLISH_BODY_BUFFER : BODY_MAX;
+    return takes_messages(worker) ? PUBLISH_BODY_BUFFER : BODY_MAX;
 }
 
 /*
@@ -138,7 +139,7 @@ static size_t body_max(const struct worker *worker)
  * a free list of the thread that made it, and one made elsewhere would have
  * two threads work on one list.
  */
-static void set_up(struct worker *worker)
+static void set_up_loop(struct worker *worker)
 {
     h2o_config_init(&worker->config);
     worker->config.server_name = h2o_iovec_init(H2O_STRLIT("freshet"));
@@ -159,11 +160,11 @@ static void set_up(struct worker *worker)
     hub_start(&worker->hub, clock_mono_ns());
     worker->listeners =
         listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->endpoints, worker->shared,
-                         &(struct gate_rules){&worker->app.config->limits, publishes(worker)});
+                         &(struct gate_rules){&worker->app.config->limits, takes_messages(worker)});
     worker->ending.listeners = worker->listeners;
 }
 
-static void tear_down(struct worker *worker)
+static void tear_down_loop(struct worker *worker)
 {
     if (worker->listeners != NULL)
         listeners_destroy(worker->listeners);
@@ -210,16 +211,16 @@ static void on_change(struct mailbox_task *task)
     if (change->settings != NULL)
         settings_replace(&worker->app, change->settings);
     const struct config_limits *limits = &worker->app.config->limits;
-    worker->hub.write_timeout_ns = limits->write_timeout_ms * 1000000;
+    worker->hub.write_timeout_ns = limits->write_timeout_ms * NS_PER_MS;
     worker->config.max_request_entity_size = body_max(worker);
     listeners_change(worker->listeners, change->endpoints, change->endpoint_count,
-                     &(struct gate_rules){limits, publishes(worker)});
+                     &(struct gate_rules){limits, takes_messages(worker)});
     if (change->settings != NULL)
         look_for_streams(worker, change);
     sem_post(change->done);
 }
 
-static void post(struct worker *worker, struct worker_change *change, void (*run)(struct mailbox_task *task))
+static void post_change(struct worker *worker, struct worker_change *change, void (*run)(struct mailbox_task *task))
 {
     change->worker = worker;
     change->task = (struct mailbox_task){.run = run};
@@ -228,18 +229,18 @@ static void post(struct worker *worker, struct worker_change *change, void (*run
 
 void worker_prepare(struct worker *worker, struct worker_change *change)
 {
-    post(worker, change, on_prepare);
+    post_change(worker, change, on_prepare);
 }
 
 void worker_change(struct worker *worker, struct worker_change *change)
 {
-    post(worker, change, on_change);
+    post_change(worker, change, on_change);
 }
 
 /* ---- the turns ---- */
 
 /* One thread's task is enough. True: there is more to do. */
-static bool sweep(struct worker *worker, int64_t now_ns)
+static bool sweep_shared(struct worker *worker, int64_t now_ns)
 {
     if (worker->number != 0)
         return false;
@@ -262,17 +263,17 @@ static bool take_turn(void *arg)
     watchdog_pulse_turn(&worker->pulse);
     bool more = turn_run(&worker->hub, now_ns);
     listeners_tick(worker->listeners, now_ns);
-    more |= sweep(worker, now_ns);
+    more |= sweep_shared(worker, now_ns);
     more |= ending_turn(&worker->ending, now_ns);
     return more;
 }
 
-static void *run(void *arg)
+static void *run_worker(void *arg)
 {
     struct worker *worker = arg;
     bool more = false;
 
-    set_up(worker);
+    set_up_loop(worker);
     watchdog_pulse_begin(&worker->pulse);
     sem_post(&worker->running);
     loop_init(&worker->loop, &worker->context, WHEEL_TICK_NS, take_turn, worker);
@@ -282,22 +283,18 @@ static void *run(void *arg)
     watchdog_pulse_end(&worker->pulse);
     sem_post(&worker->finished);
     wait_for(&worker->dismissed);
-    tear_down(worker);
+    tear_down_loop(worker);
     return NULL;
 }
 
 bool worker_start(struct worker *worker, const struct endpoints *endpoints)
 {
+    char name[THREAD_NAME_MAX];
+    CHECK(!worker->is_started);
     worker->endpoints = endpoints;
-    pthread_attr_t attributes;
-    char name[16];
-    CHECK(pthread_attr_init(&attributes) == 0 && pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0);
-    bool started = pthread_create(&worker->thread, &attributes, run, worker) == 0;
-    pthread_attr_destroy(&attributes);
-    if (!started)
-        return false;
     snprintf(name, sizeof(name), "worker-%u", worker->number);
-    pthread_setname_np(worker->thread, name);
+    if (!thread_start(&worker->thread, name, STACK_BYTES, run_worker, worker))
+        return false;
     wait_for(&worker->running);
     worker->is_started = true;
     return worker->listeners != NULL;
@@ -365,7 +362,7 @@ void worker_destroy(struct worker *worker)
 {
     if (worker->is_started) {
         sem_post(&worker->dismissed);
-        CHECK(pthread_join(worker->thread, NULL) == 0);
+        thread_join(worker->thread);
     } else {
         connections_dispose(&worker->connections);
         turn_end(&worker->hub);

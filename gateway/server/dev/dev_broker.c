@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,11 +19,12 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 
-#define READY_TIMEOUT_NS (10 * INT64_C(1000000000))
+#define READY_TIMEOUT_NS (10 * NS_PER_S)
 #define RESTART_MIN_MS 100
 #define RESTART_MAX_MS 5000
-#define HEALTHY_NS (10 * INT64_C(1000000000)) /* who lived so long starts with a short back-off again */
+#define HEALTHY_NS (10 * NS_PER_S) /* a server that lived so long starts with a short back-off again */
 
 struct dev_broker {
     char program[PATH_MAX];
@@ -33,10 +33,10 @@ struct dev_broker {
     char url[64];
     int port; /* -1 until the server has chosen one */
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool ready, failed, stop; /* under lock */
-    pid_t pid;                /* under lock; 0: none */
+    struct lock lock;
+    struct condition changed;
+    bool is_ready, has_failed, is_stopping; /* under lock */
+    pid_t pid;                              /* under lock; 0: none */
 };
 
 static bool find_program(char path[PATH_MAX])
@@ -44,16 +44,16 @@ static bool find_program(char path[PATH_MAX])
     const char *search = getenv("PATH");
     /* Debian puts it into /usr/sbin, which isn't in every user's PATH. */
     char *folders = NULL, *next, *folder;
-    bool found = false;
+    bool is_found = false;
     if (asprintf(&folders, "%s:/usr/sbin:/usr/local/sbin", search != NULL ? search : "/usr/bin") < 0)
         return false;
     next = folders;
-    while (!found && (folder = strsep(&next, ":")) != NULL) {
+    while (!is_found && (folder = strsep(&next, ":")) != NULL) {
         int len = snprintf(path, PATH_MAX, "%s/nats-server", folder);
-        found = folder[0] == '/' && len > 0 && len < PATH_MAX && access(path, X_OK) == 0;
+        is_found = folder[0] == '/' && len > 0 && len < PATH_MAX && access(path, X_OK) == 0;
     }
     free(folders);
-    return found;
+    return is_found;
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -109,7 +109,7 @@ _Noreturn static void become_server(char *const arguments[], int log_fd, pid_t p
         raise(SIGKILL);
 }
 
-static pid_t spawn(struct dev_broker *broker)
+static pid_t spawn_server(struct dev_broker *broker)
 {
     char port[16], store[96];
     snprintf(port, sizeof(port), "%d", broker->port);
@@ -166,7 +166,7 @@ static bool await_ready(struct dev_broker *broker, pid_t pid)
             unlink(path);
             return true;
         }
-        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 5 * NS_PER_MS}, NULL);
     }
     return false;
 }
@@ -174,35 +174,35 @@ static bool await_ready(struct dev_broker *broker, pid_t pid)
 /* The pid is known to dev_broker_stop exactly as long as it is this child's. */
 static void set_pid(struct dev_broker *broker, pid_t pid)
 {
-    pthread_mutex_lock(&broker->lock);
+    lock_take(&broker->lock);
     broker->pid = pid;
-    if (pid > 0 && broker->stop)
+    if (pid > 0 && broker->is_stopping)
         kill(pid, SIGKILL);
-    pthread_mutex_unlock(&broker->lock);
+    lock_give(&broker->lock);
 }
 
 /* Runs one child to its end. */
-static void run_once(struct dev_broker *broker, bool first)
+static void run_server(struct dev_broker *broker, bool is_first)
 {
     siginfo_t info = {.si_pid = 0};
-    pid_t pid = spawn(broker);
+    pid_t pid = spawn_server(broker);
     if (pid < 0)
         return;
     set_pid(broker, pid);
-    bool ready = await_ready(broker, pid);
-    if (ready) {
-        if (first)
+    bool is_ready = await_ready(broker, pid);
+    if (is_ready) {
+        if (is_first)
             snprintf(broker->url, sizeof(broker->url), "nats://127.0.0.1:%d", broker->port);
-        log_write(LOG_INFO, first ? "dev-broker-started" : "dev-broker-restarted", log_str("url", broker->url),
+        log_write(LOG_INFO, is_first ? "dev-broker-started" : "dev-broker-restarted", log_str("url", broker->url),
                   log_i64("pid", pid), log_str("directory", broker->directory));
-        pthread_mutex_lock(&broker->lock);
-        broker->ready = true;
-        pthread_cond_broadcast(&broker->changed);
-        pthread_mutex_unlock(&broker->lock);
+        lock_take(&broker->lock);
+        broker->is_ready = true;
+        condition_broadcast(&broker->changed);
+        lock_give(&broker->lock);
     } else {
         kill(pid, SIGKILL);
     }
-    /* Not reaped yet: until set_pid has forgotten the number, nobody else can have it. */
+    /* Not reaped yet: until set_pid has forgotten the number, no other process can have it. */
     while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) != 0 && errno == EINTR)
         ;
     set_pid(broker, 0);
@@ -211,33 +211,31 @@ static void run_once(struct dev_broker *broker, bool first)
 
 static bool wait_for_stop(struct dev_broker *broker, int64_t ms)
 {
-    int64_t deadline_ns = clock_mono_ns() + ms * INT64_C(1000000);
-    struct timespec deadline = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    int result = 0;
-    pthread_mutex_lock(&broker->lock);
-    while (!broker->stop && result == 0)
-        result = pthread_cond_timedwait(&broker->changed, &broker->lock, &deadline);
-    bool stop = broker->stop;
-    pthread_mutex_unlock(&broker->lock);
-    return stop;
+    int64_t deadline_ns = clock_mono_ns() + ms * NS_PER_MS;
+    lock_take(&broker->lock);
+    while (!broker->is_stopping && condition_wait_until(&broker->changed, &broker->lock, deadline_ns))
+        ;
+    bool is_stopping = broker->is_stopping;
+    lock_give(&broker->lock);
+    return is_stopping;
 }
 
 /* The child dies with the thread that forked it, so this thread lives as long as the broker. */
-static void *supervise(void *arg)
+static void *supervise_server(void *arg)
 {
     struct dev_broker *broker = arg;
     int64_t back_off_ms = RESTART_MIN_MS;
-    bool first = true;
+    bool is_first = true;
     for (;;) {
         int64_t began_ns = clock_mono_ns();
-        run_once(broker, first);
-        first = false;
-        pthread_mutex_lock(&broker->lock);
-        bool over = broker->stop || !broker->ready;
-        broker->failed = !broker->ready;
-        pthread_cond_broadcast(&broker->changed);
-        pthread_mutex_unlock(&broker->lock);
-        if (over)
+        run_server(broker, is_first);
+        is_first = false;
+        lock_take(&broker->lock);
+        bool is_over = broker->is_stopping || !broker->is_ready;
+        broker->has_failed = !broker->is_ready;
+        condition_broadcast(&broker->changed);
+        lock_give(&broker->lock);
+        if (is_over)
             return NULL;
         char line[256];
         last_log_line(broker, line, sizeof(line));
@@ -250,29 +248,25 @@ static void *supervise(void *arg)
     }
 }
 
-static void destroy(struct dev_broker *broker)
+static void destroy_broker(struct dev_broker *broker)
 {
     if (broker->directory[0] != '\0')
         remove_directory(broker->directory);
-    pthread_cond_destroy(&broker->changed);
-    pthread_mutex_destroy(&broker->lock);
+    condition_dispose(&broker->changed);
+    lock_dispose(&broker->lock);
     free(broker);
 }
 
-static struct dev_broker *create(char *error, size_t error_size)
+static struct dev_broker *create_broker(char *error, size_t error_size)
 {
     struct dev_broker *broker = check_calloc(1, sizeof(*broker));
-    pthread_condattr_t attributes;
     const char *folder = getenv("TMPDIR");
     broker->port = -1;
-    CHECK(pthread_mutex_init(&broker->lock, NULL) == 0);
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(&broker->changed, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
+    lock_init(&broker->lock);
+    condition_init(&broker->changed);
     if (!find_program(broker->program)) {
         snprintf(error, error_size, "--dev needs nats-server, which isn't installed: apt-get install nats-server");
-        destroy(broker);
+        destroy_broker(broker);
         return NULL;
     }
     if (folder == NULL || strlen(folder) > 32)
@@ -281,7 +275,7 @@ static struct dev_broker *create(char *error, size_t error_size)
     if (mkdtemp(broker->directory) == NULL) {
         snprintf(error, error_size, "%s: %s", broker->directory, strerror(errno));
         broker->directory[0] = '\0';
-        destroy(broker);
+        destroy_broker(broker);
         return NULL;
     }
     snprintf(broker->log_path, sizeof(broker->log_path), "%s/nats-server.log", broker->directory);
@@ -290,31 +284,26 @@ static struct dev_broker *create(char *error, size_t error_size)
 
 struct dev_broker *dev_broker_start(char *error, size_t error_size)
 {
-    struct dev_broker *broker = create(error, error_size);
-    sigset_t all, before;
+    struct dev_broker *broker = create_broker(error, error_size);
     if (broker == NULL)
         return NULL;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&broker->thread, NULL, supervise, broker) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!started) {
+    if (!thread_start(&broker->thread, "dev-broker", 0, supervise_server, broker)) {
         snprintf(error, error_size, "no thread for nats-server");
-        destroy(broker);
+        destroy_broker(broker);
         return NULL;
     }
-    pthread_mutex_lock(&broker->lock);
-    while (!broker->ready && !broker->failed)
-        pthread_cond_wait(&broker->changed, &broker->lock);
-    bool ready = broker->ready;
-    pthread_mutex_unlock(&broker->lock);
-    if (ready)
+    lock_take(&broker->lock);
+    while (!broker->is_ready && !broker->has_failed)
+        condition_wait(&broker->changed, &broker->lock);
+    bool is_ready = broker->is_ready;
+    lock_give(&broker->lock);
+    if (is_ready)
         return broker;
     char line[256];
-    pthread_join(broker->thread, NULL);
+    thread_join(broker->thread);
     last_log_line(broker, line, sizeof(line));
     snprintf(error, error_size, "%s does not start: %s", broker->program, line[0] != '\0' ? line : "it logged nothing");
-    destroy(broker);
+    destroy_broker(broker);
     return NULL;
 }
 
@@ -325,9 +314,9 @@ const char *dev_broker_url(const struct dev_broker *broker)
 
 pid_t dev_broker_pid(struct dev_broker *broker)
 {
-    pthread_mutex_lock(&broker->lock);
+    lock_take(&broker->lock);
     pid_t pid = broker->pid;
-    pthread_mutex_unlock(&broker->lock);
+    lock_give(&broker->lock);
     return pid;
 }
 
@@ -335,13 +324,13 @@ void dev_broker_stop(struct dev_broker *broker)
 {
     if (broker == NULL)
         return;
-    pthread_mutex_lock(&broker->lock);
-    broker->stop = true;
+    lock_take(&broker->lock);
+    broker->is_stopping = true;
     /* Its store goes with it: there is nothing to shut down in order. */
     if (broker->pid > 0)
         kill(broker->pid, SIGKILL);
-    pthread_cond_broadcast(&broker->changed);
-    pthread_mutex_unlock(&broker->lock);
-    pthread_join(broker->thread, NULL);
-    destroy(broker);
+    condition_broadcast(&broker->changed);
+    lock_give(&broker->lock);
+    thread_join(broker->thread);
+    destroy_broker(broker);
 }

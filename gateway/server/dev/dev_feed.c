@@ -2,21 +2,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/dev/dev_feed.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/random.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/source.h"
 #include "proto/units.h"
 
-#define TICK_NS 200000000
-#define TICKS_PER_SECOND (1000000000 / TICK_NS)
+#define TICK_NS (200 * NS_PER_MS)
+#define TICKS_PER_SECOND (NS_PER_S / TICK_NS)
 
 struct ticker {
     const char *subject, *symbol;
@@ -26,9 +25,9 @@ struct ticker {
 struct dev_feed {
     struct source *source;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stop; /* under lock */
+    struct lock lock;
+    struct condition changed;
+    bool is_stopping; /* under lock */
     uint64_t random;
     struct ticker tickers[4];
 };
@@ -60,18 +59,15 @@ static void publish_text(struct dev_feed *feed, const char *subject, const char 
 static void publish_clock(struct dev_feed *feed, uint64_t n)
 {
     char text[128], time_text[UNITS_TIME_LEN];
-    units_write_time(time_text, clock_wall_ns() / 1000000);
+    units_write_time(time_text, clock_wall_ns() / NS_PER_MS);
     snprintf(text, sizeof(text), "{\"time\":\"%.*s\",\"n\":%llu}", UNITS_TIME_LEN, time_text, (unsigned long long)n);
     publish_text(feed, "demo.clock", text);
 }
 
-/* 0 … 1 (xorshift) */
+/* 0 … 1 */
 static double next_random(struct dev_feed *feed)
 {
-    feed->random ^= feed->random << 13;
-    feed->random ^= feed->random >> 7;
-    feed->random ^= feed->random << 17;
-    return (double)(feed->random >> 11) / (double)(UINT64_C(1) << 53);
+    return (double)(random_next(&feed->random) >> 11) / (double)(UINT64_C(1) << 53);
 }
 
 /* One step of a random walk that keeps its price within a factor of 4. */
@@ -90,23 +86,21 @@ static void publish_ticker(struct dev_feed *feed)
     publish_text(feed, ticker->subject, text);
 }
 
-static bool wait_until(struct dev_feed *feed, int64_t deadline_ns)
+static bool wait_for_tick(struct dev_feed *feed, int64_t deadline_ns)
 {
-    struct timespec deadline = {.tv_sec = deadline_ns / 1000000000, .tv_nsec = deadline_ns % 1000000000};
-    int result = 0;
-    pthread_mutex_lock(&feed->lock);
-    while (!feed->stop && result == 0)
-        result = pthread_cond_timedwait(&feed->changed, &feed->lock, &deadline);
-    bool stop = feed->stop;
-    pthread_mutex_unlock(&feed->lock);
-    return !stop;
+    lock_take(&feed->lock);
+    while (!feed->is_stopping && condition_wait_until(&feed->changed, &feed->lock, deadline_ns))
+        ;
+    bool is_stopping = feed->is_stopping;
+    lock_give(&feed->lock);
+    return !is_stopping;
 }
 
-static void *feed_main(void *arg)
+static void *run_feed(void *arg)
 {
     struct dev_feed *feed = arg;
     int64_t next_ns = clock_mono_ns();
-    for (uint64_t tick = 0; wait_until(feed, next_ns); ++tick) {
+    for (uint64_t tick = 0; wait_for_tick(feed, next_ns); ++tick) {
         if (tick % TICKS_PER_SECOND == 0)
             publish_clock(feed, tick / TICKS_PER_SECOND + 1);
         publish_ticker(feed);
@@ -118,33 +112,24 @@ static void *feed_main(void *arg)
     return NULL;
 }
 
-static void destroy(struct dev_feed *feed)
+static void destroy_feed(struct dev_feed *feed)
 {
-    pthread_cond_destroy(&feed->changed);
-    pthread_mutex_destroy(&feed->lock);
+    condition_dispose(&feed->changed);
+    lock_dispose(&feed->lock);
     free(feed);
 }
 
 struct dev_feed *dev_feed_start(struct source *source)
 {
     struct dev_feed *feed = check_calloc(1, sizeof(*feed));
-    pthread_condattr_t attributes;
-    sigset_t all, before;
     feed->source = source;
-    feed->random = (uint64_t)clock_wall_ns() | 1;
+    feed->random = random_seed();
     memcpy(feed->tickers, tickers, sizeof(tickers));
-    CHECK(pthread_mutex_init(&feed->lock, NULL) == 0);
-    CHECK(pthread_condattr_init(&attributes) == 0);
-    CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
-    CHECK(pthread_cond_init(&feed->changed, &attributes) == 0);
-    pthread_condattr_destroy(&attributes);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    bool started = pthread_create(&feed->thread, NULL, feed_main, feed) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started)
+    lock_init(&feed->lock);
+    condition_init(&feed->changed);
+    if (thread_start(&feed->thread, "dev-feed", 0, run_feed, feed))
         return feed;
-    destroy(feed);
+    destroy_feed(feed);
     return NULL;
 }
 
@@ -152,10 +137,10 @@ void dev_feed_stop(struct dev_feed *feed)
 {
     if (feed == NULL)
         return;
-    pthread_mutex_lock(&feed->lock);
-    feed->stop = true;
-    pthread_cond_signal(&feed->changed);
-    pthread_mutex_unlock(&feed->lock);
-    pthread_join(feed->thread, NULL);
-    destroy(feed);
+    lock_take(&feed->lock);
+    feed->is_stopping = true;
+    condition_signal(&feed->changed);
+    lock_give(&feed->lock);
+    thread_join(feed->thread);
+    destroy_feed(feed);
 }

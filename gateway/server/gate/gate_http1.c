@@ -14,7 +14,7 @@ static bool is_name(const char *name, size_t len, const char *expected)
     return len == strlen(expected) && strncasecmp(name, expected, len) == 0;
 }
 
-static void trim(const char **value, size_t *len)
+static void trim_value(const char **value, size_t *len)
 {
     while (*len != 0 && (**value == ' ' || **value == '\t')) {
         ++*value;
@@ -48,7 +48,7 @@ static const char *check_field(struct gate_http1_head *head, struct seen *seen, 
         return "a blank before a colon";
     const char *value = colon + 1;
     size_t value_len = len - name_len - 1;
-    trim(&value, &value_len);
+    trim_value(&value, &value_len);
     if (is_name(line, name_len, "content-length")) {
         head->body = true;
         if (++seen->lengths > 1 || !is_number(value, value_len))
@@ -107,7 +107,7 @@ static size_t find_end(const char *bytes, size_t len, size_t from)
     return 0;
 }
 
-static enum gate_http1_verdict refuse(struct gate_http1_head *head, const char *reason)
+static enum gate_http1_verdict refuse_head(struct gate_http1_head *head, const char *reason)
 {
     head->reason = reason;
     return GATE_HTTP1_REFUSE;
@@ -123,16 +123,16 @@ enum gate_http1_verdict gate_http1_examine(struct gate_http1_head *head, const c
         return GATE_HTTP1_WAIT;
     /* No request begins with less than a letter: a TLS hello on a port in the clear need not wait for a timeout. */
     if ((unsigned char)bytes[0] < 'A' && bytes[0] != '\r')
-        return refuse(head, "no HTTP");
+        return refuse_head(head, "no HTTP");
     if (start == 2 && len >= 4 && memcmp(bytes + 2, "\r\n", 2) == 0)
-        return refuse(head, "an empty request line");
+        return refuse_head(head, "an empty request line");
     head->len = find_end(bytes, len, from);
     if (head->len > max || (head->len == 0 && len > max))
-        return refuse(head, "a request head that is too long");
+        return refuse_head(head, "a request head that is too long");
     if (head->len == 0) {
         head->searched = len > 3 ? len - 3 : 0;
         return GATE_HTTP1_WAIT;
     }
     const char *wrong = check_lines(head, bytes + start, head->len - start);
-    return wrong != NULL ? refuse(head, wrong) : GATE_HTTP1_SHOW;
+    return wrong != NULL ? refuse_head(head, wrong) : GATE_HTTP1_SHOW;
 }

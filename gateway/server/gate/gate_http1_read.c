@@ -31,7 +31,7 @@ static void replace_by_nonsense(h2o_socket_t *sock)
 }
 
 /* At the beginning of a request. False: libh2o is not to look at the socket's buffer. */
-static bool examine(struct gate *gate, h2o_socket_t *sock)
+static bool examine_head(struct gate *gate, h2o_socket_t *sock)
 {
     struct gate_http1_head *head = &gate->http1.head;
 
@@ -68,14 +68,14 @@ void gate_http1_on_read_start(struct gate *gate)
         connection_kill(gate->connection);
         return;
     }
-    if (sock->input->size == 0 || examine(gate, sock))
+    if (sock->input->size == 0 || examine_head(gate, sock))
         return;
     gate->http1.held = sock->input;
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
 }
 
 /* What was held back comes first. */
-static void reunite(struct gate *gate, h2o_socket_t *sock)
+static void reunite_head(struct gate *gate, h2o_socket_t *sock)
 {
     h2o_buffer_t *held = gate->http1.held, *more = sock->input;
 
@@ -110,8 +110,8 @@ void gate_http1_read(h2o_socket_t *sock, const char *err)
         gate_show(gate, sock, NULL);
         return;
     }
-    reunite(gate, sock);
-    if (examine(gate, sock))
+    reunite_head(gate, sock);
+    if (examine_head(gate, sock))
         gate_show(gate, sock, NULL);
 }
 

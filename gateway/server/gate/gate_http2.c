@@ -28,11 +28,11 @@ struct feed {
     struct gate *gate;
     h2o_socket_t *sock;
     h2o_buffer_t *bytes; /* all of it: the socket's own buffer, until a part had to be shown alone */
-    bool split;
+    bool is_split;
     size_t start, at; /* frames in [start, at) may be shown together; before start all has been dealt with */
-    bool mixed;       /* … and are not only WINDOW_UPDATEs */
+    bool is_mixed;    /* … and are not only WINDOW_UPDATEs */
     int64_t windows;  /* sum of those */
-    bool gone;        /* gate, socket and all */
+    bool is_gone;     /* gate, socket and all */
     const char *reason;
 };
 
@@ -62,9 +62,9 @@ static h2o_http2_conn_t *conn_of(h2o_socket_t *sock)
     return conn;
 }
 
-static void refuse(struct feed *feed, const char *reason, bool flood)
+static void feed_refuse(struct feed *feed, const char *reason, bool is_flood)
 {
-    gate_refuse(feed->gate, flood ? METRIC_REJECTED_FLOOD : METRIC_REJECTED_FRAMES, reason);
+    gate_refuse(feed->gate, is_flood ? METRIC_REJECTED_FLOOD : METRIC_REJECTED_FRAMES, reason);
 }
 
 /*
@@ -72,45 +72,45 @@ static void refuse(struct feed *feed, const char *reason, bool flood)
  * its own part of it may be freed already), or its answers have piled up to
  * 512 kB, which by now only who sends without reading can bring about.
  */
-static bool show(struct feed *feed)
+static bool feed_show(struct feed *feed)
 {
     switch (gate_show(feed->gate, feed->sock, NULL)) {
     case GATE_SHOWN:
         return !feed->gate->connection->killed && conn_of(feed->sock)->state != H2O_HTTP2_CONN_STATE_IS_CLOSING;
     case GATE_STOPPED:
-        refuse(feed, "an error that ends the connection, or answers that are not read", false);
+        feed_refuse(feed, "an error that ends the connection, or answers that are not read", false);
         return false;
     case GATE_GONE:
-        feed->gone = true;
+        feed->is_gone = true;
         return false;
     }
     return false;
 }
 
 /* From here on the socket's buffer holds what is being shown, and nothing else. */
-static void split(struct feed *feed)
+static void feed_split(struct feed *feed)
 {
-    if (feed->split)
+    if (feed->is_split)
         return;
-    feed->split = true;
+    feed->is_split = true;
     h2o_buffer_init(&feed->sock->input, &h2o_socket_buffer_prototype);
 }
 
 /* Shows what may be shown together, and nothing else. False: libh2o reads no more. */
-static bool flush(struct feed *feed)
+static bool feed_flush(struct feed *feed)
 {
     size_t len = feed->at - feed->start;
 
-    feed->mixed = false;
+    feed->is_mixed = false;
     feed->windows = 0;
     if (len == 0)
         return true;
-    split(feed);
+    feed_split(feed);
     h2o_buffer_reserve(&feed->sock->input, len);
     memcpy(feed->sock->input->bytes, feed->bytes->bytes + feed->start, len);
     feed->sock->input->size = len;
     feed->start = feed->at;
-    return show(feed);
+    return feed_show(feed);
 }
 
 /*
@@ -148,29 +148,29 @@ static enum answer ask_settings(struct feed *feed, const struct h2_gate_verdict 
     h2o_http2_conn_t *conn = conn_of(feed->sock);
     ssize_t delta = (ssize_t)verdict->window - (ssize_t)conn->peer_settings.initial_window_size;
     h2o_http2_stream_t *stream;
-    bool over = false, beyond = false;
+    bool is_any_over = false, is_beyond = false;
 
     kh_foreach_value(conn->streams, stream, {
         ssize_t window = h2o_http2_window_get_window(&stream->output_window);
-        over = over || (is_over(stream) && window <= 0 && window + delta > 0);
-        beyond = beyond || window + delta > INT32_MAX;
+        is_any_over = is_any_over || (is_over(stream) && window <= 0 && window + delta > 0);
+        is_beyond = is_beyond || window + delta > INT32_MAX;
     });
     feed->reason =
-        over ? "SETTINGS that open the window of a stream that is over" : "SETTINGS beyond the largest window";
-    return over || beyond ? REFUSE : SHOW;
+        is_any_over ? "SETTINGS that open the window of a stream that is over" : "SETTINGS beyond the largest window";
+    return is_any_over || is_beyond ? REFUSE : SHOW;
 }
 
-static bool pass_over(struct feed *feed, size_t len)
+static bool feed_pass_over(struct feed *feed, size_t len)
 {
-    if (!flush(feed))
+    if (!feed_flush(feed))
         return false;
-    split(feed);
+    feed_split(feed);
     feed->start = feed->at = feed->at + len;
     return true;
 }
 
 /* False: no more of it. */
-static bool ask(struct feed *feed, const struct h2_gate_verdict *verdict)
+static bool feed_ask(struct feed *feed, const struct h2_gate_verdict *verdict)
 {
     enum answer answer;
 
@@ -179,18 +179,18 @@ static bool ask(struct feed *feed, const struct h2_gate_verdict *verdict)
      * alone change nothing that is asked about but the windows themselves: a
      * busy connection sends hundreds at a time, which stay together.
      */
-    bool apart = feed->mixed || verdict->settings || feed->windows + verdict->window > INT32_MAX / 2;
-    if (apart && !flush(feed))
+    bool stands_apart = feed->is_mixed || verdict->settings || feed->windows + verdict->window > INT32_MAX / 2;
+    if (stands_apart && !feed_flush(feed))
         return false;
     answer = verdict->settings ? ask_settings(feed, verdict) : ask_window(feed, verdict);
     if (answer == REFUSE) {
-        refuse(feed, feed->reason, false);
+        feed_refuse(feed, feed->reason, false);
         return false;
     }
     if (answer == DROP)
-        return pass_over(feed, verdict->len);
+        return feed_pass_over(feed, verdict->len);
     feed->at += verdict->len;
-    feed->mixed = feed->mixed || verdict->settings;
+    feed->is_mixed = feed->is_mixed || verdict->settings;
     feed->windows += verdict->window;
     return true;
 }
@@ -211,12 +211,12 @@ static void note_bodies(struct gate *gate)
 }
 
 /* False: no more of it. */
-static bool step(struct feed *feed, const struct h2_gate_verdict *verdict)
+static bool feed_step(struct feed *feed, const struct h2_gate_verdict *verdict)
 {
     switch (verdict->action) {
     case H2_GATE_SHOW:
         feed->at += verdict->len;
-        feed->mixed = true;
+        feed->is_mixed = true;
         if (verdict->type == TYPE_DATA)
             gate_meter_refund(feed->gate, verdict->len);
         else if (verdict->type == TYPE_HEADERS)
@@ -225,11 +225,11 @@ static bool step(struct feed *feed, const struct h2_gate_verdict *verdict)
             note_bodies(feed->gate);
         return true;
     case H2_GATE_ASK:
-        return ask(feed, verdict);
+        return feed_ask(feed, verdict);
     case H2_GATE_DROP:
-        return pass_over(feed, verdict->len);
+        return feed_pass_over(feed, verdict->len);
     case H2_GATE_KILL:
-        refuse(feed, h2_gate_reason_text(verdict->reason), h2_gate_is_flood(verdict->reason));
+        feed_refuse(feed, h2_gate_reason_text(verdict->reason), h2_gate_is_flood(verdict->reason));
         return false;
     case H2_GATE_WAIT:
         return false;
@@ -238,7 +238,7 @@ static bool step(struct feed *feed, const struct h2_gate_verdict *verdict)
 }
 
 /* Puts what is the beginning of a frame back where the rest of it will come to. */
-static void put_back(struct feed *feed)
+static void feed_put_back(struct feed *feed)
 {
     size_t left = feed->bytes->size - feed->at;
 
@@ -249,30 +249,30 @@ static void put_back(struct feed *feed)
     feed->sock->input->size = left;
 }
 
-static void walk(struct gate *gate, h2o_socket_t *sock)
+static void walk_frames(struct gate *gate, h2o_socket_t *sock)
 {
     struct feed feed = {.gate = gate, .sock = sock, .bytes = sock->input};
     int64_t now_ns = clock_mono_coarse_ns();
     struct h2_gate_verdict verdict;
-    bool more;
+    bool has_more;
 
     do {
         verdict = h2_gate_next(&gate->http2.gate, (const uint8_t *)feed.bytes->bytes + feed.at,
                                feed.bytes->size - feed.at, now_ns);
-        more = step(&feed, &verdict);
-    } while (more);
-    bool complete = verdict.action == H2_GATE_WAIT;
+        has_more = feed_step(&feed, &verdict);
+    } while (has_more);
+    bool is_complete = verdict.action == H2_GATE_WAIT;
     /* The usual case: all of it is fine as it lies there. The beginning of a frame at its end is left by libh2o. */
-    if (complete && !feed.split) {
+    if (is_complete && !feed.is_split) {
         if (feed.at != 0)
-            show(&feed);
+            feed_show(&feed);
         return;
     }
-    if (complete && flush(&feed))
-        put_back(&feed);
-    if (feed.split)
+    if (is_complete && feed_flush(&feed))
+        feed_put_back(&feed);
+    if (feed.is_split)
         h2o_buffer_dispose(&feed.bytes);
-    else if (!feed.gone)
+    else if (!feed.is_gone)
         h2o_buffer_consume(&sock->input, sock->input->size);
 }
 
@@ -291,5 +291,5 @@ void gate_http2_read(h2o_socket_t *sock, const char *err)
         h2o_buffer_consume(&sock->input, sock->input->size);
         return;
     }
-    walk(gate, sock);
+    walk_frames(gate, sock);
 }

@@ -24,21 +24,20 @@
 #define PUBLISH_BUDGET_PER_SECOND (256 << 10)
 /* A KeyUpdate is 27 bytes and several key derivations; an ordinary handshake has a dozen messages and states. */
 #define HANDSHAKE_MESSAGE 4096
-#define SECOND_NS INT64_C(1000000000)
 
-static int64_t capacity(const struct gate *gate)
+static int64_t budget_max(const struct gate *gate)
 {
     return gate->rules->takes_bodies ? PUBLISH_BUDGET : BUDGET;
 }
 
-static void add(struct gate *gate, int64_t bytes)
+static void add_budget(struct gate *gate, int64_t bytes)
 {
-    gate->budget = gate->budget + bytes < capacity(gate) ? gate->budget + bytes : capacity(gate);
+    gate->budget = gate->budget + bytes < budget_max(gate) ? gate->budget + bytes : budget_max(gate);
 }
 
 void gate_meter_refund(struct gate *gate, size_t bytes)
 {
-    add(gate, (int64_t)bytes);
+    add_budget(gate, (int64_t)bytes);
 }
 
 uint64_t gate_meter_sent(struct gate *gate)
@@ -46,21 +45,21 @@ uint64_t gate_meter_sent(struct gate *gate)
     size_t total = gate->connection->sock->bytes_written, sent = total - gate->sent_seen;
 
     gate->sent_seen = total;
-    add(gate, (int64_t)sent);
+    add_budget(gate, (int64_t)sent);
     return sent;
 }
 
-static void refill(struct gate *gate)
+static void refill_budget(struct gate *gate)
 {
-    int64_t now_ns = clock_mono_coarse_ns(), rate, bytes;
-
-    rate = gate->rules->takes_bodies ? PUBLISH_BUDGET_PER_SECOND : BUDGET_PER_SECOND;
+    int64_t now_ns = clock_mono_coarse_ns();
+    int64_t rate = gate->rules->takes_bodies ? PUBLISH_BUDGET_PER_SECOND : BUDGET_PER_SECOND;
     /* Longer than this fills any bucket, and can't overflow. */
-    bytes = now_ns - gate->budget_ns < 100 * SECOND_NS ? (now_ns - gate->budget_ns) * rate / SECOND_NS : capacity(gate);
+    int64_t bytes =
+        now_ns - gate->budget_ns < 100 * NS_PER_S ? (now_ns - gate->budget_ns) * rate / NS_PER_S : budget_max(gate);
     if (bytes <= 0)
         return;
     gate->budget_ns = now_ns;
-    add(gate, bytes);
+    add_budget(gate, bytes);
 }
 
 bool gate_meter_received(struct gate *gate, size_t bytes)
@@ -68,7 +67,7 @@ bool gate_meter_received(struct gate *gate, size_t bytes)
     gate->budget -= (int64_t)bytes;
     if (gate->budget >= 0)
         return true;
-    refill(gate);
+    refill_budget(gate);
     if (gate->budget < 0)
         gate_refuse(gate, METRIC_REJECTED_BYTES, "more bytes than its budget");
     return gate->budget >= 0;
@@ -122,6 +121,6 @@ void gate_meter_handshake(SSL *ssl)
 
 void gate_meter_start(struct gate *gate)
 {
-    gate->budget = capacity(gate);
+    gate->budget = budget_max(gate);
     gate->budget_ns = clock_mono_coarse_ns();
 }

@@ -2,12 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/listen/accept_pool.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/list.h"
+#include "gateway/base/lock.h"
 
 /*
  * libh2o's epoll wakes every watcher for every connection. Since descriptors
@@ -19,9 +19,11 @@
 /* Log, broker, control thread, stray files, the operator; and per worker an epoll, a pipe, a timer and some listeners. */
 #define RESERVE (64 + ACCEPT_ADMIN_MAX)
 #define RESERVE_PER_WORKER 8
+_Static_assert(RESERVE > ACCEPT_ADMIN_MAX, "the operator gets in when public connections take all they may");
+_Static_assert(ACCEPT_PUBLIC == 0, "an endpoint that is not set is a public one");
 
 struct accept_pool {
-    pthread_mutex_t lock;
+    struct lock lock;
     size_t limit[ACCEPT_CLASSES], total[ACCEPT_CLASSES];
     size_t opening_limit, opening;
     unsigned joined;
@@ -35,14 +37,14 @@ struct accept_slot {
     void *worker;
     size_t load;
     unsigned index;
-    bool left;
+    bool has_left;
 };
 
 struct accept_pool *accept_pool_create(size_t limit, size_t opening)
 {
     struct accept_pool *pool = check_calloc(1, sizeof(*pool));
 
-    pthread_mutex_init(&pool->lock, NULL);
+    lock_init(&pool->lock);
     list_init(&pool->slots);
     pool->limit[ACCEPT_ADMIN] = ACCEPT_ADMIN_MAX;
     accept_pool_set_limits(pool, limit, opening);
@@ -51,16 +53,16 @@ struct accept_pool *accept_pool_create(size_t limit, size_t opening)
 
 void accept_pool_set_limits(struct accept_pool *pool, size_t limit, size_t opening)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     pool->limit[ACCEPT_PUBLIC] = limit;
     pool->opening_limit = opening != 0 ? opening : SIZE_MAX;
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
 }
 
 void accept_pool_destroy(struct accept_pool *pool)
 {
     CHECK(list_is_empty(&pool->slots));
-    pthread_mutex_destroy(&pool->lock);
+    lock_dispose(&pool->lock);
     free(pool);
 }
 
@@ -91,84 +93,82 @@ struct accept_slot *accept_pool_join(struct accept_pool *pool, void (*deliver)(v
     slot->pool = pool;
     slot->deliver = deliver;
     slot->worker = worker;
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
     slot->index = pool->joined++;
     list_append(&pool->slots, &slot->link);
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     return slot;
 }
 
 void accept_pool_close(struct accept_slot *slot)
 {
-    pthread_mutex_lock(&slot->pool->lock);
+    lock_take(&slot->pool->lock);
     list_remove(&slot->link);
-    pthread_mutex_unlock(&slot->pool->lock);
+    lock_give(&slot->pool->lock);
 }
 
 void accept_pool_leave(struct accept_slot *slot)
 {
-    bool last;
-
-    pthread_mutex_lock(&slot->pool->lock);
-    slot->left = true;
-    last = slot->load == 0;
-    pthread_mutex_unlock(&slot->pool->lock);
-    if (last)
+    lock_take(&slot->pool->lock);
+    CHECK(!slot->has_left && list_is_empty(&slot->link));
+    slot->has_left = true;
+    bool is_last = slot->load == 0;
+    lock_give(&slot->pool->lock);
+    if (is_last)
         free(slot);
 }
 
-/* Under the lock. */
-static enum accept_verdict judge(const struct accept_pool *pool, enum accept_class class)
+static enum accept_verdict judge_class(const struct accept_pool *pool, enum accept_class class)
 {
+    CHECK_HELD(&pool->lock);
     if (pool->total[class] >= pool->limit[class])
         return ACCEPT_FULL;
     return class == ACCEPT_PUBLIC && pool->opening >= pool->opening_limit ? ACCEPT_OPENING : ACCEPT_OK;
 }
 
-/* Under the lock. */
 static void end_opening(struct accept_pool *pool, enum accept_class class)
 {
+    CHECK_HELD(&pool->lock);
+    CHECK(class != ACCEPT_PUBLIC || pool->opening != 0);
     pool->opening -= class == ACCEPT_PUBLIC;
 }
 
 enum accept_verdict accept_pool_reserve(struct accept_pool *pool, enum accept_class class)
 {
-    enum accept_verdict verdict;
-
-    pthread_mutex_lock(&pool->lock);
-    verdict = judge(pool, class);
+    lock_take(&pool->lock);
+    enum accept_verdict verdict = judge_class(pool, class);
     if (verdict == ACCEPT_OK) {
         pool->total[class]++;
         pool->opening += class == ACCEPT_PUBLIC;
     }
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
     return verdict;
 }
 
 void accept_pool_cancel(struct accept_pool *pool, enum accept_class class)
 {
-    pthread_mutex_lock(&pool->lock);
+    lock_take(&pool->lock);
+    CHECK(pool->total[class] != 0);
     pool->total[class]--;
     end_opening(pool, class);
-    pthread_mutex_unlock(&pool->lock);
+    lock_give(&pool->lock);
 }
 
 enum accept_verdict accept_pool_look(struct accept_pool *pool, enum accept_class class)
 {
-    enum accept_verdict verdict;
-
-    pthread_mutex_lock(&pool->lock);
-    verdict = judge(pool, class);
-    pthread_mutex_unlock(&pool->lock);
+    lock_take(&pool->lock);
+    enum accept_verdict verdict = judge_class(pool, class);
+    lock_give(&pool->lock);
     return verdict;
 }
 
-/* Under the lock. Itself wins a tie: that saves the hand-over. */
+/* Itself wins a tie: that saves the hand-over. */
 static struct accept_slot *least_loaded(struct accept_slot *self)
 {
     struct list *slots = &self->pool->slots;
     struct accept_slot *least = self;
 
+    CHECK_HELD(&self->pool->lock);
     for (struct list *node = slots->next; node != slots; node = node->next) {
         struct accept_slot *slot = LIST_ENTRY(node, struct accept_slot, link);
         if (slot->load < least->load)
@@ -179,37 +179,34 @@ static struct accept_slot *least_loaded(struct accept_slot *self)
 
 bool accept_pool_hand_over(struct accept_slot *self, void *accepted)
 {
-    struct accept_slot *slot;
-
-    pthread_mutex_lock(&self->pool->lock);
-    slot = least_loaded(self);
+    lock_take(&self->pool->lock);
+    struct accept_slot *slot = least_loaded(self);
     slot->load++;
     /* Under the lock, so that once accept_pool_close has returned nothing can be on its way to a worker that is gone. */
     if (slot != self)
         slot->deliver(slot->worker, accepted);
-    pthread_mutex_unlock(&self->pool->lock);
+    lock_give(&self->pool->lock);
     return slot != self;
 }
 
 void accept_pool_opened(struct accept_slot *slot, enum accept_class class)
 {
-    pthread_mutex_lock(&slot->pool->lock);
+    lock_take(&slot->pool->lock);
     end_opening(slot->pool, class);
-    pthread_mutex_unlock(&slot->pool->lock);
+    lock_give(&slot->pool->lock);
 }
 
 void accept_pool_release(struct accept_slot *slot, enum accept_class class, bool opening)
 {
-    bool last;
-
-    pthread_mutex_lock(&slot->pool->lock);
+    lock_take(&slot->pool->lock);
+    CHECK(slot->load != 0 && slot->pool->total[class] != 0);
     slot->load--;
     slot->pool->total[class]--;
     if (opening)
         end_opening(slot->pool, class);
-    last = slot->left && slot->load == 0;
-    pthread_mutex_unlock(&slot->pool->lock);
-    if (last)
+    bool is_last = slot->has_left && slot->load == 0;
+    lock_give(&slot->pool->lock);
+    if (is_last)
         free(slot);
 }
 

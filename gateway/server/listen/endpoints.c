@@ -99,8 +99,8 @@ static bool add_endpoints(struct endpoints *endpoints, const struct config *conf
 
 /* ---- the start ---- */
 
-static bool open_one(struct endpoints *endpoints, const struct config *config, const char *address,
-                     const struct config_listen *listen)
+static bool open_address(struct endpoints *endpoints, const struct config *config, const char *address,
+                         const struct config_listen *listen)
 {
     char error[ERROR_MAX];
     SSL_CTX *context = create_context(endpoints, listen, error);
@@ -114,7 +114,7 @@ static bool open_one(struct endpoints *endpoints, const struct config *config, c
     return false;
 }
 
-static bool open_all(struct endpoints *endpoints, const struct config *config)
+static bool open_addresses(struct endpoints *endpoints, const struct config *config)
 {
     char error[ERROR_MAX];
     if (!passed_take(endpoints->passed, error, sizeof(error))) {
@@ -122,10 +122,10 @@ static bool open_all(struct endpoints *endpoints, const struct config *config)
         return false;
     }
     for (unsigned i = 0; i != config->listen_count; ++i) {
-        if (!open_one(endpoints, config, config->listen[i].address, &config->listen[i]))
+        if (!open_address(endpoints, config, config->listen[i].address, &config->listen[i]))
             return false;
     }
-    if (config->admin_address != NULL && !open_one(endpoints, config, config->admin_address, NULL))
+    if (config->admin_address != NULL && !open_address(endpoints, config, config->admin_address, NULL))
         return false;
     const struct passed_socket *unused = passed_unused(endpoints->passed);
     if (unused == NULL)
@@ -141,7 +141,7 @@ struct endpoints *endpoints_open(const struct config *config, bool dev_certifica
     struct endpoints *endpoints = check_calloc(1, sizeof(*endpoints));
     endpoints->passed = check_calloc(1, sizeof(*endpoints->passed));
     endpoints->dev_certificate = dev_certificate;
-    if (open_all(endpoints, config))
+    if (open_addresses(endpoints, config))
         return endpoints;
     endpoints_close(endpoints);
     return NULL;
@@ -161,7 +161,7 @@ void endpoints_announce(const struct endpoints *endpoints, size_t first)
 
 /* ---- a change ---- */
 
-static bool is_at(const struct endpoint *endpoint, const char *address)
+static bool is_endpoint_at(const struct endpoint *endpoint, const char *address)
 {
     return strcmp(endpoint->configured, address) == 0 || strcmp(endpoint->address, address) == 0;
 }
@@ -178,14 +178,14 @@ static size_t find_unclaimed(const struct plan *plan, const char *address, enum 
     for (size_t i = 0; i != plan->before; ++i) {
         const struct endpoint *endpoint = &plan->next->all[i];
         if (endpoint->first == i && !plan->is_claimed[i] && endpoint->fd != -1 && endpoint->class == class &&
-            is_at(endpoint, address))
+            is_endpoint_at(endpoint, address))
             return i;
     }
     return plan->before;
 }
 
-static bool plan_one(struct plan *plan, const struct config *config, const char *address,
-                     const struct config_listen *listen, char error[static ERROR_MAX])
+static bool plan_address(struct plan *plan, const struct config *config, const char *address,
+                         const struct config_listen *listen, char error[static ERROR_MAX])
 {
     struct endpoints *next = plan->next;
     SSL_CTX *context = create_context(next, listen, error);
@@ -202,18 +202,18 @@ static bool plan_one(struct plan *plan, const struct config *config, const char 
     return true;
 }
 
-static bool plan_all(struct plan *plan, const struct config *config, void (*on_error)(void *arg, const char *message),
-                     void *arg)
+static bool plan_addresses(struct plan *plan, const struct config *config,
+                           void (*on_error)(void *arg, const char *message), void *arg)
 {
     char error[ERROR_MAX];
     bool good = true;
     for (unsigned i = 0; i != config->listen_count; ++i) {
-        if (!plan_one(plan, config, config->listen[i].address, &config->listen[i], error)) {
+        if (!plan_address(plan, config, config->listen[i].address, &config->listen[i], error)) {
             on_error(arg, error);
             good = false;
         }
     }
-    if (config->admin_address != NULL && !plan_one(plan, config, config->admin_address, NULL, error)) {
+    if (config->admin_address != NULL && !plan_address(plan, config, config->admin_address, NULL, error)) {
         on_error(arg, error);
         good = false;
     }
@@ -233,7 +233,7 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
         plan.next->all[i].tls = NULL;
         plan.next->all[i].listen = NULL;
     }
-    if (plan_all(&plan, config, on_error, arg))
+    if (plan_addresses(&plan, config, on_error, arg))
         return plan.next;
     endpoints_discard(now, plan.next);
     return NULL;

@@ -56,7 +56,7 @@ static void set_port(struct addrinfo *info, in_port_t port)
         ((struct sockaddr_in6 *)(void *)info->ai_addr)->sin6_port = port;
 }
 
-static void describe(struct listen_socket *opened, in_port_t *port)
+static void describe_socket(struct listen_socket *opened, in_port_t *port)
 {
     struct sockaddr_storage bound = {.ss_family = AF_UNSPEC};
     socklen_t len = sizeof(bound);
@@ -77,7 +77,7 @@ static bool set_binding_options(int fd, int family, const struct options *option
 }
 
 /* 0, or an errno. */
-static int open_one(const struct addrinfo *info, const struct options *options, int *fd)
+static int open_socket(const struct addrinfo *info, const struct options *options, int *fd)
 {
     int error;
 
@@ -118,7 +118,8 @@ static bool is_repeated(const struct addrinfo *list, const struct addrinfo *info
     return false;
 }
 
-static size_t open_all(struct addrinfo *list, const struct options *options, struct listen_socket *sockets, int *error)
+static size_t open_sockets(struct addrinfo *list, const struct options *options, struct listen_socket *sockets,
+                           int *error)
 {
     size_t count = 0;
     in_port_t port = 0;
@@ -128,9 +129,9 @@ static size_t open_all(struct addrinfo *list, const struct options *options, str
             continue;
         if (options->any_port && port != 0)
             set_port(info, port);
-        *error = open_one(info, options, &sockets[count].fd);
+        *error = open_socket(info, options, &sockets[count].fd);
         if (*error == 0) {
-            describe(&sockets[count++], &port);
+            describe_socket(&sockets[count++], &port);
         } else if (!may_skip(*error, options, count)) {
             while (count != 0)
                 close(sockets[--count].fd);
@@ -140,7 +141,7 @@ static size_t open_all(struct addrinfo *list, const struct options *options, str
     return count;
 }
 
-static int resolve(const struct address *parsed, struct addrinfo **list)
+static int resolve_address(const struct address *parsed, struct addrinfo **list)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
 
@@ -167,7 +168,7 @@ size_t listen_socket_open(const char *address, unsigned stall_ms, struct passed 
         snprintf(error, size, "%s: %s", address, wrong);
         return 0;
     }
-    resolved = resolve(&parsed, &list);
+    resolved = resolve_address(&parsed, &list);
     if (resolved != 0) {
         wrong = resolved == EAI_SYSTEM ? strerrordesc_np(errno) : gai_strerror(resolved);
         snprintf(error, size, "%s: %s", address, wrong);
@@ -179,7 +180,7 @@ size_t listen_socket_open(const char *address, unsigned stall_ms, struct passed 
         .dual_stack = parsed.host[0] == '\0',
         .any_port = strcmp(parsed.port, "0") == 0,
     };
-    count = open_all(list, &options, sockets, &failed);
+    count = open_sockets(list, &options, sockets, &failed);
     freeaddrinfo(list);
     if (count == 0)
         snprintf(error, size, "%s: %s", address, strerrordesc_np(failed));

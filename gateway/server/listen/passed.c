@@ -33,7 +33,7 @@ static bool is_listening(int fd)
            getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
 }
 
-static void describe(struct passed_socket *passed, const char *name)
+static void describe_socket(struct passed_socket *passed, const char *name)
 {
     char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1] = "no address", service[8] = "";
     getnameinfo((struct sockaddr *)&passed->address, sizeof(passed->address), host, sizeof(host), service,
@@ -43,14 +43,14 @@ static void describe(struct passed_socket *passed, const char *name)
              passed->fd, name, host, service);
 }
 
-static bool take_one(struct passed *passed, int fd, const char *name, char *error, size_t size)
+static bool take_socket(struct passed *passed, int fd, const char *name, char *error, size_t size)
 {
     struct passed_socket *socket = &passed->sockets[passed->count++];
     socklen_t len = sizeof(socket->address);
     *socket = (struct passed_socket){.fd = fd};
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     getsockname(fd, (struct sockaddr *)&socket->address, &len);
-    describe(socket, name);
+    describe_socket(socket, name);
     if ((socket->address.ss_family == AF_INET || socket->address.ss_family == AF_INET6) && is_listening(fd) &&
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
         return true;
@@ -58,7 +58,7 @@ static bool take_one(struct passed *passed, int fd, const char *name, char *erro
     return false;
 }
 
-static bool take_all(struct passed *passed, const char *fds, const char *names, char *error, size_t size)
+static bool take_sockets(struct passed *passed, const char *fds, const char *names, char *error, size_t size)
 {
     char *end;
     unsigned long count = strtoul(fds, &end, 10);
@@ -69,7 +69,7 @@ static bool take_all(struct passed *passed, const char *fds, const char *names, 
     for (size_t i = 0; i != count; ++i) {
         char name[64];
         copy_name(names, i, name, sizeof(name));
-        if (!take_one(passed, FIRST_FD + (int)i, name, error, size))
+        if (!take_socket(passed, FIRST_FD + (int)i, name, error, size))
             return false;
     }
     return true;
@@ -81,14 +81,14 @@ bool passed_take(struct passed *passed, char *error, size_t size)
     bool ok = true;
     passed->count = 0;
     if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
-        ok = take_all(passed, fds, getenv("LISTEN_FDNAMES"), error, size);
+        ok = take_sockets(passed, fds, getenv("LISTEN_FDNAMES"), error, size);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
     return ok;
 }
 
-static bool is_same(const struct sockaddr_storage *bound, const struct sockaddr *address, socklen_t len)
+static bool is_same_address(const struct sockaddr_storage *bound, const struct sockaddr *address, socklen_t len)
 {
     if (bound->ss_family != address->sa_family)
         return false;
@@ -107,7 +107,7 @@ static bool is_same(const struct sockaddr_storage *bound, const struct sockaddr 
 int passed_find(struct passed *passed, const struct sockaddr *address, socklen_t len)
 {
     for (size_t i = 0; passed != NULL && i != passed->count; ++i) {
-        if (!is_same(&passed->sockets[i].address, address, len))
+        if (!is_same_address(&passed->sockets[i].address, address, len))
             continue;
         passed->sockets[i].used = true;
         return fcntl(passed->sockets[i].fd, F_DUPFD_CLOEXEC, 0);

@@ -32,7 +32,7 @@ bool proxy_is_expected(const struct connection *connection)
            ip_in_networks(&ip, listen->proxy_protocol, listen->proxy_protocol_count);
 }
 
-static void adopt(struct connection *connection, const struct proxy_header *header)
+static void adopt_peer(struct connection *connection, const struct proxy_header *header)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(header->port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(header->port)};
@@ -44,12 +44,12 @@ static void adopt(struct connection *connection, const struct proxy_header *head
     connection_set_peer(connection, header->is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6);
 }
 
-static void finish(struct connection *connection)
+static void finish_header(struct connection *connection)
 {
     struct proxy_reader *reader = connection->guard->proxy;
     const struct proxy_callbacks *callbacks = reader->callbacks;
 
-    adopt(connection, &reader->header);
+    adopt_peer(connection, &reader->header);
     connection->guard->proxy = NULL;
     proxy_destroy(reader);
     h2o_socket_read_stop(connection->sock);
@@ -58,7 +58,7 @@ static void finish(struct connection *connection)
 }
 
 /* One read of what is wanted and no more; -1 with EAGAIN: nothing there. */
-static ssize_t read_some(struct proxy_reader *reader, int fd)
+static ssize_t read_header(struct proxy_reader *reader, int fd)
 {
     uint8_t skipped[512];
     size_t room = reader->wanted - reader->have;
@@ -74,7 +74,7 @@ static ssize_t read_some(struct proxy_reader *reader, int fd)
 }
 
 /* NULL: so far so good. */
-static const char *understand(struct proxy_reader *reader)
+static const char *understand_bytes(struct proxy_reader *reader)
 {
     size_t kept = reader->have < PROXY_HEADER_KEPT ? reader->have : PROXY_HEADER_KEPT;
 
@@ -102,19 +102,19 @@ static void on_readable(h2o_socket_t *sock, const char *err)
 
     (void)err; /* libh2o doesn't read here, so it has nothing to say */
     for (;;) {
-        ssize_t got = read_some(reader, h2o_socket_get_fd(sock));
+        ssize_t got = read_header(reader, h2o_socket_get_fd(sock));
         if (got == -1 && errno == EINTR)
             continue;
         if (got == -1 && errno == EAGAIN)
             return;
-        reason = got == 0 ? "closed within the PROXY header" : got == -1 ? "I/O error" : understand(reader);
+        reason = got == 0 ? "closed within the PROXY header" : got == -1 ? "I/O error" : understand_bytes(reader);
         if (reason != NULL) {
             bool silent = got == 0 && reader->have == 0 && !connection->killed;
             reader->callbacks->failed(connection, silent ? NULL : reason);
             return;
         }
         if (reader->understood && reader->have == reader->wanted) {
-            finish(connection);
+            finish_header(connection);
             return;
         }
     }

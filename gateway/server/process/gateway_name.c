@@ -5,10 +5,9 @@
 #include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <sys/random.h>
 #include <unistd.h>
 
-#include "gateway/base/clock.h"
+#include "gateway/base/random.h"
 
 void gateway_name_make(const char *configured, char dst[static GATEWAY_NAME_MAX])
 {
@@ -24,7 +23,6 @@ void gateway_name_make(const char *configured, char dst[static GATEWAY_NAME_MAX]
         if (!isalnum((unsigned char)*p) && *p != '-')
             *p = '-';
     }
-    if (getrandom(&end, sizeof(end), GRND_NONBLOCK) != sizeof(end))
-        end = (uint32_t)clock_wall_ns();
+    random_fill(&end, sizeof(end));
     snprintf(dst, GATEWAY_NAME_MAX, "%s-%06x", host, end & 0xffffff);
 }

@@ -11,11 +11,12 @@
 #include <unistd.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 
 /* A process has one set of signals, and one main thread that takes them. */
 static int signal_fd = -1, wake_fd = -1;
 
-static void all(sigset_t *signals)
+static void fill_set(sigset_t *signals)
 {
     sigemptyset(signals);
     sigaddset(signals, SIGTERM);
@@ -26,7 +27,7 @@ static void all(sigset_t *signals)
 void signals_block(void)
 {
     sigset_t signals;
-    all(&signals);
+    fill_set(&signals);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     CHECK(signal_fd == -1);
     signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -36,12 +37,12 @@ void signals_block(void)
 
 int signals_take(int64_t timeout_ns)
 {
-    struct timespec timeout = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+    struct timespec timeout = clock_timespec(timeout_ns);
     struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = wake_fd, .events = POLLIN}};
     struct signalfd_siginfo info;
     eventfd_t calls;
 
-    CHECK(signal_fd != -1);
+    CHECK(signal_fd != -1 && timeout_ns >= 0);
     (void)ppoll(fds, 2, &timeout, NULL);
     (void)!eventfd_read(wake_fd, &calls);
     return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
@@ -56,7 +57,7 @@ void signals_wake(void)
 void signals_release(void)
 {
     sigset_t signals;
-    all(&signals);
+    fill_set(&signals);
     sigdelset(&signals, SIGHUP);
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);

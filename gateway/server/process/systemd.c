@@ -91,7 +91,7 @@ void systemd_close(struct systemd *systemd)
 }
 
 /* Never waits: a manager that doesn't read must not hold up who it manages. */
-static void tell(struct systemd *systemd, const char *message)
+static void tell_manager(struct systemd *systemd, const char *message)
 {
     const struct sockaddr *address = (const struct sockaddr *)&systemd->address;
     if (systemd->fd == -1)
@@ -102,14 +102,14 @@ static void tell(struct systemd *systemd, const char *message)
 
 void systemd_ready(struct systemd *systemd)
 {
-    tell(systemd, "READY=1");
+    tell_manager(systemd, "READY=1");
 }
 
 void systemd_reloading(struct systemd *systemd)
 {
     char message[MESSAGE_MAX];
     snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)(clock_mono_ns() / 1000));
-    tell(systemd, message);
+    tell_manager(systemd, message);
 }
 
 void systemd_stopping(struct systemd *systemd, int64_t timeout_ms)
@@ -117,7 +117,7 @@ void systemd_stopping(struct systemd *systemd, int64_t timeout_ms)
     char message[MESSAGE_MAX];
     snprintf(message, sizeof(message), "STOPPING=1\nEXTEND_TIMEOUT_USEC=%lld",
              (long long)(timeout_ms + STOP_MARGIN_MS) * 1000);
-    tell(systemd, message);
+    tell_manager(systemd, message);
 }
 
 void systemd_status(struct systemd *systemd, const char *format, ...)
@@ -127,7 +127,7 @@ void systemd_status(struct systemd *systemd, const char *format, ...)
     va_start(args, format);
     vsnprintf(message + strlen(message), sizeof(message) - strlen(message), format, args);
     va_end(args);
-    tell(systemd, message);
+    tell_manager(systemd, message);
 }
 
 void systemd_feed(struct systemd *systemd, struct watchdog_pulse *const *pulses, size_t count)
@@ -145,7 +145,7 @@ void systemd_feed(struct systemd *systemd, struct watchdog_pulse *const *pulses,
         return;
     for (size_t i = 0; i != count; ++i)
         systemd->seen[i] = atomic_load_explicit(&pulses[i]->turns, memory_order_relaxed);
-    tell(systemd, "WATCHDOG=1");
+    tell_manager(systemd, "WATCHDOG=1");
 }
 
 int64_t systemd_turn_ns(const struct systemd *systemd, int64_t default_ns)

@@ -2,18 +2,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/process/watchdog.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/server/process/watchdog_stack.h"
 
-#define MS INT64_C(1000000)
 #define LOOKS_PER_PERIOD 10
 /* How long the log gets to take the line: a full pipe must not keep the process alive. */
 #define LAST_WORDS_S 3
@@ -25,9 +22,9 @@ struct seen {
 
 struct watchdog {
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool stopping;
+    struct lock lock;
+    struct condition changed;
+    bool is_stopping; /* under lock */
     struct watchdog_pulse *const *pulses;
     size_t count;
     int64_t period_ns;
@@ -36,12 +33,15 @@ struct watchdog {
 
 void watchdog_pulse_begin(struct watchdog_pulse *pulse)
 {
+    CHECK(atomic_load_explicit(&pulse->thread, memory_order_relaxed) == 0);
+    thread_accept_signal(SIGUSR2); /* by which the watchdog asks for its stack */
     watchdog_pulse_turn(pulse);
     atomic_store_explicit(&pulse->thread, gettid(), memory_order_release);
 }
 
 void watchdog_pulse_end(struct watchdog_pulse *pulse)
 {
+    CHECK(atomic_load_explicit(&pulse->thread, memory_order_relaxed) == gettid());
     atomic_store_explicit(&pulse->thread, 0, memory_order_release);
 }
 
@@ -68,19 +68,19 @@ static _Noreturn void end_process(size_t number, pid_t thread, int64_t stuck_ns)
     alarm(LAST_WORDS_S);
     watchdog_stack_take(thread, stack);
     log_write(LOG_ERROR, "worker-stuck", log_u64("worker", number), log_i64("thread", thread),
-              log_i64("stuck_ms", stuck_ns / MS), log_str("stack", stack));
+              log_i64("stuck_ms", stuck_ns / NS_PER_MS), log_str("stack", stack));
     check_abort();
 }
 
-/* Whoever rests, has turned, or was never looked at before begins a period. */
-static void look(struct watchdog *watchdog, int64_t now_ns, bool anew)
+/* A loop that rests, has turned, or is looked at for the first time begins a period. */
+static void look_at_pulses(struct watchdog *watchdog, int64_t now_ns, bool is_new_period)
 {
     for (size_t i = 0; i != watchdog->count; ++i) {
         pid_t thread = atomic_load_explicit(&watchdog->pulses[i]->thread, memory_order_acquire);
         uint64_t turns = atomic_load_explicit(&watchdog->pulses[i]->turns, memory_order_relaxed);
         struct seen *seen = &watchdog->seen[i];
 
-        if (anew || thread == 0 || turns != seen->turns)
+        if (is_new_period || thread == 0 || turns != seen->turns)
             *seen = (struct seen){.turns = turns, .since_ns = now_ns};
         else if (now_ns - seen->since_ns >= watchdog->period_ns)
             end_process(i, thread, now_ns - seen->since_ns);
@@ -90,54 +90,50 @@ static void look(struct watchdog *watchdog, int64_t now_ns, bool anew)
 /* False: the end has come. */
 static bool sleep_until(struct watchdog *watchdog, int64_t when_ns)
 {
-    struct timespec when = {.tv_sec = when_ns / 1000000000, .tv_nsec = when_ns % 1000000000};
-    int error = 0;
-
-    pthread_mutex_lock(&watchdog->lock);
-    while (!watchdog->stopping && error != ETIMEDOUT)
-        error = pthread_cond_clockwait(&watchdog->changed, &watchdog->lock, CLOCK_MONOTONIC, &when);
-    bool stopping = watchdog->stopping;
-    pthread_mutex_unlock(&watchdog->lock);
-    return !stopping;
+    lock_take(&watchdog->lock);
+    while (!watchdog->is_stopping && condition_wait_until(&watchdog->changed, &watchdog->lock, when_ns))
+        ;
+    bool is_stopping = watchdog->is_stopping;
+    lock_give(&watchdog->lock);
+    return !is_stopping;
 }
 
-static void *run(void *arg)
+static void *run_watchdog(void *arg)
 {
     struct watchdog *watchdog = arg;
     int64_t now_ns = clock_mono_ns(), wake_ns = now_ns + watchdog->period_ns / LOOKS_PER_PERIOD;
 
-    look(watchdog, now_ns, true);
+    look_at_pulses(watchdog, now_ns, true);
     while (sleep_until(watchdog, wake_ns)) {
         now_ns = clock_mono_ns();
-        /* Half a period late: everybody was, since the process was stopped or the machine asleep. */
-        look(watchdog, now_ns, now_ns - wake_ns >= watchdog->period_ns / 2);
+        /* Half a period late: every thread was, as the process was stopped or the machine asleep. */
+        look_at_pulses(watchdog, now_ns, now_ns - wake_ns >= watchdog->period_ns / 2);
         wake_ns = now_ns + watchdog->period_ns / LOOKS_PER_PERIOD;
     }
     return NULL;
 }
 
+static void destroy_watchdog(struct watchdog *watchdog)
+{
+    condition_dispose(&watchdog->changed);
+    lock_dispose(&watchdog->lock);
+    free(watchdog);
+}
+
 struct watchdog *watchdog_start(struct watchdog_pulse *const *pulses, size_t count, int64_t period_ms)
 {
     struct watchdog *watchdog = check_calloc(1, sizeof(*watchdog) + count * sizeof(watchdog->seen[0]));
-    sigset_t all, before;
-    bool started;
 
+    CHECK(count != 0 && period_ms > 0);
     watchdog->pulses = pulses;
     watchdog->count = count;
-    watchdog->period_ns = period_ms * MS;
-    pthread_mutex_init(&watchdog->lock, NULL);
-    pthread_cond_init(&watchdog->changed, NULL);
+    watchdog->period_ns = period_ms * NS_PER_MS;
+    lock_init(&watchdog->lock);
+    condition_init(&watchdog->changed);
     watchdog_stack_prepare();
-    /* It takes no signals, so that the one that ends the process, should the log be stuck, meets another thread. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    started = pthread_create(&watchdog->thread, NULL, run, watchdog) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (started) {
-        pthread_setname_np(watchdog->thread, "watchdog");
+    if (thread_start(&watchdog->thread, "watchdog", 0, run_watchdog, watchdog))
         return watchdog;
-    }
-    free(watchdog);
+    destroy_watchdog(watchdog);
     return NULL;
 }
 
@@ -145,12 +141,10 @@ void watchdog_stop(struct watchdog *watchdog)
 {
     if (watchdog == NULL)
         return;
-    pthread_mutex_lock(&watchdog->lock);
-    watchdog->stopping = true;
-    pthread_cond_signal(&watchdog->changed);
-    pthread_mutex_unlock(&watchdog->lock);
-    CHECK(pthread_join(watchdog->thread, NULL) == 0);
-    pthread_cond_destroy(&watchdog->changed);
-    pthread_mutex_destroy(&watchdog->lock);
-    free(watchdog);
+    lock_take(&watchdog->lock);
+    watchdog->is_stopping = true;
+    condition_signal(&watchdog->changed);
+    lock_give(&watchdog->lock);
+    thread_join(watchdog->thread);
+    destroy_watchdog(watchdog);
 }

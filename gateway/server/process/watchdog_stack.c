@@ -22,7 +22,7 @@
 #include "gateway/base/clock.h"
 
 #define FRAMES_MAX 48
-#define PATIENCE_NS INT64_C(1000000000)
+#define PATIENCE_NS NS_PER_S
 /* A call's return address may already belong to the next line: one byte back is inside the call itself. */
 #define INTO_CALL 1
 
@@ -78,7 +78,7 @@ void watchdog_stack_prepare(void)
 }
 
 /* snprintf at the end of what is there; what doesn't fit is left out. */
-__attribute__((format(printf, 3, 4))) static bool append(char *dst, size_t *used, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool append_text(char *dst, size_t *used, const char *format, ...)
 {
     va_list args;
     int len;
@@ -107,11 +107,11 @@ static bool append_frame(char *dst, size_t *used, uintptr_t address)
     Dl_info info;
 
     if (dladdr((void *)address, &info) == 0 || info.dli_fname == NULL)
-        return append(dst, used, "%s0x%lx", blank, (unsigned long)address);
+        return append_text(dst, used, "%s0x%lx", blank, (unsigned long)address);
     unsigned long offset = (unsigned long)(address - (uintptr_t)info.dli_fbase);
     if (info.dli_sname != NULL)
-        return append(dst, used, "%s%s+0x%lx(%s)", blank, base_name(info.dli_fname), offset, info.dli_sname);
-    return append(dst, used, "%s%s+0x%lx", blank, base_name(info.dli_fname), offset);
+        return append_text(dst, used, "%s%s+0x%lx(%s)", blank, base_name(info.dli_fname), offset, info.dli_sname);
+    return append_text(dst, used, "%s%s+0x%lx", blank, base_name(info.dli_fname), offset);
 }
 
 /* The handler's own frames, and the kernel's way back from it, say nothing. */
@@ -150,7 +150,7 @@ static char state_of(pid_t thread)
 static bool wait_for_answer(void)
 {
     int64_t until_ns = clock_mono_ns() + PATIENCE_NS;
-    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+    struct timespec until = clock_timespec(until_ns);
     int error;
 
     do {
@@ -168,5 +168,5 @@ void watchdog_stack_take(pid_t thread, char dst[static WATCHDOG_STACK_MAX])
     if (tgkill(getpid(), thread, SIGUSR2) == 0 && wait_for_answer())
         write_frames(dst);
     else
-        append(dst, &used, "unavailable, thread state %c", state_of(thread));
+        append_text(dst, &used, "unavailable, thread state %c", state_of(thread));
 }

@@ -33,7 +33,7 @@
 
 static struct tls_tickets tickets = TLS_TICKETS_INITIALIZER;
 
-__attribute__((format(printf, 3, 4))) static bool fail(char *error, size_t size, const char *format, ...)
+__attribute__((format(printf, 3, 4))) static bool fail_with(char *error, size_t size, const char *format, ...)
 {
     va_list args;
 
@@ -137,7 +137,7 @@ static int on_password(char *buf, int size, int writing, void *was_asked)
     return -1;
 }
 
-static bool configure(SSL_CTX *context)
+static bool configure_context(SSL_CTX *context)
 {
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
@@ -155,14 +155,14 @@ static bool configure(SSL_CTX *context)
            SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_ticket_key) == 1;
 }
 
-static SSL_CTX *create_bare(char *error, size_t size)
+static SSL_CTX *create_context(char *error, size_t size)
 {
     SSL_CTX *context;
 
     ERR_clear_error();
     context = SSL_CTX_new(TLS_server_method());
-    if (context == NULL || !configure(context)) {
-        fail(error, size, "cannot set up TLS: %s", tls_failure_take());
+    if (context == NULL || !configure_context(context)) {
+        fail_with(error, size, "cannot set up TLS: %s", tls_failure_take());
         SSL_CTX_free(context);
         return NULL;
     }
@@ -180,26 +180,26 @@ static bool load_key(SSL_CTX *context, const char *certificate_file, const char 
     if (loaded == 1)
         return true;
     if (was_asked)
-        return fail(error, size, "key %s: is protected by a password", key_file);
+        return fail_with(error, size, "key %s: is protected by a password", key_file);
     switch (ERR_GET_REASON(ERR_peek_last_error())) {
     case X509_R_KEY_VALUES_MISMATCH:
     case X509_R_KEY_TYPE_MISMATCH:
-        return fail(error, size, "key %s: does not belong to the certificate %s", key_file, certificate_file);
+        return fail_with(error, size, "key %s: does not belong to the certificate %s", key_file, certificate_file);
     default:
-        return fail(error, size, "key %s: %s", key_file, tls_failure_take());
+        return fail_with(error, size, "key %s: %s", key_file, tls_failure_take());
     }
 }
 
 static bool load_files(SSL_CTX *context, const char *certificate_file, const char *key_file, char *error, size_t size)
 {
     if (SSL_CTX_use_certificate_chain_file(context, certificate_file) != 1)
-        return fail(error, size, "certificate %s: %s", certificate_file, tls_failure_take());
+        return fail_with(error, size, "certificate %s: %s", certificate_file, tls_failure_take());
     return load_key(context, certificate_file, key_file, error, size);
 }
 
 SSL_CTX *tls_context_create(const char *certificate_file, const char *key_file, char *error, size_t size)
 {
-    SSL_CTX *context = create_bare(error, size);
+    SSL_CTX *context = create_context(error, size);
 
     if (context != NULL && !load_files(context, certificate_file, key_file, error, size)) {
         SSL_CTX_free(context);
@@ -210,12 +210,12 @@ SSL_CTX *tls_context_create(const char *certificate_file, const char *key_file, 
 
 SSL_CTX *tls_context_create_from(X509 *certificate, EVP_PKEY *key, char *error, size_t size)
 {
-    SSL_CTX *context = create_bare(error, size);
+    SSL_CTX *context = create_context(error, size);
 
     if (context == NULL)
         return NULL;
     if (SSL_CTX_use_certificate(context, certificate) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1) {
-        fail(error, size, "certificate in memory: %s", tls_failure_take());
+        fail_with(error, size, "certificate in memory: %s", tls_failure_take());
         SSL_CTX_free(context);
         return NULL;
     }

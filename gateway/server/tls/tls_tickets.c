@@ -6,7 +6,10 @@
 #include <openssl/rand.h>
 #include <string.h>
 
-#define PERIOD_NS (INT64_C(1000000000) * TLS_TICKETS_PERIOD_S)
+#include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+
+#define PERIOD_NS (NS_PER_S * TLS_TICKETS_PERIOD_S)
 
 static bool make_key(struct tls_ticket_key *key, int64_t now_ns)
 {
@@ -23,6 +26,7 @@ static void drop_key(struct tls_ticket_key *key)
 
 static void retire_keys(struct tls_tickets *tickets, int64_t now_ns)
 {
+    CHECK_HELD(&tickets->lock);
     if (tickets->current.valid && now_ns - tickets->current.created_ns >= PERIOD_NS) {
         tickets->previous = tickets->current;
         drop_key(&tickets->current);
@@ -33,14 +37,12 @@ static void retire_keys(struct tls_tickets *tickets, int64_t now_ns)
 
 bool tls_tickets_seal(struct tls_tickets *tickets, int64_t now_ns, struct tls_ticket_key *key)
 {
-    bool ok;
-
-    pthread_mutex_lock(&tickets->lock);
+    lock_take(&tickets->lock);
     retire_keys(tickets, now_ns);
-    ok = tickets->current.valid || make_key(&tickets->current, now_ns);
+    bool ok = tickets->current.valid || make_key(&tickets->current, now_ns);
     if (ok)
         *key = tickets->current;
-    pthread_mutex_unlock(&tickets->lock);
+    lock_give(&tickets->lock);
     return ok;
 }
 
@@ -55,7 +57,7 @@ enum tls_tickets_found tls_tickets_open(struct tls_tickets *tickets, int64_t now
 {
     enum tls_tickets_found found = TLS_TICKETS_UNKNOWN;
 
-    pthread_mutex_lock(&tickets->lock);
+    lock_take(&tickets->lock);
     retire_keys(tickets, now_ns);
     if (has_name(&tickets->current, name)) {
         *key = tickets->current;
@@ -64,6 +66,6 @@ enum tls_tickets_found tls_tickets_open(struct tls_tickets *tickets, int64_t now
         *key = tickets->previous;
         found = TLS_TICKETS_PREVIOUS;
     }
-    pthread_mutex_unlock(&tickets->lock);
+    lock_give(&tickets->lock);
     return found;
 }

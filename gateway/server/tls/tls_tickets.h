@@ -3,9 +3,10 @@
 #ifndef GATEWAY_SERVER_TLS_TLS_TICKETS_H
 #define GATEWAY_SERVER_TLS_TLS_TICKETS_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "gateway/base/lock.h"
 
 /*
  * RFC 5077 section 4 and RFC 8446 section 4.6.1. Whoever steals a ticket key
@@ -26,13 +27,13 @@ struct tls_ticket_key {
 };
 
 struct tls_tickets {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct tls_ticket_key current, previous;
 };
 
 #define TLS_TICKETS_INITIALIZER                                                                                        \
     {                                                                                                                  \
-        .lock = PTHREAD_MUTEX_INITIALIZER                                                                              \
+        .lock = LOCK_INITIALIZER                                                                                       \
     }
 
 /* A copy of the key to seal with, which the caller cleanses. False: no randomness to be had. */
