@@ -9,10 +9,14 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
+
+_Static_assert(CONNECTION_PEER_MAX > INET6_ADDRSTRLEN + sizeof("[]:65535"), "any address with its port fits");
+_Static_assert(CONNECTION_HTTP2 <= UINT8_MAX, "connection->protocol holds each of them");
 
 void connections_init(struct connections *connections, struct metrics *metrics)
 {
-    *connections = (struct connections){.metrics = metrics};
+    *connections = (struct connections){.thread = pthread_self(), .metrics = metrics};
     list_init(&connections->opening);
     list_init(&connections->open);
     list_init(&connections->sent_away);
@@ -28,7 +32,9 @@ static void on_socket_close(void *data)
     struct connection *connection = data;
     struct connections *registry = connection->registry;
 
-    CHECK(list_is_empty(&connection->requests));
+    CHECK_THREAD(registry);
+    CHECK(list_is_empty(&connection->requests) && connection->asking == 0 && connection->streams == 0);
+    CHECK(registry->count != 0);
     list_remove(&connection->link);
     list_remove(&connection->away);
     registry->count--;
@@ -52,6 +58,7 @@ void connection_set_peer(struct connection *connection, const struct sockaddr *p
 struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
                                      const struct sockaddr *peer, int64_t now_ns)
 {
+    CHECK_THREAD(registry);
     struct connection *connection = check_calloc(1, sizeof(*connection));
 
     connection->sock = sock;
@@ -73,7 +80,8 @@ struct connection *connection_attach(struct connections *registry, struct st_h2o
 
 void connection_opened(struct connection *connection, enum connection_protocol protocol, int64_t now_ns)
 {
-    CHECK(connection->protocol == CONNECTION_OPENING);
+    CHECK_THREAD(connection->registry);
+    CHECK(connection->protocol == CONNECTION_OPENING && protocol != CONNECTION_OPENING);
     connection->protocol = (uint8_t)protocol;
     connection->last_progress_ns = connection->idle_since_ns = now_ns;
     list_remove(&connection->link);
@@ -98,6 +106,7 @@ struct connection *connection_of(struct st_h2o_req_t *req)
 
 void connection_kill(struct connection *connection)
 {
+    CHECK_THREAD(connection->registry);
     if (connection->killed)
         return;
     connection->killed = true;
@@ -107,6 +116,7 @@ void connection_kill(struct connection *connection)
 
 void connection_send_away(struct connection *connection)
 {
+    CHECK_THREAD(connection->registry);
     if (connection->told_to_go)
         return;
     connection->told_to_go = true;
@@ -124,6 +134,7 @@ static void for_each_in(struct list *list, void (*fn)(void *arg, struct connecti
 void connections_for_each(struct connections *connections, void (*fn)(void *arg, struct connection *connection),
                           void *arg)
 {
+    CHECK_THREAD(connections);
     for_each_in(&connections->opening, fn, arg);
     for_each_in(&connections->open, fn, arg);
 }

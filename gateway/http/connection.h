@@ -4,6 +4,7 @@
 #define GATEWAY_HTTP_CONNECTION_H
 
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,7 @@ struct st_h2o_socket_t;
  * oldest first; `open` those that speak HTTP.
  */
 struct connections {
+    pthread_t thread;
     struct list opening, open;
     struct list sent_away; /* whose clients are still to be told: see connection_send_away */
     size_t count;
@@ -79,6 +81,7 @@ struct connection {
     int64_t body_since_ns;    /* since when a request's body is under way; 0: none is. Set by the gate */
 };
 
+/* By the worker's thread. */
 void connections_init(struct connections *connections, struct metrics *metrics);
 /* All connections must be gone. */
 void connections_dispose(struct connections *connections);

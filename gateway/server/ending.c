@@ -6,6 +6,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/drain.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/turn.h"
@@ -24,10 +25,16 @@
 /* GOAWAYs in one turn: each is a write. */
 #define TURN_GOAWAYS 200
 
+/* take_order compares them. */
+_Static_assert(ENDING_NOT < ENDING_DRAIN && ENDING_DRAIN < ENDING_STREAMS,
+               "phases are in the order in which they come");
+_Static_assert(ARRIVAL_NS > LAST_WORDS_NS, "a shutdown does not wait for requests that a drain would wait for");
+
 /* ---- of the main thread ---- */
 
 void ending_order_drain(struct ending *ending, int64_t window_ns)
 {
+    CHECK(window_ns >= 0);
     ending->window_ns = window_ns;
     atomic_store_explicit(&ending->order, ENDING_ORDER_DRAIN, memory_order_release);
 }
@@ -162,8 +169,16 @@ static bool step_shutdown(struct ending *ending, int64_t now_ns)
     return false;
 }
 
+void ending_begin(struct ending *ending, struct listeners *listeners)
+{
+    CHECK(ending->phase == ENDING_NOT && ending->listeners == NULL);
+    ending->thread = pthread_self();
+    ending->listeners = listeners;
+}
+
 bool ending_turn(struct ending *ending, int64_t now_ns)
 {
+    CHECK_THREAD(ending);
     take_order(ending, now_ns);
     /* A reload sends clients away too. */
     bool more = send_goaways(ending->connections);

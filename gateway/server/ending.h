@@ -3,6 +3,7 @@
 #ifndef GATEWAY_SERVER_ENDING_H
 #define GATEWAY_SERVER_ENDING_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,7 +23,8 @@ enum ending_order { ENDING_ORDER_NONE = 0, ENDING_ORDER_DRAIN, ENDING_ORDER_SHUT
  * ordered and answer; the worker has to be woken for each order and question.
  */
 struct ending {
-    /* the worker's; `listeners` only once it has begun */
+    pthread_t thread; /* the worker's, from ending_begin on */
+    /* the worker's; `listeners` from ending_begin on */
     unsigned worker;
     struct hub *hub;
     struct connections *connections;
@@ -45,6 +47,8 @@ void ending_ask_drained(struct ending *ending);
 /* The answer to the last question, for which signals_wake is called. */
 bool ending_is_drained(const struct ending *ending);
 
+/* Of the worker's thread: it has these listeners now. Before the first turn. */
+void ending_begin(struct ending *ending, struct listeners *listeners);
 /* One step, in each of the worker's turns. True: there is more to do at once. */
 bool ending_turn(struct ending *ending, int64_t now_ns);
 

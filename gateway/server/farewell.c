@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -49,6 +50,7 @@ static int take_signal(int64_t until_ns)
 enum drain_end farewell_run(struct worker *const *workers, unsigned count, const struct config_drain *config,
                             int64_t turn_ns, void (*turn)(void *arg, uint64_t streams), void *arg)
 {
+    CHECK(count != 0 && turn_ns > 0 && config->timeout_ms >= 0);
     int64_t begin_ns = clock_mono_ns(), next_ns = begin_ns;
     int64_t end_ns = begin_ns + config->timeout_ms * NS_PER_MS;
     enum drain_end end = DRAIN_DONE;

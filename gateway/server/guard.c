@@ -6,6 +6,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate/gate.h"
@@ -28,6 +29,8 @@ struct guard *guard_create(struct connection *connection, struct opener *opener,
 
 void guard_destroy(struct guard *guard)
 {
+    CHECK_THREAD(guard->connection->registry);
+    CHECK(guard->connection->guard == guard);
     list_remove(&guard->deadline);
     gate_destroy(guard->gate);
     proxy_destroy(guard->proxy);

@@ -7,6 +7,8 @@
 #include <sys/timerfd.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/server/interpose.h"
 
 /* Where this thread is; what it does on a socket before its loop is there, or afterwards, is nobody's business. */
@@ -65,6 +67,7 @@ static void on_tick(h2o_socket_t *sock, const char *err)
 
 static void start_timer(struct loop *loop, long tick_ns)
 {
+    CHECK(tick_ns > 0 && tick_ns < NS_PER_S);
     struct timespec interval = {.tv_nsec = tick_ns};
     struct itimerspec spec = {.it_interval = interval, .it_value = interval};
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -76,7 +79,8 @@ static void start_timer(struct loop *loop, long tick_ns)
 
 void loop_init(struct loop *loop, h2o_context_t *context, long tick_ns, bool (*turn)(void *arg), void *arg)
 {
-    *loop = (struct loop){.context = context, .entry = {.cb = on_turn}, .turn = turn, .arg = arg};
+    *loop =
+        (struct loop){.thread = pthread_self(), .context = context, .entry = {.cb = on_turn}, .turn = turn, .arg = arg};
     h2o_timeout_init(context->loop, &loop->turns, 0);
     start_timer(loop, tick_ns);
     CHECK(place == NO_LOOP);
@@ -85,6 +89,8 @@ void loop_init(struct loop *loop, h2o_context_t *context, long tick_ns, bool (*t
 
 void loop_dispose(struct loop *loop)
 {
+    CHECK_THREAD(loop);
+    CHECK(place == OUTSIDE);
     place = NO_LOOP;
     h2o_socket_close(loop->timer);
     h2o_timeout_dispose(loop->context->loop, &loop->turns);
@@ -92,6 +98,7 @@ void loop_dispose(struct loop *loop)
 
 bool loop_run(struct loop *loop, bool waits)
 {
+    CHECK_THREAD(loop);
     CHECK(place == OUTSIDE && !is_pending(loop));
     place = INSIDE;
     /* a process that is stopped and continued (by a debugger, by SIGCONT) is interrupted in its wait */

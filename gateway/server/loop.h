@@ -4,6 +4,7 @@
 #define GATEWAY_SERVER_LOOP_H
 
 #include <h2o.h>
+#include <pthread.h>
 #include <stdbool.h>
 
 /*
@@ -20,6 +21,7 @@
  * Belongs to the thread that has called loop_init; one loop a thread.
  */
 struct loop {
+    pthread_t thread;
     h2o_context_t *context;
     h2o_socket_t *timer;
     h2o_timeout_t turns;

@@ -5,6 +5,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/guard.h"
@@ -12,14 +13,17 @@
 /* For one that is too old, but in the middle of a request. */
 #define BUSY_NS (30 * NS_PER_S)
 
+_Static_assert(REAPER_HEAD_NS > WHEEL_TICK_NS && BUSY_NS > REAPER_HEAD_NS, "a request under way gets longer than none");
+
 void reaper_init(struct reaper *reaper, const struct config_limits *limits, struct metrics *metrics, int64_t now_ns)
 {
-    *reaper = (struct reaper){.limits = limits, .metrics = metrics, .now_ns = now_ns};
+    *reaper = (struct reaper){.thread = pthread_self(), .limits = limits, .metrics = metrics, .now_ns = now_ns};
     wheel_init(&reaper->wheel, now_ns);
 }
 
 void reaper_set_limits(struct reaper *reaper, const struct config_limits *limits)
 {
+    CHECK_THREAD(reaper);
     reaper->limits = limits;
 }
 
@@ -119,6 +123,8 @@ static void look_at_connection(struct reaper *reaper, struct connection *connect
 
 void reaper_watch(struct reaper *reaper, struct connection *connection)
 {
+    CHECK_THREAD(reaper);
+    CHECK(connection->protocol != CONNECTION_OPENING && list_is_empty(&connection->guard->deadline));
     look_at_connection(reaper, connection);
 }
 
@@ -129,6 +135,8 @@ static void on_due(void *arg, struct list *node)
 
 void reaper_tick(struct reaper *reaper, int64_t now_ns)
 {
+    CHECK_THREAD(reaper);
+    CHECK(now_ns >= reaper->now_ns);
     reaper->now_ns = now_ns;
     wheel_run(&reaper->wheel, now_ns, on_due, reaper);
 }

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_SERVER_REAPER_H
 #define GATEWAY_SERVER_REAPER_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "gateway/base/clock.h"
@@ -28,6 +29,7 @@ struct metrics;
 #define REAPER_HEAD_NS (10 * NS_PER_S)
 
 struct reaper {
+    pthread_t thread;
     const struct config_limits *limits;
     struct metrics *metrics;
     struct wheel wheel;

@@ -16,6 +16,7 @@
 #include "gateway/base/hash.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
 #include "gateway/config/config_reload.h"
 #include "gateway/core/address_limits.h"
@@ -78,6 +79,7 @@ static void on_walk_over(struct eviction_walk *walk)
 /* Every new socket once more, for each worker. */
 static bool duplicate_new(struct worker_change *part)
 {
+    CHECK(part->first_new <= part->endpoint_count && part->fds == NULL);
     size_t count = part->endpoint_count - part->first_new;
     part->fds = check_calloc(count + 1, sizeof(int));
     for (size_t i = 0; i != count; ++i) {
@@ -284,6 +286,7 @@ static bool take_config(struct reload *reload, struct config *config, int64_t be
 
 bool reload_file(struct reload *reload)
 {
+    CHECK_THREAD(reload);
     int64_t begin_ns = clock_mono_ns();
     struct config *config = config_load(reload->file, on_error, NULL);
     if (config != NULL && take_config(reload, config, begin_ns))
@@ -296,6 +299,8 @@ bool reload_file(struct reload *reload)
 
 void reload_init(struct reload *reload)
 {
+    CHECK(reload->first != NULL && reload->current == reload->first && reload->worker_count != 0);
+    reload->thread = pthread_self();
     reload->seen = reload->certificates = stamp_certificates(reload->current->config);
 }
 
@@ -315,6 +320,7 @@ static void free_replaced(struct reload *reload)
 
 void reload_turn(struct reload *reload)
 {
+    CHECK_THREAD(reload);
     look_at_certificates(reload);
     key_files_refresh(&reload->current->key_files);
     free_replaced(reload);

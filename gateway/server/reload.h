@@ -3,6 +3,7 @@
 #ifndef GATEWAY_SERVER_RELOAD_H
 #define GATEWAY_SERVER_RELOAD_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct worker;
 
 /* What a reload changes. Main thread; stop it when the workers are gone. */
 struct reload {
+    pthread_t thread; /* the main thread */
     const char *file; /* of the configuration; NULL: there is none */
     struct endpoints *endpoints;
     struct generation *first, *current; /* first: what is never changed has been taken from there; it stays */

@@ -4,12 +4,17 @@
 
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/random.h"
+#include "gateway/core/source.h"
 #include "gateway/source/jetstream/js_source.h"
 #include "gateway/source/nats/nats_source.h"
 
 /* Ids stay short on the wire, and two lives of one process tell each other apart. */
 #define INCARNATION_BITS 40
+
+_Static_assert(INCARNATION_BITS < 64, "make_incarnation shifts by it");
+_Static_assert(CONFIG_STREAMS_MAX + 1 <= SOURCES_MAX, "every hub has room for all of them");
 
 static uint64_t make_incarnation(void)
 {
@@ -38,6 +43,7 @@ bool sources_create(struct sources *sources, const struct config *config, const 
 
 bool sources_start(struct sources *sources)
 {
+    CHECK(sources->count == 1 + sources->config->streams_count);
     bool ok = nats_source_start(sources->nats) == NATS_START_OK;
     for (unsigned i = 0; ok && i != sources->config->streams_count; ++i)
         ok = js_source_start(sources->streams[i]) == JS_START_OK;

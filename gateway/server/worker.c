@@ -41,6 +41,10 @@
 /* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
 #define LIBRARY_TIMEOUT_MS (UINT64_C(86400) * MS_PER_S)
 
+_Static_assert(STACK_BYTES >= 1u << 20, "libh2o puts a header name on the stack (http1.c)");
+_Static_assert(BODY_MAX < PUBLISH_BODY_BUFFER, "publishing takes more");
+_Static_assert(LIBRARY_TIMEOUT_MS >= 3600 * MS_PER_S, "the reaper is there first");
+
 struct worker {
     struct shared *shared;
     unsigned number;
@@ -94,7 +98,6 @@ struct worker *worker_create(struct shared *shared, struct settings *settings, u
     for (unsigned i = 0; i != shared->sources.count; ++i)
         hub_add_source(&worker->hub, shared->sources.bases[i]);
     worker->hub.write_timeout_ns = shared->config->limits.write_timeout_ms * NS_PER_MS;
-    connections_init(&worker->connections, &worker->metrics);
     worker->app = (struct app){
         .gateway = shared->name,
         .hub = &worker->hub,
@@ -141,6 +144,7 @@ static size_t body_max(const struct worker *worker)
  */
 static void set_up_loop(struct worker *worker)
 {
+    connections_init(&worker->connections, &worker->metrics);
     h2o_config_init(&worker->config);
     worker->config.server_name = h2o_iovec_init(H2O_STRLIT("freshet"));
     worker->config.max_request_entity_size = body_max(worker);
@@ -161,7 +165,7 @@ static void set_up_loop(struct worker *worker)
     worker->listeners =
         listeners_create(&worker->context, worker->accept_ctx, &worker->connections, worker->endpoints, worker->shared,
                          &(struct gate_rules){&worker->app.config->limits, takes_messages(worker)});
-    worker->ending.listeners = worker->listeners;
+    ending_begin(&worker->ending, worker->listeners);
 }
 
 static void tear_down_loop(struct worker *worker)
@@ -183,6 +187,7 @@ static void tear_down_loop(struct worker *worker)
 static void on_prepare(struct mailbox_task *task)
 {
     struct worker_change *change = LIST_ENTRY(task, struct worker_change, task);
+    CHECK(change->first_new <= change->endpoint_count && change->endpoint_count <= ENDPOINTS_MAX);
     for (size_t i = change->first_new; i != change->endpoint_count; ++i)
         listeners_add(change->worker->listeners, &change->endpoints[i], change->fds[i - change->first_new]);
     sem_post(change->done);
@@ -259,6 +264,7 @@ static bool take_turn(void *arg)
 {
     struct worker *worker = arg;
     int64_t now_ns = clock_mono_ns();
+    CHECK_THREAD(&worker->connections);
 
     watchdog_pulse_turn(&worker->pulse);
     bool more = turn_run(&worker->hub, now_ns);
@@ -354,6 +360,7 @@ bool worker_release(struct worker *worker)
                   log_u64("connections", worker->connections.count));
         return false;
     }
+    CHECK(worker->hub.reader_count == 0);
     hub_release_views(&worker->hub);
     return true;
 }
@@ -364,7 +371,6 @@ void worker_destroy(struct worker *worker)
         sem_post(&worker->dismissed);
         thread_join(worker->thread);
     } else {
-        connections_dispose(&worker->connections);
         turn_end(&worker->hub);
         hub_dispose(&worker->hub);
     }

@@ -26,6 +26,8 @@
 #define RESTART_MAX_MS 5000
 #define HEALTHY_NS (10 * NS_PER_S) /* a server that lived so long starts with a short back-off again */
 
+_Static_assert(RESTART_MIN_MS < RESTART_MAX_MS, "the back-off grows");
+
 struct dev_broker {
     char program[PATH_MAX];
     char directory[64];

@@ -17,6 +17,8 @@
 #define TICK_NS (200 * NS_PER_MS)
 #define TICKS_PER_SECOND (NS_PER_S / TICK_NS)
 
+_Static_assert(NS_PER_S % TICK_NS == 0, "the clock strikes each second");
+
 struct ticker {
     const char *subject, *symbol;
     double price;

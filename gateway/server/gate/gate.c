@@ -10,6 +10,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate/gate_internal.h"
 #include "gateway/server/guard.h"
@@ -41,6 +42,7 @@ enum gate_shown gate_show(struct gate *gate, h2o_socket_t *sock, const char *err
 {
     bool gone = false, *outer = gate->gone;
 
+    CHECK(gate->inner != NULL);
     gate->gone = &gone;
     gate->inner(sock, err);
     if (gone) {
@@ -99,6 +101,8 @@ void gate_create(struct connection *connection, const struct gate_rules *rules)
 {
     struct gate *gate = check_calloc(1, sizeof(*gate));
 
+    CHECK_THREAD(connection->registry);
+    CHECK(connection->guard->gate == NULL);
     gate->connection = connection;
     gate->rules = rules;
     gate_meter_start(gate);
@@ -134,7 +138,8 @@ void gate_http2_accept(struct connection *connection, h2o_accept_ctx_t *accept_c
 {
     struct gate *gate = connection->guard->gate;
 
-    CHECK(gate->rules == rules);
+    CHECK_THREAD(connection->registry);
+    CHECK(gate->rules == rules && gate->reader == NULL);
     gate->reader = gate_http2_read;
     gate_http2_init(gate);
     accept_with(gate, accept_ctx, h2o_http2_accept);
@@ -144,7 +149,8 @@ void gate_http1_accept(struct connection *connection, h2o_accept_ctx_t *accept_c
 {
     struct gate *gate = connection->guard->gate;
 
-    CHECK(gate->rules == rules);
+    CHECK_THREAD(connection->registry);
+    CHECK(gate->rules == rules && gate->reader == NULL);
     gate->reader = gate_http1_read;
     gate->on_read_start = gate_http1_on_read_start;
     accept_with(gate, accept_ctx, h2o_http1_accept);

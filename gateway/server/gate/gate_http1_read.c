@@ -3,6 +3,7 @@
 #include <h2o.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/http/connection.h"
@@ -12,6 +13,8 @@
 #define HEAD_REFUND 2048
 /* Heads up to this are shown, for somebody to refuse them in words. */
 #define HEAD_MIN (16u << 10)
+
+_Static_assert(HEAD_REFUND < HEAD_MIN, "no head brings in more than it has cost");
 
 static size_t head_max(const struct gate *gate)
 {
@@ -70,6 +73,7 @@ void gate_http1_on_read_start(struct gate *gate)
     }
     if (sock->input->size == 0 || examine_head(gate, sock))
         return;
+    CHECK(gate->http1.held == NULL);
     gate->http1.held = sock->input;
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);
 }

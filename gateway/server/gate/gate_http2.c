@@ -101,6 +101,7 @@ static bool feed_flush(struct feed *feed)
 {
     size_t len = feed->at - feed->start;
 
+    CHECK(feed->start <= feed->at && feed->at <= feed->bytes->size);
     feed->is_mixed = false;
     feed->windows = 0;
     if (len == 0)
@@ -240,6 +241,7 @@ static bool feed_step(struct feed *feed, const struct h2_gate_verdict *verdict)
 /* Puts what is the beginning of a frame back where the rest of it will come to. */
 static void feed_put_back(struct feed *feed)
 {
+    CHECK(feed->is_split && feed->sock->input->size == 0);
     size_t left = feed->bytes->size - feed->at;
 
     if (left == 0)

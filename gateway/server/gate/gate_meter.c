@@ -6,6 +6,7 @@
 #include <openssl/ssl.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/gate/gate_internal.h"
@@ -24,6 +25,8 @@
 #define PUBLISH_BUDGET_PER_SECOND (256 << 10)
 /* A KeyUpdate is 27 bytes and several key derivations; an ordinary handshake has a dozen messages and states. */
 #define HANDSHAKE_MESSAGE 4096
+_Static_assert(PUBLISH_BUDGET > BUDGET && PUBLISH_BUDGET_PER_SECOND > BUDGET_PER_SECOND, "publishing takes more");
+_Static_assert(BUDGET > 24 * HANDSHAKE_MESSAGE, "a handshake with its messages and states fits, twice");
 
 static int64_t budget_max(const struct gate *gate)
 {
@@ -44,6 +47,7 @@ uint64_t gate_meter_sent(struct gate *gate)
 {
     size_t total = gate->connection->sock->bytes_written, sent = total - gate->sent_seen;
 
+    CHECK(total >= gate->sent_seen);
     gate->sent_seen = total;
     add_budget(gate, (int64_t)sent);
     return sent;
@@ -121,6 +125,7 @@ void gate_meter_handshake(SSL *ssl)
 
 void gate_meter_start(struct gate *gate)
 {
+    CHECK(gate->rules != NULL && gate->sent_seen == 0);
     gate->budget = budget_max(gate);
     gate->budget_ns = clock_mono_coarse_ns();
 }

@@ -7,12 +7,14 @@
 #include <h2o/http2_internal.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/http/connection.h"
 
 void goaway_send(struct connection *connection)
 {
     h2o_http2_conn_t *conn;
 
+    CHECK_THREAD(connection->registry);
     if (connection->protocol != CONNECTION_HTTP2 || connection->killed)
         return;
     conn = connection->sock->data;

@@ -12,6 +12,7 @@
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/server/listen/passed.h"
 #include "gateway/server/tls/devcert.h"
 #include "gateway/server/tls/tls.h"
@@ -20,6 +21,8 @@
 /* Our own look at a connection comes first, and counts it as what it is. */
 #define STALL_MARGIN_MS 2000
 #define ERROR_MAX 512
+
+_Static_assert(LISTEN_SOCKETS_MAX <= ENDPOINTS_MAX, "the sockets of one address fit");
 
 static SSL_CTX *dev_context(char *error, size_t size)
 {
@@ -140,6 +143,7 @@ struct endpoints *endpoints_open(const struct config *config, bool dev_certifica
 {
     struct endpoints *endpoints = check_calloc(1, sizeof(*endpoints));
     endpoints->passed = check_calloc(1, sizeof(*endpoints->passed));
+    endpoints->thread = pthread_self();
     endpoints->dev_certificate = dev_certificate;
     if (open_addresses(endpoints, config))
         return endpoints;
@@ -228,6 +232,7 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
                                  void (*on_error)(void *arg, const char *message), void *arg)
 {
     struct plan plan = {.next = check_malloc(sizeof(*plan.next)), .before = now->count};
+    CHECK_THREAD(now);
     *plan.next = *now;
     for (size_t i = 0; i != now->count; ++i) {
         plan.next->all[i].tls = NULL;
@@ -241,6 +246,8 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
 
 void endpoints_commit(struct endpoints *now, struct endpoints *next)
 {
+    CHECK_THREAD(now);
+    CHECK(next->count >= now->count);
     for (size_t i = 0; i != now->count; ++i) {
         release_context(now, i);
         if (now->all[i].fd != -1 && next->all[i].fd == -1)
@@ -251,6 +258,8 @@ void endpoints_commit(struct endpoints *now, struct endpoints *next)
 
 void endpoints_discard(const struct endpoints *now, struct endpoints *next)
 {
+    CHECK_THREAD(now);
+    CHECK(next->count >= now->count);
     for (size_t i = 0; i != next->count; ++i)
         release_context(next, i);
     for (size_t i = now->count; i != next->count; ++i) {
@@ -266,6 +275,7 @@ void endpoints_close(struct endpoints *endpoints)
 {
     if (endpoints == NULL)
         return;
+    CHECK_THREAD(endpoints);
     for (size_t i = 0; i != endpoints->count; ++i) {
         if (endpoints->all[i].fd != -1)
             close(endpoints->all[i].fd);

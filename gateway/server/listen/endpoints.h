@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <openssl/types.h>
+#include <pthread.h>
 
 #include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/listen/listen_socket.h"
@@ -36,6 +37,7 @@ struct endpoint {
  * several, one after the other. Main thread.
  */
 struct endpoints {
+    pthread_t thread;
     struct endpoint all[ENDPOINTS_MAX];
     size_t count;
     struct passed *passed; /* kept as long as the process lives */

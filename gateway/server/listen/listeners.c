@@ -13,6 +13,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/listen/acceptor.h"
@@ -25,6 +26,9 @@
 
 /* How long to leave a kernel alone that says it is out of descriptors or memory. */
 #define EXHAUSTED_PAUSE_NS NS_PER_S
+
+_Static_assert(sizeof(struct sockaddr_in6) >= sizeof(struct sockaddr_in), "struct accepted has room for both");
+_Static_assert(ENDPOINTS_MAX * sizeof(int) <= 4096, "listeners_create has them on its stack");
 
 struct listeners {
     h2o_context_t *context;
@@ -55,6 +59,8 @@ struct accepted {
 /* Takes a connection that has been assigned to this worker, and frees the message. */
 static void take_accepted(struct listeners *listeners, struct accepted *accepted)
 {
+    CHECK_THREAD(&listeners->opener);
+    CHECK(accepted->acceptor < listeners->count);
     const struct acceptor *acceptor = listeners->acceptors[accepted->acceptor];
 
     if (listeners->is_stopped) {
@@ -171,6 +177,7 @@ static void start_accepting(struct listeners *listeners)
 
 void listeners_add(struct listeners *listeners, const struct endpoint *endpoint, int fd)
 {
+    CHECK_THREAD(&listeners->opener);
     CHECK(listeners->count != ENDPOINTS_MAX);
     struct acceptor *acceptor = acceptor_create(listeners, listeners->count, endpoint);
     listeners->acceptors[listeners->count++] = acceptor;
@@ -239,6 +246,7 @@ static void leave_acceptor(void *arg, struct connection *connection)
 void listeners_change(struct listeners *listeners, const struct endpoint *endpoints, size_t count,
                       const struct gate_rules *rules)
 {
+    CHECK_THREAD(&listeners->opener);
     CHECK(count == listeners->count);
     opener_set_rules(&listeners->opener, rules);
     for (size_t i = 0; i != count; i++) {
@@ -262,6 +270,7 @@ const void *listeners_origin(const struct listeners *listeners, size_t index)
 
 void listeners_tick(struct listeners *listeners, int64_t now_ns)
 {
+    CHECK_THREAD(&listeners->opener);
     opener_tick(&listeners->opener, now_ns);
     for (enum accept_class class = 0; class != ACCEPT_CLASSES && !listeners->is_stopped; class ++) {
         if (!listeners->classes[class].is_paused || now_ns < listeners->classes[class].resume_ns ||
@@ -274,6 +283,7 @@ void listeners_tick(struct listeners *listeners, int64_t now_ns)
 
 void listeners_stop_public(struct listeners *listeners)
 {
+    CHECK_THREAD(&listeners->opener);
     listeners->is_public_stopped = true;
     for (size_t i = 0; i != listeners->count; i++) {
         if (listeners->acceptors[i]->class == ACCEPT_PUBLIC)
@@ -283,6 +293,7 @@ void listeners_stop_public(struct listeners *listeners)
 
 void listeners_stop(struct listeners *listeners)
 {
+    CHECK_THREAD(&listeners->opener);
     if (listeners->is_stopped)
         return;
     listeners->is_stopped = true;
@@ -293,6 +304,7 @@ void listeners_stop(struct listeners *listeners)
 
 void listeners_destroy(struct listeners *listeners)
 {
+    CHECK_THREAD(&listeners->opener);
     CHECK(listeners->is_stopped && list_is_empty(&listeners->connections->opening));
     h2o_multithread_unregister_receiver(listeners->context->queue, &listeners->receiver);
     accept_pool_leave(listeners->opener.slot);

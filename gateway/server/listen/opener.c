@@ -10,6 +10,7 @@
 #include "gateway/base/ip.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/http/connection.h"
@@ -24,6 +25,8 @@
 /* Where others wait for it to end: who means it needs no longer. */
 #define OPENING_CROWDED_NS (2 * NS_PER_S)
 
+_Static_assert(OPENING_CROWDED_NS < OPENING_TIMEOUT_NS, "end_overdue looks at nothing that is younger than the first");
+
 /* The protocol is known. The socket may be gone when it returns. */
 static void begin_http(h2o_socket_t *sock, enum connection_protocol protocol)
 {
@@ -32,6 +35,7 @@ static void begin_http(h2o_socket_t *sock, enum connection_protocol protocol)
     struct opener *opener = guard->opener;
     h2o_accept_ctx_t *accept_ctx = &opener->accept_ctx[guard->class];
 
+    CHECK(guard->acceptor != NULL && guard->proxy == NULL && guard->gate != NULL);
     guard->acceptor = NULL;
     connection_opened(connection, protocol, clock_mono_coarse_ns());
     accept_pool_opened(opener->slot, guard->class);
@@ -164,6 +168,7 @@ void opener_open(struct opener *opener, const struct acceptor *acceptor, int fd,
     struct connection *connection =
         connection_attach(opener->connections, sock, acceptor->tls != NULL, peer, accepted_ns);
 
+    CHECK_THREAD(opener);
     guard_create(connection, opener, acceptor);
     connection->listen = acceptor->is_listed ? &acceptor->listen : NULL;
     connection->is_leaving = acceptor->is_gone;
@@ -195,6 +200,7 @@ static void end_overdue(struct opener *opener, int64_t now_ns)
 
 void opener_tick(struct opener *opener, int64_t now_ns)
 {
+    CHECK_THREAD(opener);
     end_overdue(opener, now_ns);
     reaper_tick(&opener->reaper, now_ns);
 }
@@ -207,6 +213,7 @@ static void apply_rules(void *arg, struct connection *connection)
 
 void opener_set_rules(struct opener *opener, const struct gate_rules *rules)
 {
+    CHECK_THREAD(opener);
     opener->rules = *rules;
     reaper_set_limits(&opener->reaper, rules->limits);
     connections_for_each(opener->connections, apply_rules, NULL);
@@ -220,6 +227,8 @@ static void on_connection_closed(void *data, struct connection *connection)
 
 void opener_init(struct opener *opener, const struct gate_rules *rules)
 {
+    CHECK(opener->slot != NULL && opener->connections->on_close == NULL);
+    opener->thread = pthread_self();
     opener->rules = *rules;
     reaper_init(&opener->reaper, rules->limits, opener->connections->metrics, clock_mono_ns());
     opener->connections->on_close = on_connection_closed;

@@ -3,6 +3,7 @@
 #ifndef GATEWAY_SERVER_LISTEN_OPENER_H
 #define GATEWAY_SERVER_LISTEN_OPENER_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "gateway/server/gate/gate.h"
@@ -25,6 +26,7 @@ struct st_h2o_context_t;
  * "address-memory"). One per worker, its thread only.
  */
 struct opener {
+    pthread_t thread;
     struct st_h2o_context_t *context;
     struct st_h2o_accept_ctx_t *accept_ctx; /* an array, by accept class */
     struct connections *connections;

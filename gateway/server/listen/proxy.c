@@ -9,11 +9,14 @@
 #include <sys/socket.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
 #include "gateway/base/ip.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/guard.h"
 #include "proto/proxy_header.h"
+
+_Static_assert(PROXY_HEADER_KEPT >= PROXY_HEADER_START, "the beginning of a header is kept whole");
 
 struct proxy_reader {
     const struct proxy_callbacks *callbacks;
@@ -101,6 +104,7 @@ static void on_readable(h2o_socket_t *sock, const char *err)
     const char *reason;
 
     (void)err; /* libh2o doesn't read here, so it has nothing to say */
+    CHECK(reader != NULL && reader->have < reader->wanted);
     for (;;) {
         ssize_t got = read_header(reader, h2o_socket_get_fd(sock));
         if (got == -1 && errno == EINTR)
@@ -124,7 +128,8 @@ void proxy_expect(struct connection *connection, const struct proxy_callbacks *c
 {
     struct proxy_reader *reader = check_calloc(1, sizeof(*reader));
 
-    CHECK(connection->guard->proxy == NULL);
+    CHECK_THREAD(connection->registry);
+    CHECK(connection->guard->proxy == NULL && connection->protocol == CONNECTION_OPENING);
     reader->callbacks = callbacks;
     reader->wanted = PROXY_HEADER_START;
     connection->guard->proxy = reader;

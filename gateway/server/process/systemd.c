@@ -22,6 +22,8 @@
 /* The manager expects to hear of it at least once per period. */
 #define FEEDS_PER_PERIOD 4
 
+_Static_assert(FEEDS_PER_PERIOD >= 2, "one late feed is no reason to be killed");
+
 struct systemd {
     int fd; /* -1: nobody to tell */
     struct sockaddr_un address;
@@ -133,6 +135,7 @@ void systemd_status(struct systemd *systemd, const char *format, ...)
 void systemd_feed(struct systemd *systemd, struct watchdog_pulse *const *pulses, size_t count)
 {
     bool all = true;
+    CHECK(count != 0);
     if (systemd->watchdog_ns == 0)
         return;
     if (systemd->seen == NULL)

@@ -15,6 +15,8 @@
 /* How long the log gets to take the line: a full pipe must not keep the process alive. */
 #define LAST_WORDS_S 3
 
+_Static_assert(LOOKS_PER_PERIOD >= 4, "half a period late is later than any look on time");
+
 struct seen {
     uint64_t turns;
     int64_t since_ns;

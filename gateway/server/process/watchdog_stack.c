@@ -25,6 +25,7 @@
 #define PATIENCE_NS NS_PER_S
 /* A call's return address may already belong to the next line: one byte back is inside the call itself. */
 #define INTO_CALL 1
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2, "a signal handler may use answer.asked");
 
 /* Between the thread that asks and the one that is asked; static, as the handler may use nothing else. */
 static struct {

@@ -21,6 +21,8 @@ struct keeper {
     char record[RECORD_MAX];
 };
 
+_Static_assert(RECORD_MAX >= 5 + 2 + 1 + 16, "an encrypted alert fits");
+
 static BIO_METHOD *method;
 
 static int keeper_write(BIO *bio, const char *bytes, int len)

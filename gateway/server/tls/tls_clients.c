@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/http/access/certificate.h"
 #include "gateway/http/connection.h"
 #include "gateway/server/tls/tls_failure.h"
@@ -17,6 +18,7 @@
 
 /* A chain of four RSA-4096 certificates takes 8 kB; OpenSSL would buffer 100 of whoever asks. */
 #define CHAIN_BYTES_MAX (32 * 1024)
+_Static_assert(CERTIFICATE_NAME_MAX > 4 * 64, "the longest common name, and its NUL");
 
 /*
  * OpenSSL opens a ticket only where the context is the one it was sealed in.
@@ -142,6 +144,7 @@ void tls_clients_keep_name(const SSL *ssl, struct connection *connection)
     if ((SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) == 0 || certificate == NULL ||
         SSL_get_verify_result(ssl) != X509_V_OK || connection->certificate_name != NULL)
         return;
+    CHECK_THREAD(connection->registry);
     connection->certificate_name = read_name(certificate);
     ERR_clear_error();
 }

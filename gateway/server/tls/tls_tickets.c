@@ -11,6 +11,10 @@
 
 #define PERIOD_NS (NS_PER_S * TLS_TICKETS_PERIOD_S)
 
+_Static_assert(sizeof(((struct tls_ticket_key *)0)->name) == TLS_TICKETS_NAME_LEN,
+               "OpenSSL keeps room for 16 bytes of name");
+_Static_assert(TLS_TICKETS_NAME_LEN == 16, "SSL_CTX_set_tlsext_ticket_key_evp_cb(3)");
+
 static bool make_key(struct tls_ticket_key *key, int64_t now_ns)
 {
     key->valid = RAND_bytes(key->name, sizeof(key->name)) == 1 && RAND_bytes(key->aes, sizeof(key->aes)) == 1 &&
