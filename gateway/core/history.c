@@ -7,6 +7,7 @@
 #include "gateway/base/check.h"
 #include "gateway/core/batch.h"
 #include "gateway/core/cursors.h"
+#include "gateway/core/errand.h"
 #include "gateway/core/fetch.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
@@ -16,8 +17,7 @@ enum step { STEP_LOOK = 0, STEP_RINGS, STEP_FETCH };
 
 struct history {
     struct reader *reader; /* NULL: gone, what is still under way comes to nothing */
-    struct hub *hub;
-    struct list ready; /* in the hub's list, until the turn hands the reader on */
+    struct list ready;     /* in the hub's list, until the turn hands the reader on */
     enum step step;
     uint64_t after;     /* the reader has all up to here */
     uint64_t end;       /* follow=false: where it stops */
@@ -25,24 +25,20 @@ struct history {
     const struct source_epoch *epoch;
 
     struct look look;
-    struct mailbox_task look_task;
-    bool has_looked, looking;
+    struct errand looking;
+    bool has_looked;
 
     struct fetch fetch;
-    struct mailbox_task fetched_task, closed_task;
-    bool fetch_open, fetching, has_piece;
+    struct errand fetching; /* one piece */
+    struct errand closing;  /* out as long as the source has the fetch */
+    bool has_piece;
 };
-
-static struct history *of_task(struct mailbox_task *task, size_t offset)
-{
-    return (struct history *)((char *)task - offset);
-}
 
 /* ---- from the source's threads to the hub's ---- */
 
 static void free_if_idle(struct history *history)
 {
-    if (history->reader != NULL || history->looking || history->fetch_open)
+    if (history->reader != NULL || history->looking.is_out || history->closing.is_out)
         return;
     if (history->fetch.segment != NULL)
         segment_release(history->fetch.segment);
@@ -53,7 +49,7 @@ static void free_if_idle(struct history *history)
 static void make_ready(struct history *history)
 {
     if (history->reader != NULL)
-        list_append(&history->hub->ready, &history->ready);
+        list_append(&history->reader->hub->ready, &history->ready);
     else
         free_if_idle(history);
 }
@@ -68,44 +64,36 @@ struct reader *history_next_ready(struct hub *hub)
     return history->reader;
 }
 
-static void on_looked(struct mailbox_task *task)
+static void return_looked(struct look *look)
 {
-    struct history *history = of_task(task, offsetof(struct history, look_task));
-    history->looking = false;
-    make_ready(history);
+    errand_return(&LIST_ENTRY(look, struct history, look)->looking);
 }
 
-static void post_looked(struct look *look)
+static void on_looked(struct errand *errand)
 {
-    struct history *history = (struct history *)((char *)look - offsetof(struct history, look));
-    mailbox_post(&history->hub->mailbox, &history->look_task);
+    make_ready(LIST_ENTRY(errand, struct history, looking));
 }
 
-static void on_fetched(struct mailbox_task *task)
+static void return_fetched(struct fetch *fetch)
 {
-    struct history *history = of_task(task, offsetof(struct history, fetched_task));
-    history->fetching = false;
+    errand_return(&LIST_ENTRY(fetch, struct history, fetch)->fetching);
+}
+
+static void on_fetched(struct errand *errand)
+{
+    struct history *history = LIST_ENTRY(errand, struct history, fetching);
     history->has_piece = true;
     make_ready(history);
 }
 
-static void post_fetched(struct fetch *fetch)
+static void return_closed(struct fetch *fetch)
 {
-    struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
-    mailbox_post(&history->hub->mailbox, &history->fetched_task);
+    errand_return(&LIST_ENTRY(fetch, struct history, fetch)->closing);
 }
 
-static void on_closed(struct mailbox_task *task)
+static void on_closed(struct errand *errand)
 {
-    struct history *history = of_task(task, offsetof(struct history, closed_task));
-    history->fetch_open = false;
-    free_if_idle(history);
-}
-
-static void post_closed(struct fetch *fetch)
-{
-    struct history *history = (struct history *)((char *)fetch - offsetof(struct history, fetch));
-    mailbox_post(&history->hub->mailbox, &history->closed_task);
+    free_if_idle(LIST_ENTRY(errand, struct history, closing));
 }
 
 /* ---- the reader's side ---- */
@@ -132,21 +120,20 @@ static struct history *create(struct reader *reader)
 {
     struct history *history = check_calloc(1, sizeof(*history));
     history->reader = reader;
-    history->hub = reader->hub;
     list_init(&history->ready);
     history->after = reader->last_sequence;
     history->epoch = atomic_load(&reader->source->epoch);
-    history->look.looked = post_looked;
-    history->look_task.run = on_looked;
+    history->look.looked = return_looked;
+    errand_init(&history->looking, reader->hub, on_looked);
+    errand_init(&history->fetching, reader->hub, on_fetched);
+    errand_init(&history->closing, reader->hub, on_closed);
     history->fetch = (struct fetch){
         .source = reader->source,
         .event = reader->route->event,
         .format = reader->route->format,
-        .fetched = post_fetched,
-        .closed = post_closed,
+        .fetched = return_fetched,
+        .closed = return_closed,
     };
-    history->fetched_task.run = on_fetched;
-    history->closed_task.run = on_closed;
     copy_patterns(history);
     reader->history = history;
     return history;
@@ -181,7 +168,7 @@ void history_end(struct reader *reader)
     reader->history = NULL;
     history->reader = NULL;
     list_remove(&history->ready);
-    if (history->fetch_open)
+    if (history->closing.is_out)
         reader->source->ops->fetch_close(reader->source, &history->fetch);
     free_if_idle(history);
 }
@@ -240,10 +227,11 @@ static bool look(struct reader *reader)
 {
     struct history *history = reader->history;
     if (!history->has_looked) {
-        history->has_looked = history->looking = true;
+        history->has_looked = true;
+        errand_start(&history->looking);
         reader->source->ops->look(reader->source, &history->look);
     }
-    if (history->looking)
+    if (history->looking.is_out)
         return false;
     history->end = history->look.last;
     if (history->is_continuous && history->after > history->look.last) {
@@ -301,7 +289,9 @@ static void request(struct reader *reader)
         if (history->fetch.target < floor)
             history->fetch.target = floor;
     }
-    history->fetch_open = history->fetching = true;
+    errand_start(&history->fetching);
+    if (!history->closing.is_out)
+        errand_start(&history->closing);
     reader->source->ops->fetch(reader->source, &history->fetch);
 }
 
@@ -327,7 +317,7 @@ static void fetch_next(struct reader *reader)
 {
     struct history *history = reader->history;
     struct fetch *fetch = &history->fetch;
-    if (history->fetching)
+    if (history->fetching.is_out)
         return;
     if (history->has_piece) {
         if (!batch_has_room(reader->batch))

@@ -10,8 +10,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/list.h"
 #include "gateway/config/config.h"
-#include "gateway/core/hub.h"
-#include "gateway/core/mailbox.h"
+#include "gateway/core/errand.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/http/app.h"
@@ -28,8 +27,7 @@
 /* One publish on its way to the broker and back. The request may be gone before: then `ticket` is NULL. */
 struct publish_call {
     struct publish publish;
-    struct mailbox_task task;
-    struct hub *hub;
+    struct errand errand;
     const char *stream; /* that is to store it; NULL: none */
     char msg_id[PUBLISH_MSG_ID_MAX + 1];
     struct publish_header headers[HEADERS_MAX];
@@ -81,9 +79,9 @@ static void send_result(struct exchange *exchange, const struct publish_call *ca
     }
 }
 
-static void on_published(struct mailbox_task *task)
+static void on_published(struct errand *errand)
 {
-    struct publish_call *call = LIST_ENTRY(task, struct publish_call, task);
+    struct publish_call *call = LIST_ENTRY(errand, struct publish_call, errand);
     if (call->ticket != NULL) {
         struct publish_ticket *ticket = call->ticket;
         ticket->call = NULL;
@@ -93,13 +91,6 @@ static void on_published(struct mailbox_task *task)
     free(call->publish.data);
     free(call->header_values);
     free(call);
-}
-
-/* On a thread of the source. */
-static void on_publish_done(struct publish *publish)
-{
-    struct publish_call *call = publish->owner;
-    mailbox_post(&call->hub->mailbox, &call->task);
 }
 
 static void on_ticket_dispose(void *p)
@@ -193,9 +184,7 @@ static void send_call(struct exchange *exchange, const struct config_history *hi
     struct source *source = app->sources[history != NULL ? history->source : 0];
     struct publish_ticket *ticket = h2o_mem_alloc_shared(&req->pool, sizeof(*ticket), on_ticket_dispose);
     *ticket = (struct publish_ticket){exchange, call};
-    call->hub = app->hub;
     call->ticket = ticket;
-    call->task.run = on_published;
     call->publish.subject = check_malloc(len + 1);
     memcpy(call->publish.subject, subject, len);
     call->publish.subject[len] = '\0';
@@ -205,9 +194,8 @@ static void send_call(struct exchange *exchange, const struct config_history *hi
         memcpy(call->publish.data, req->entity.base, req->entity.len);
     call->stream = history != NULL ? history->stream : NULL;
     call->publish.msg_id = call->msg_id[0] != '\0' ? call->msg_id : NULL;
-    call->publish.done = on_publish_done;
-    call->publish.owner = call;
-    source->ops->publish(source, &call->publish);
+    errand_init(&call->errand, app->hub, on_published);
+    errand_publish(&call->errand, source, &call->publish);
 }
 
 void publish_send(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len)

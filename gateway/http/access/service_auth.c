@@ -15,6 +15,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/config/config.h"
+#include "gateway/core/errand.h"
 #include "gateway/core/evict.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
@@ -34,7 +35,7 @@
 /* One question on its way, for all requests that have the same. Their tickets may all be gone before it is back. */
 struct call {
     struct request request;
-    struct mailbox_task task;
+    struct errand errand;
     struct service_auth *service;
     unsigned char question[DIGEST_SIZE];
     bool is_shared; /* in `calls`: whoever has the same question joins */
@@ -175,9 +176,9 @@ static void withdraw_call(struct call *call)
     call->is_shared = false;
 }
 
-static void on_back(struct mailbox_task *task)
+static void on_back(struct errand *errand)
 {
-    struct call *call = LIST_ENTRY(task, struct call, task);
+    struct call *call = LIST_ENTRY(errand, struct call, errand);
     struct service_auth *service = call->service;
     struct service_reply reply;
     if (!list_is_empty(&call->tickets)) {
@@ -201,13 +202,6 @@ static void on_back(struct mailbox_task *task)
     free(call);
 }
 
-/* On a thread of the source. */
-static void on_request_done(struct request *request)
-{
-    struct call *call = request->owner;
-    mailbox_post(&call->service->app->hub->mailbox, &call->task);
-}
-
 /* ---- questions ---- */
 
 static void start_call(struct service_auth *service, struct service_question *question, char *text, size_t len,
@@ -217,14 +211,11 @@ static void start_call(struct service_auth *service, struct service_question *qu
     struct source *source = service->app->sources[0];
     struct call *call = check_calloc(1, sizeof(*call));
     call->service = service;
-    call->task.run = on_back;
     call->request = (struct request){
         .subject = check_strdup(auth->request),
         .data = text,
         .data_len = len,
         .timeout_ms = auth->timeout_ms,
-        .done = on_request_done,
-        .owner = call,
     };
     memcpy(call->question, digest, DIGEST_SIZE);
     list_init(&call->tickets);
@@ -233,7 +224,8 @@ static void start_call(struct service_auth *service, struct service_question *qu
     HASH_ADD(hh, service->calls, question, DIGEST_SIZE, call);
     call->is_shared = true;
     join_call(call, question);
-    source->ops->request(source, &call->request);
+    errand_init(&call->errand, service->app->hub, on_back);
+    errand_request(&call->errand, source, &call->request);
 }
 
 static void answer_from_cache(struct service_question *question, const struct service_verdict *verdict)
