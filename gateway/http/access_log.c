@@ -1,4 +1,4 @@
-/* access_log.c - one line in the log for each stream that has ended */
+/* access_log.c - one log line for each stream that has ended */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access_log.h"
 

@@ -22,9 +22,11 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     struct app *app = ((struct app_handler *)self)->app;
     struct exchange *exchange = exchange_begin(app, req);
     size_t path_len = exchange_path_len(exchange);
+    /* before anything is counted for an address */
     forwarded_resolve(exchange->connection->listen, req, &exchange->ip);
     if (!limits_measure(exchange))
         return 0;
+    /* "OPTIONS *" and CONNECT have no path */
     if (path_len == 0 || req->path.base[0] != '/') {
         reply_problem(exchange, 400, "the request has no path");
         return 0;

@@ -1,4 +1,4 @@
-/* app.h - what the request handlers of one worker work with */
+/* app.h - what the request handlers of one worker share */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_APP_H
 #define GATEWAY_HTTP_APP_H
@@ -33,14 +33,14 @@ struct app {
     /* --dev: its broker; adds the page at /, its assets, /dev/…, POST /publish/{subject} */
     const char *dev_nats_url;
     struct keys *const *keys;  /* by route->auth.keys */
-    struct settings *settings; /* whose config and keys these are; NULL: they never change */
+    struct settings *settings; /* that config and keys belong to; NULL: they never change */
     struct revoked *revoked;
     struct service_auth *service;
-    const struct liveness *liveness; /* NULL: nobody knows */
+    const struct liveness *liveness; /* NULL: unknown, reported as alive */
     struct {
-        const struct connection *connection; /* only to tell it from others */
+        const struct connection *connection; /* compared, never followed */
         int64_t turn_ns;
-    } written;                     /* whose write hub->written_ns is of, and in which turn; kept by stream.c */
+    } written;                     /* the write that hub->written_ns is the time of; kept by stream.c */
     struct log_limit access_limit; /* of access_log.h */
 };
 

@@ -10,7 +10,7 @@
 #include "gateway/http/reply.h"
 
 #define HEADERS_ALLOWED "last-event-id, authorization, cache-control, content-type"
-/* … of a route that publishes */
+/* the same for a route that publishes */
 #define HEADERS_ALLOWED_TO_PUBLISH HEADERS_ALLOWED ", nats-msg-id"
 #define MAX_AGE "600"
 

@@ -19,10 +19,10 @@ struct exchange;
 void cors_add_headers(struct exchange *exchange, const char *methods);
 
 /*
- * Whether a page may have made a request that changes something: none did
- * (no Origin), one of the request's own host, or one of an origin of the list.
- * A preflight doesn't ask this for us: browsers send a plain POST without one,
- * with whatever cookies and network the user has.
+ * Whether a request that changes something is acceptable: no page made it (no
+ * Origin), or a page of the request's own host, or of a listed origin. CORS alone
+ * doesn't prevent the others: browsers send a plain POST without a preflight,
+ * with the user's cookies and from the user's network.
  */
 bool cors_may_write(const struct config_cors *cors, const struct exchange *exchange);
 

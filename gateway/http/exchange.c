@@ -1,4 +1,4 @@
-/* exchange.c - one request and its answer: what is found out about them once and used until the end */
+/* exchange.c - one request and its answer: found out once, used until the end */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/exchange.h"
 

@@ -1,4 +1,4 @@
-/* exchange.h - one request and its answer: what is found out about them once and used until the end */
+/* exchange.h - one request and its answer: found out once, used until the end */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_EXCHANGE_H
 #define GATEWAY_HTTP_EXCHANGE_H
@@ -34,8 +34,8 @@ struct exchange {
     struct settings *settings;        /* in force when the request came; NULL: they never change */
     const struct config_route *route; /* whose path the request has; NULL until that is known, or on none */
     struct ip ip;                     /* of the client: see has_ip */
-    uint32_t bytes;                   /* that `client` was told the request holds */
-    uint8_t over;                     /* enum limit: found too much by limits_measure, to be said by limits_admit */
+    uint32_t bytes;                   /* counted for `client` */
+    uint8_t over;                     /* enum limit: over it according to limits_measure; refused by limits_admit */
     bool has_ip;                      /* false: the peer has no address */
     bool is_answered;
     bool is_counted;       /* as a stream: of the connection, of `client` and of the gateway; set by limits.c */
@@ -44,8 +44,8 @@ struct exchange {
 };
 
 /*
- * First thing with each request. The address is the peer's: where proxies are
- * believed, forwarded_resolve finds the client's. An HTTP/1.1 connection is
+ * First thing with each request. The address is the peer's: behind trusted
+ * proxies forwarded_resolve finds the client's. An HTTP/1.1 connection is
  * closed after the answer where the request has a body: libh2o's parser is
  * lenient about bodies, so nothing that follows is trusted to be a request.
  */
@@ -58,9 +58,9 @@ void exchange_answered(struct exchange *exchange);
 bool exchange_is_outdated(const struct exchange *exchange);
 
 /*
- * The address of the client, without a port: the connection's peer, or whom
- * x-forwarded-for names where that peer is believed. "unknown" if there is
- * none. Returns dst.
+ * The address of the client, without a port: the connection's peer, or behind
+ * trusted proxies the one in x-forwarded-for. "unknown" if there is none.
+ * Returns dst.
  */
 const char *exchange_address(const struct exchange *exchange, char dst[static IP_TEXT_MAX]);
 

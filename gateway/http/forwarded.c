@@ -1,4 +1,4 @@
-/* forwarded.c - the client behind proxies that are believed */
+/* forwarded.c - the client behind trusted proxies */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/forwarded.h"
 
@@ -7,7 +7,7 @@
 #include "gateway/base/ip.h"
 #include "gateway/config/config.h"
 
-/* More proxies in a row than anybody has; each costs a look into the list of networks. */
+/* More proxies in a row than any deployment has; each costs a search in the list of networks. */
 #define HOPS_MAX 16
 
 struct walk {
@@ -16,7 +16,7 @@ struct walk {
     unsigned hops;
 };
 
-static bool is_believed(const struct walk *walk)
+static bool is_trusted(const struct walk *walk)
 {
     return ip_in_networks(walk->ip, walk->listen->forwarded, walk->listen->forwarded_count);
 }
@@ -26,7 +26,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* True: what stands before it counts too. */
+/* True: the entry is a trusted proxy, so the one before it counts. */
 static bool take_entry(struct walk *walk, const char *entry, size_t len)
 {
     while (len != 0 && is_blank(entry[len - 1]))
@@ -39,7 +39,7 @@ static bool take_entry(struct walk *walk, const char *entry, size_t len)
     if (++walk->hops > HOPS_MAX || !ip_parse(entry, len, &next))
         return false;
     *walk->ip = next;
-    return is_believed(walk);
+    return is_trusted(walk);
 }
 
 static bool take_list(struct walk *walk, h2o_iovec_t value)
@@ -59,7 +59,7 @@ static bool take_list(struct walk *walk, h2o_iovec_t value)
 void forwarded_resolve(const struct config_listen *listen, const struct st_h2o_req_t *req, struct ip *ip)
 {
     struct walk walk = {.listen = listen, .ip = ip};
-    if (listen == NULL || !is_believed(&walk))
+    if (listen == NULL || !is_trusted(&walk))
         return;
     for (size_t i = req->headers.size; i != 0; --i) {
         const h2o_header_t *header = &req->headers.entries[i - 1];

@@ -1,4 +1,4 @@
-/* forwarded.h - the client behind proxies that are believed */
+/* forwarded.h - the client behind trusted proxies */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_FORWARDED_H
 #define GATEWAY_HTTP_FORWARDED_H
@@ -10,12 +10,12 @@ struct ip;
 struct st_h2o_req_t;
 
 /*
- * Replaces *ip, which is the connection's peer, by the client that the
- * request's x-forwarded-for names, if the listener believes that peer. Each
- * proxy appends whom it was asked by, so the list is read from its end: past
- * proxies that are believed, to the first address that isn't one. Whatever
- * stands before that may be made up. An entry that is no address ends the walk
- * at the proxy that wrote it.
+ * Replaces *ip, the connection's peer, by the client that the request's
+ * x-forwarded-for names, if the listener trusts that peer. Each proxy appends
+ * the address that it was called from, so the list is read from its end: past
+ * trusted proxies, to the first address that isn't one. Anything before that
+ * may be forged. An entry that is no address ends the walk at the proxy that
+ * wrote it.
  */
 void forwarded_resolve(const struct config_listen *listen, const struct st_h2o_req_t *req, struct ip *ip);
 

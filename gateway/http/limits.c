@@ -40,7 +40,7 @@ static enum limit take_from_client(struct exchange *exchange)
         return LIMIT_ADDRESS_STREAMS;
     case CLIENT_OVER_MEMORY:
         return LIMIT_ADDRESS_MEMORY;
-    case CLIENT_OVER_CONNECTIONS: /* not asked for */
+    case CLIENT_OVER_CONNECTIONS: /* of connections only */
     case CLIENT_OK:
         break;
     }
@@ -64,7 +64,7 @@ bool limits_measure(struct exchange *exchange)
     return true;
 }
 
-/* Its own limits come first, so that who is over one of them doesn't use up what is everybody's. */
+/* The client's own limits come first: a client over one of them must not use up what all share. */
 static enum limit count_stream(struct exchange *exchange)
 {
     struct app *app = exchange->app;
@@ -105,7 +105,7 @@ bool limits_admit(struct exchange *exchange, enum limits_purpose purpose)
     return false;
 }
 
-/* Subjects are names only together with who gave them out. */
+/* A sub is unique only within its issuer, which the keys stand for. */
 static struct bearer *take_bearer(const struct exchange *exchange, const char *name, char kind)
 {
     const struct config_auth *auth = &exchange->route->auth;

@@ -9,10 +9,10 @@ struct exchange;
 struct identity;
 
 /*
- * Every request counts as a new stream of its client, whatever it asks for; in
- * all only what really is to be one. What a limit says no to is answered by
- * refusal_send. The shares that are taken are noted in the exchange, which
- * gives them back.
+ * Every request counts as a new stream of its client, whatever it asks for; of
+ * the gateway only those that are to become one. A request over a limit is
+ * answered by refusal_send. The shares that are taken are noted in the
+ * exchange, which gives them back.
  */
 
 /*
@@ -23,18 +23,18 @@ struct identity;
 bool limits_measure(struct exchange *exchange);
 
 /*
- * Once it is clear what is asked for, and CORS headers are there, which the
- * answer needs too. False: over a limit, answered.
+ * Once the route and method are known and the CORS headers, which a refusal
+ * needs too, are added. False: over a limit, answered.
  */
 enum limits_purpose {
-    LIMITS_STREAM = 0, /* it is going to be an event stream */
-    LIMITS_PUBLISH, /* a message: a publisher sends them as fast as they are taken, which the broker's answers pace */
+    LIMITS_STREAM = 0, /* it becomes an event stream */
+    LIMITS_PUBLISH,    /* a message: not limited here, as the broker's answers pace a publisher */
     LIMITS_OTHER,
 };
 bool limits_admit(struct exchange *exchange, enum limits_purpose purpose);
 
 /*
- * An admitted stream, once it is known whose: one more of the same sub, or of
+ * An admitted stream, once its token is known: one more of the same sub, or of
  * the same jti where a token has no sub. With neither it counts for no bearer.
  * False: over the limit, answered.
  */

@@ -9,12 +9,12 @@
 
 /* Given by the server, which knows its workers; any thread may ask. */
 struct liveness {
-    /* For how long the loop that has stood still the longest has not turned, and its worker's number. */
+    /* How long the slowest loop has not turned, and its worker's number. */
     int64_t (*longest_ns)(void *arg, unsigned *worker);
     void *arg;
 };
 
-/* A loop turns eight times a second when there is nothing to do; one that has not for so long is stuck. */
+/* An idle loop turns eight times a second; one that has not turned for this long is stuck. */
 #define LIVENESS_STUCK_NS (3 * NS_PER_S)
 
 #endif

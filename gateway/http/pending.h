@@ -7,8 +7,8 @@ struct exchange;
 struct route_params;
 
 /*
- * What a request costs begins after the loop has read its sockets once more:
- * a client that opens and resets streams has then cost nothing but the parsing.
+ * The expensive part of a request begins after the loop has read its sockets
+ * once more: a stream that was opened and reset has then cost only its parsing.
  * answer is called with what the path says to the exchange's route, unless the
  * request is gone before.
  */

@@ -1,4 +1,4 @@
-/* publish.c - from a POST on a route to what may be published */
+/* publish.c - from a POST on a route to a subject it may publish on */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/publish.h"
 
@@ -76,7 +76,7 @@ void publish_answer(struct exchange *exchange, const struct route_params *params
     struct permit permit;
     size_t len;
     if (!cors_may_write(&exchange->route->cors, exchange)) {
-        reply_problem(exchange, 403, "pages of this origin may not publish here: it is not among the route's cors");
+        reply_problem(exchange, 403, "pages of this origin may not publish here: the route's cors does not list it");
         return;
     }
     if (!authorize_begin(&permit, exchange, params))

@@ -1,4 +1,4 @@
-/* publish.h - from a POST on a route to what may be published */
+/* publish.h - from a POST on a route to a subject it may publish on */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_PUBLISH_H
 #define GATEWAY_HTTP_PUBLISH_H

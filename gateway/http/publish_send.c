@@ -1,4 +1,4 @@
-/* publish_send.c - a request's body becomes a message, and the broker's word the answer */
+/* publish_send.c - a request's body becomes a message, and the broker's confirmation the answer */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/publish_send.h"
 
@@ -24,11 +24,11 @@
 #define HEADERS_MAX 32
 #define HEADERS_BYTES 4096
 
-/* One publish on its way to the broker and back. The request may be gone before: then `ticket` is NULL. */
+/* One publish in flight. The request may be gone before it is confirmed: then `ticket` is NULL. */
 struct publish_call {
     struct publish publish;
     struct errand errand;
-    const char *stream; /* that is to store it; NULL: none */
+    const char *stream; /* expected to store it; NULL: none */
     char msg_id[PUBLISH_MSG_ID_MAX + 1];
     struct publish_header headers[HEADERS_MAX];
     char *header_values;           /* NULL: there are none */
@@ -41,7 +41,7 @@ struct publish_ticket {
     struct publish_call *call;
 };
 
-/* 201 says that it is stored, and where in the stream; 202 only that the broker has it. */
+/* 201: it is stored, and where in the stream; 202: only that the broker has it. */
 static void send_accepted(struct exchange *exchange, const struct publish *publish)
 {
     char body[EVENT_ID_MAX + 96], id[EVENT_ID_MAX];
@@ -64,12 +64,13 @@ static void send_result(struct exchange *exchange, const struct publish_call *ca
         send_accepted(exchange, &call->publish);
         break;
     case PUBLISH_TOO_LARGE:
-        reply_problem(exchange, 413, "the broker takes no message of %zu bytes", call->publish.data_len);
+        reply_problem(exchange, 413, "a message of %zu bytes is too long for the message broker",
+                      call->publish.data_len);
         break;
     case PUBLISH_UNAVAILABLE:
         reply_header(exchange, "retry-after", H2O_STRLIT("1"));
         if (call->stream == NULL)
-            reply_problem(exchange, 503, "the message broker is away");
+            reply_problem(exchange, 503, "the message broker is not connected");
         else
             reply_problem(exchange, 503, "stream %s did not confirm that it has stored the message", call->stream);
         break;
@@ -100,7 +101,7 @@ static void on_ticket_dispose(void *p)
         ticket->call->ticket = NULL;
 }
 
-/* The header by which a stream knows a message that it has already. False: answered. */
+/* The header by which a stream recognizes a message that it has already. False: answered. */
 static bool read_msg_id(struct exchange *exchange, char dst[PUBLISH_MSG_ID_MAX + 1])
 {
     const h2o_req_t *req = exchange->req;
@@ -114,7 +115,7 @@ static bool read_msg_id(struct exchange *exchange, char dst[PUBLISH_MSG_ID_MAX +
     for (size_t i = 0; good && i != value.len; ++i)
         good = value.base[i] >= 0x20 && value.base[i] < 0x7f;
     if (!good) {
-        reply_problem(exchange, 400, "Nats-Msg-Id is one value of 1 to %d printable ASCII characters",
+        reply_problem(exchange, 400, "Nats-Msg-Id must be one value of 1 to %d printable ASCII characters",
                       PUBLISH_MSG_ID_MAX);
         return false;
     }
@@ -125,7 +126,7 @@ static bool read_msg_id(struct exchange *exchange, char dst[PUBLISH_MSG_ID_MAX +
 
 /* ---- headers for the message ---- */
 
-/* What ends a line would be a header of the sender's own, to whoever reads it. */
+/* NATS headers are lines: a value with a line end could forge another header. */
 static bool is_header_value(h2o_iovec_t value)
 {
     for (size_t i = 0; i != value.len; ++i) {
@@ -149,7 +150,7 @@ static bool add_header(struct publish_call *call, const char *name, h2o_iovec_t 
     return true;
 }
 
-/* Those of the request that the route lets through, under the route's names for them. False: answered. */
+/* The request's headers that the route lists, under the route's spelling. False: answered. */
 static bool read_headers(struct exchange *exchange, struct publish_call *call)
 {
     const struct config_route *route = exchange->route;
@@ -160,11 +161,11 @@ static bool read_headers(struct exchange *exchange, struct publish_call *call)
         for (ssize_t at = -1; (at = h2o_find_header_by_str(&req->headers, name, strlen(name), at)) != -1;) {
             h2o_iovec_t value = req->headers.entries[at].value;
             if (!is_header_value(value)) {
-                reply_problem(exchange, 400, "header %s has a value that is not UTF-8 without control bytes", name);
+                reply_problem(exchange, 400, "header %s must be UTF-8 without control bytes", name);
                 return false;
             }
             if (!add_header(call, name, value, &used)) {
-                reply_problem(exchange, 431, "a message takes %d headers of %d bytes in all", HEADERS_MAX,
+                reply_problem(exchange, 431, "a message takes at most %d headers, %d bytes in all", HEADERS_MAX,
                               HEADERS_BYTES);
                 return false;
             }
@@ -206,11 +207,11 @@ void publish_send(struct exchange *exchange, const struct config_history *histor
         return;
     }
     if (message_is_control(subject, len)) {
-        reply_problem(exchange, 403, "what is said on freshet.control.> is not for clients to say");
+        reply_problem(exchange, 403, "clients may not publish on freshet.control.>");
         return;
     }
     if (message_is_hidden(subject, len)) {
-        reply_problem(exchange, 403, "what is said on this subject is not for clients to say");
+        reply_problem(exchange, 403, "clients may not publish on this subject: it is reserved");
         return;
     }
     struct publish_call *call = check_calloc(1, sizeof(*call));

@@ -1,4 +1,4 @@
-/* publish_send.h - a request's body becomes a message, and the broker's word the answer */
+/* publish_send.h - a request's body becomes a message, and the broker's confirmation the answer */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_PUBLISH_SEND_H
 #define GATEWAY_HTTP_PUBLISH_SEND_H
@@ -18,9 +18,9 @@ struct exchange;
 #define PUBLISH_BODY_BUFFER (2 * PUBLISH_BODY_MAX)
 
 /*
- * The longest value of the request header Nats-Msg-Id, by which a stream knows
- * a message that it has already. It goes along wherever the message goes: a
- * stream may listen to what core NATS carries.
+ * The longest value of the request header Nats-Msg-Id, by which a stream
+ * recognizes a message that it has already. It is also sent to core NATS, as a
+ * stream may listen there.
  */
 #define PUBLISH_MSG_ID_MAX 256
 
@@ -28,7 +28,7 @@ struct exchange;
  * Publishes the request's body to a checked literal subject, and answers: 202
  * when the broker has taken it, with a JetStream history 201 and its id when
  * the stream has stored it; 400 and 431 for headers, 413 and 503 as the broker
- * says, 403 for subjects that are not for clients. The request headers that
+ * says, 403 for subjects that are reserved. The request headers that
  * the exchange's route lists, if it has one, become headers of the message.
  * history: where to; NULL is core NATS.
  */

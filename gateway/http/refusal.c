@@ -88,7 +88,7 @@ void refusal_send(struct exchange *exchange, enum limit limit)
     log_write_limited(LOG_WARN, "request-refused", log_str("limit", row->name),
                       log_str("client", ip_write(&exchange->ip, client)),
                       log_str("peer", connection_peer(exchange->connection, peer)));
-    /* who sends too much in headers would send it again: no retry of any kind */
+    /* a client with too large headers would send them again: it gets no invitation to retry */
     if (row->status != HEADERS_TOO_LARGE && is_event_source(exchange)) {
         char why[64];
         snprintf(why, sizeof(why), "over a limit of this gateway: %s", row->name);
@@ -101,7 +101,7 @@ void refusal_send(struct exchange *exchange, enum limit limit)
 }
 #pragma GCC diagnostic pop
 
-static void ask_back(struct exchange *exchange, const char *why)
+static void send_try_again(struct exchange *exchange, const char *why)
 {
     if (is_event_source(exchange)) {
         send_retry(exchange, why);
@@ -115,10 +115,10 @@ void refusal_send_ending(struct exchange *exchange)
 {
     metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
     connection_send_away(exchange->connection);
-    ask_back(exchange, "the gateway is shutting down");
+    send_try_again(exchange, "the gateway is shutting down");
 }
 
 void refusal_send_changed(struct exchange *exchange)
 {
-    ask_back(exchange, "the configuration has just changed; please ask again");
+    send_try_again(exchange, "the configuration has just changed; please try again");
 }

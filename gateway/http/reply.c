@@ -58,11 +58,19 @@ void reply_send(struct exchange *exchange, int status, const char *content_type,
     if (content_type != NULL) {
         req->res.content_length = len;
         h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL, content_type, strlen(content_type));
-    } else if (status != 204) {
+    } else if (status != 204) { /* RFC 9110 section 8.6: 204 has no content-length */
         req->res.content_length = 0;
     }
     exchange_answered(exchange);
     h2o_send_inline(req, body, len);
+}
+
+void reply_not_allowed(struct exchange *exchange, const char *methods)
+{
+    const h2o_req_t *req = exchange->req;
+    reply_header(exchange, "allow", methods, strlen(methods));
+    reply_problem(exchange, 405, "%.*s is not allowed here (allowed: %s)", (int)req->method.len, req->method.base,
+                  methods);
 }
 
 size_t reply_path_len(const char *path, size_t len)
@@ -84,6 +92,7 @@ void reply_problem(struct exchange *exchange, int status, const char *format, ..
     int len = vsnprintf(detail, sizeof(detail), format, args);
     va_end(args);
     size_t detail_len = len < 0 ? 0 : (size_t)len < sizeof(detail) ? (size_t)len : sizeof(detail) - 1;
+    /* details repeat what the client sent, and a cut may halve a character: JSON has to be UTF-8 */
     if (!text_is_utf8(detail, detail_len)) {
         for (size_t i = 0; i != detail_len; ++i) {
             if ((detail[i] & 0x80) != 0)

@@ -19,6 +19,7 @@ static void answer_route(struct exchange *exchange)
 {
     bool publishes = exchange->route->publish;
     const char *methods = publishes ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+    /* first: a page should be able to read whatever answer follows */
     cors_add_headers(exchange, cors_is_preflight(exchange) ? methods : NULL);
     enum limits_purpose purpose = publishes && exchange_is_method(exchange, "POST")   ? LIMITS_PUBLISH
                                   : !publishes && exchange_is_method(exchange, "GET") ? LIMITS_STREAM
@@ -29,13 +30,11 @@ static void answer_route(struct exchange *exchange)
         pending_add(exchange, publish_answer);
     } else if (!publishes && exchange_is_read(exchange)) {
         pending_add(exchange, subscribe_answer);
-    } else {
+    } else if (exchange_is_method(exchange, "OPTIONS")) {
         reply_header(exchange, "allow", methods, strlen(methods));
-        if (exchange_is_method(exchange, "OPTIONS"))
-            reply_send(exchange, 204, NULL, NULL, 0);
-        else
-            reply_problem(exchange, 405, "%.*s is none of %s", (int)exchange->req->method.len,
-                          exchange->req->method.base, methods);
+        reply_send(exchange, 204, NULL, NULL, 0);
+    } else {
+        reply_not_allowed(exchange, methods);
     }
 }
 

@@ -1,4 +1,4 @@
-/* settings.c - a configuration as the requests of one worker use it, for as long as one of them does */
+/* settings.c - a configuration in use by the requests of one worker */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/settings.h"
 
@@ -7,7 +7,7 @@
 
 static void note_over(struct settings *settings)
 {
-    /* the last thing that is done with it: whoever sees this frees it */
+    /* the last access here: the reload that sees this frees it */
     if (settings->is_replaced && settings->requests == 0)
         atomic_store_explicit(&settings->is_over, true, memory_order_release);
 }

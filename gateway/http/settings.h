@@ -1,4 +1,4 @@
-/* settings.h - a configuration as the requests of one worker use it, for as long as one of them does */
+/* settings.h - a configuration in use by the requests of one worker */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_SETTINGS_H
 #define GATEWAY_HTTP_SETTINGS_H
@@ -12,20 +12,20 @@ struct config;
 struct keys;
 
 /*
- * A stream keeps the route that it was opened with, though the configuration
- * has changed since; so a configuration lives until the last request that was
- * made under it is over. Requests are counted by their worker alone, when they
- * begin and when they end. Worker's thread, but for `is_over`.
+ * A stream keeps the route that it was opened with, even after the
+ * configuration has changed; so a configuration lives until the last request
+ * that was made under it has ended. Each worker counts its own requests, when
+ * they begin and when they end. Worker thread, except `is_over`.
  */
 struct settings {
     const struct config *config;
     struct keys *const *keys; /* by route->auth.keys */
     size_t requests;
     bool is_replaced;
-    _Atomic bool is_over; /* any thread: is_replaced, and no request of it is left */
+    _Atomic bool is_over; /* any thread: replaced, and no request is left */
 };
 
-/* From here on the app's requests are handled with these; both live until they are over. */
+/* The app's next requests use these. The caller keeps each settings until it is_over. */
 void settings_replace(struct app *app, struct settings *settings);
 /* NULL is ignored by both. */
 void settings_retain(struct settings *settings);

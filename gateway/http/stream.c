@@ -17,7 +17,7 @@
 #include "gateway/http/refusal.h"
 #include "gateway/http/reply.h"
 
-/* What each event touches stands around the start of the reader. */
+/* The members that each event touches are next to the start of the reader. */
 struct stream {
     struct app *app;
     h2o_generator_t generator;
@@ -26,10 +26,10 @@ struct stream {
     bool is_responding; /* h2o_start_response was called */
     struct reader reader;
     struct exchange *exchange;
-    struct attendance *attendance; /* NULL: nobody is told of it */
+    struct attendance *attendance; /* NULL: no presence */
 };
 
-/* Of a stream that is told of; apart from it, for most are not. */
+/* Of a stream on a route with presence; separate, as most have none. */
 struct attendance {
     const char *subject;
     struct presence_stream stream;
@@ -82,7 +82,7 @@ static void do_refuse(struct reader *reader, enum reader_refusal refusal)
         refusal_send_ending(stream->exchange);
         break;
     case READER_REVOKED:
-        reply_problem(stream->exchange, 403, "what allowed this stream has been revoked");
+        reply_problem(stream->exchange, 403, "the permission for this stream has been revoked");
         break;
     case READER_CHANGED:
         refusal_send_changed(stream->exchange);
@@ -105,7 +105,7 @@ static void do_peer(const struct reader *reader, char dst[static READER_PEER_MAX
     exchange_address(stream_of(reader)->exchange, dst);
 }
 
-/* What h2o_send touches: the request, and the HTTP/2 stream that it is the end of. */
+/* What h2o_send touches: the request, and the HTTP/2 stream that ends with it. */
 static void do_prefetch(const struct reader *reader)
 {
     const char *req = (const char *)stream_of(reader)->req;
@@ -127,8 +127,8 @@ static const struct reader_ops ops = {
 };
 
 /*
- * A write of a connection is told of for each of its streams, one after the
- * other: the clock is read once for all of them.
+ * One write of a connection leads to on_proceed for each of its streams in
+ * turn: the clock is read once for all of them.
  */
 static void note_write(const struct stream *stream)
 {
@@ -155,6 +155,7 @@ static void on_dispose(void *p)
 {
     struct stream *stream = p;
     --stream->connection->streams;
+    /* a drained client comes back: on another connection */
     if (stream->reader.reason == CLOSE_DRAIN)
         connection_send_away(stream->connection);
     if (stream->is_responding)
@@ -172,7 +173,7 @@ void stream_start(struct exchange *exchange, const struct reader_options *option
         refusal_send_ending(exchange);
         return;
     }
-    if (exchange_is_outdated(exchange)) { /* a microservice has taken its time */
+    if (exchange_is_outdated(exchange)) { /* while a microservice was asked */
         refusal_send_changed(exchange);
         return;
     }

@@ -9,8 +9,8 @@ struct reader_options;
 /*
  * Answers a checked request with its stream: 200 and the first bytes as soon
  * as every channel flows, or 503 when one cannot. Lives in the request's pool
- * and ends with it. The only caller of h2o_send. presence: a checked subject
- * that is told when it begins and ends, in the request's pool or longer; NULL: none.
+ * and ends with it. The only caller of h2o_send. presence: a checked subject on
+ * which its begin and end are announced, in the request's pool or longer; NULL: none.
  */
 void stream_start(struct exchange *exchange, const struct reader_options *options, const char *presence);
 

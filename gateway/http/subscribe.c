@@ -36,7 +36,7 @@ struct ask {
     size_t subject_count;
     h2o_iovec_t cursor;
     struct reader_options options;
-    const char *presence; /* subject that is told of the stream; NULL: none */
+    const char *presence; /* subject on which the stream is announced; NULL: none */
 };
 
 static bool accepts_event_stream(const struct exchange *exchange)
@@ -150,7 +150,7 @@ static bool is_cursor_name(const char *key, size_t len)
            h2o_memis(key, len, H2O_STRLIT("lastEventID")) || h2o_memis(key, len, H2O_STRLIT("last-id"));
 }
 
-/* One decoded pair. What isn't ours (a cache buster, somebody's tracking) is nobody's business. */
+/* One decoded pair. Unknown names (a cache buster, tracking) are ignored. */
 static bool read_pair(struct ask *ask, const char *key, size_t key_len, char *value, size_t len,
                       unsigned *subject_number)
 {
@@ -169,7 +169,7 @@ static bool read_pair(struct ask *ask, const char *key, size_t key_len, char *va
     return true;
 }
 
-/* A value that can't be read is not repeated: it may be a token. */
+/* A value that can't be decoded is not repeated: it may be a token. */
 static bool read_encoded_pair(struct ask *ask, const struct text_query_pair *pair, char *decoded,
                               unsigned *subject_number)
 {
@@ -191,7 +191,7 @@ static bool read_query(struct ask *ask)
 {
     size_t len;
     const char *query = exchange_query(ask->exchange, &len);
-    char *decoded = check_malloc(len + 1); /* not of the pool, which is kept as long as the stream */
+    char *decoded = check_malloc(len + 1); /* not in the pool, which lives as long as the stream */
     size_t position = 0;
     unsigned subject_number = 0;
     struct text_query_pair pair;
@@ -215,7 +215,7 @@ static void read_cursor(struct ask *ask)
     ask->options.cursor_len = ask->cursor.len;
 }
 
-/* Where the stream is told of: what the path chooses must be neither a pattern nor the gateways' own. */
+/* The subject of presence: a path value must lead neither to a pattern nor to a subject of the gateways. */
 static bool expand_presence(struct ask *ask)
 {
     const char *presence = ask->route->presence;
@@ -227,7 +227,7 @@ static bool expand_presence(struct ask *ask)
         return true;
     if (!route_expand(presence, ask->permit->params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
         subject_check_literal(subject, len) != SUBJECT_OK) {
-        reply_problem(ask->exchange, 400, "the path has what can be no part of a subject");
+        reply_problem(ask->exchange, 400, "the path has a value that can't be part of a subject");
         return false;
     }
     ask->presence = h2o_strdup(&ask->exchange->req->pool, subject, len).base;
@@ -276,7 +276,7 @@ void subscribe_answer(struct exchange *exchange, const struct route_params *para
                     .follow = true},
     };
     if (!accepts_event_stream(exchange)) {
-        reply_problem(exchange, 406, "this is a text/event-stream, which the accept header excludes");
+        reply_problem(exchange, 406, "this route sends text/event-stream, which the accept header excludes");
         return;
     }
     if (!authorize_begin(&permit, exchange, params))

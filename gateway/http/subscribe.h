@@ -7,9 +7,9 @@ struct exchange;
 struct route_params;
 
 /*
- * Checks what a GET or HEAD asks of its route (accept, who asks, subjects,
- * start) and answers with the stream, or with a problem that names what is
- * wrong; later, where a microservice is asked whether it may.
+ * Checks a GET or HEAD on its route (accept, token, subjects, start) and answers
+ * with the stream, or with a problem that names the fault; later, where a
+ * microservice decides.
  */
 void subscribe_answer(struct exchange *exchange, const struct route_params *params);
 

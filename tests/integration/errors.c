@@ -172,6 +172,8 @@ Test(errors, other_methods_are_405_with_allow)
             const char *allow = http_header(response, "allow");
             REQUIRE(is_problem(response, 405, methods[i]), "%s (%s): %s", methods[i], http_mode_names[mode],
                     curl_easy_strerror(response->result));
+            REQUIRE(strstr(response->body, "not allowed here (allowed: GET, HEAD, OPTIONS)") != NULL, "%s",
+                    response->body);
             REQUIRE(allow != NULL && strstr(allow, "GET") && strstr(allow, "HEAD") && strstr(allow, "OPTIONS"), "%s",
                     allow);
             http_close(response);

@@ -1,4 +1,4 @@
-/* authorize.c - who asks, and what they may */
+/* authorize.c - who a client is, and what it may do */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access/authorize.h"
 
@@ -60,8 +60,8 @@ static void send_bad_token(struct exchange *exchange, const char *reason)
 }
 
 /*
- * The stream ends at exp by the clock here; a token that was let in because
- * clocks differ ends when that excuse does.
+ * The stream ends at exp by the clock here; one whose token was accepted only
+ * because of the leeway ends with the leeway.
  */
 static int64_t expiry_ns(const struct token *token, int64_t leeway_ms)
 {
@@ -158,13 +158,13 @@ static const char *find_personal(void *arg, const char *name, size_t name_len, s
     return value;
 }
 
-/* The name of what doesn't fit, never its value: that is somebody's data. */
+/* The name of the claim or parameter, never its value, which may be private. */
 static void send_expansion_error(struct exchange *exchange, const struct route_expansion_error *error)
 {
     if (error->personal) {
         note_refusal(exchange, "a subject's claim or certificate name");
         reply_problem(exchange, 403, "%.*s %s", (int)error->name_len, error->name,
-                      error->missing ? "is what the subject depends on, and there is none"
+                      error->missing ? "is missing, and the subject depends on it"
                                      : subject_verdict_text(error->verdict));
     } else if (error->name != NULL) {
         reply_problem(exchange, 400, "path parameter %.*s %s", (int)error->name_len, error->name,
@@ -202,7 +202,7 @@ bool authorize_subject(const struct permit *permit, const char *subject, size_t 
     const struct token *token = permit->token;
     if (token_grants_cover(exchange->route->publish ? &token->publish : &token->subscribe, subject, len))
         return true;
-    note_refusal(exchange, "a subject that is not granted");
+    note_refusal(exchange, "a subject that the token does not grant");
     reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer error=\"insufficient_scope\""));
     reply_problem(exchange, 403, "subject \"%.*s\" is outside what the token grants", (int)len, subject);
     return false;
@@ -230,7 +230,7 @@ static bool note_answer(struct permit *permit, const struct service_answer *answ
         return true;
     case SERVICE_DENIED:
         metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
-        note_refusal(exchange, "the microservice has said no");
+        note_refusal(exchange, "the microservice denied it");
         if (answer->reason != NULL)
             reply_problem(exchange, 403, "%s", answer->reason);
         else
@@ -240,7 +240,7 @@ static bool note_answer(struct permit *permit, const struct service_answer *answ
         break;
     }
     reply_header(exchange, "retry-after", H2O_STRLIT("2"));
-    reply_problem(exchange, 503, "whether this is allowed can't be found out at the moment");
+    reply_problem(exchange, 503, "the service that allows this does not answer at the moment");
     return false;
 }
 

@@ -1,4 +1,4 @@
-/* authorize.h - who asks, and what they may */
+/* authorize.h - who a client is, and what it may do */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ACCESS_AUTHORIZE_H
 #define GATEWAY_HTTP_ACCESS_AUTHORIZE_H
@@ -30,7 +30,7 @@ struct permit {
  *
  * A token limits its bearer to what its claim "freshet" grants, without the
  * claim to nothing; but where the route asks a microservice, a token without
- * that claim only says who it is, and the service decides alone.
+ * that claim only identifies the client, and the service decides alone.
  */
 bool authorize_begin(struct permit *permit, struct exchange *exchange, const struct route_params *params);
 /* Idempotent. The identity lives on. */
@@ -40,7 +40,7 @@ void authorize_end(struct permit *permit);
  * A subject template of the route becomes a subject or pattern in dst
  * (SUBJECT_MAX + 1 bytes). One that names a claim or a certificate is personal:
  * having that name is the permission. Any other has to be granted. False:
- * answered, 400 for the path, 403 for who asks.
+ * answered, 400 for the path, 403 for the client.
  */
 bool authorize_template(const struct permit *permit, const char *subject_template, char *dst, size_t *len);
 /* The same for a checked subject of the client's choice, which the route allows. */

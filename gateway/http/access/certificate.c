@@ -1,4 +1,4 @@
-/* certificate.c - who a client is by its certificate */
+/* certificate.c - the name in the certificate of a client */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access/certificate.h"
 

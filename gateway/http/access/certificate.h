@@ -1,4 +1,4 @@
-/* certificate.h - who a client is by its certificate */
+/* certificate.h - the name in the certificate of a client */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ACCESS_CERTIFICATE_H
 #define GATEWAY_HTTP_ACCESS_CERTIFICATE_H
@@ -13,7 +13,7 @@ struct connection;
  * was opened with: UTF-8, not empty, without control bytes. Lives
  * as long as the connection. NULL: the listener asks for no certificate, or the subject of this
  * one doesn't have exactly one such name. A certificate that is not valid, or
- * not of the listener's client_ca, never gets as far as a request. Worker thread.
+ * not of the listener's client_ca, ends the handshake. Worker thread.
  */
 const char *certificate_name(const struct connection *connection);
 

@@ -27,18 +27,18 @@
 #include "gateway/http/app.h"
 #include "gateway/http/exchange.h"
 
-/* Answers kept by one worker. */
+/* Answers in the cache of one worker. */
 #define KEPT_MAX 10000
-/* A denial is not kept for longer, whatever the service says: people are let in later, and then try again. */
+/* A denial is not kept longer than this, whatever the service says: permission may be granted any time. */
 #define DENIED_MAX_NS (30 * NS_PER_S)
 
-/* One question on its way, for all requests that have the same. Their tickets may all be gone before it is back. */
+/* One question in flight, for all requests that ask the same. Their tickets may all be gone before the answer. */
 struct call {
     struct request request;
     struct errand errand;
     struct service_auth *service;
     unsigned char question[DIGEST_SIZE];
-    bool is_shared; /* in `calls`: whoever has the same question joins */
+    bool is_shared; /* in `calls`: requests with the same question join */
     struct list tickets;
     struct list link;
     UT_hash_handle hh;
@@ -55,7 +55,7 @@ struct service_auth {
     struct app *app;
     struct service_cache *cache;
     struct call *calls;    /* uthash by question */
-    struct list under_way; /* all of them */
+    struct list in_flight; /* all of them */
     bool is_stopped;
 };
 
@@ -64,18 +64,18 @@ struct service_auth *service_auth_create(struct app *app)
     struct service_auth *service = check_calloc(1, sizeof(*service));
     service->app = app;
     service->cache = service_cache_create(KEPT_MAX);
-    list_init(&service->under_way);
+    list_init(&service->in_flight);
     return service;
 }
 
 void service_auth_destroy(struct service_auth *service)
 {
-    CHECK(list_is_empty(&service->under_way));
+    CHECK(list_is_empty(&service->in_flight));
     service_cache_destroy(service->cache);
     free(service);
 }
 
-/* The last use of the question, which ends with its request. */
+/* The last use of the question: the callback may end its request. */
 static void answer_question(struct service_question *question, const struct service_reply *reply, int64_t expires_ns)
 {
     question->answer = (struct service_answer){.verdict = reply->is_allowed ? SERVICE_ALLOWED : SERVICE_DENIED,
@@ -98,7 +98,7 @@ static void answer_unavailable(struct service_question *question)
     question->answered(question);
 }
 
-/* Of those that are left: an answer may end other requests, too. */
+/* The first of those that are left: an answer may end other requests, too, and so remove their tickets. */
 static struct service_question *take_ticket(struct list *tickets)
 {
     struct ticket *ticket = LIST_ENTRY(tickets->next, struct ticket, link);
@@ -119,7 +119,7 @@ static void join_call(struct call *call, struct service_question *question)
     list_append(&call->tickets, &ticket->link);
 }
 
-/* ---- what comes back ---- */
+/* ---- answers ---- */
 
 static void log_failure(const struct call *call, const char *reason)
 {
@@ -127,13 +127,13 @@ static void log_failure(const struct call *call, const char *reason)
                       log_str("reason", reason));
 }
 
-/* False: nobody has said anything. */
+/* False: there is no answer. */
 static bool read_reply(const struct call *call, struct service_reply *reply)
 {
     static const char *const reasons[] = {
         [REQUEST_TIMEOUT] = "no answer in time",
-        [REQUEST_NO_RESPONDERS] = "nobody is there to answer",
-        [REQUEST_UNAVAILABLE] = "the message broker is away, or too many questions are open",
+        [REQUEST_NO_RESPONDERS] = "no service is subscribed",
+        [REQUEST_UNAVAILABLE] = "the message broker is not connected, or too many questions are open",
     };
     char error[256];
     if (call->request.status != REQUEST_OK) {
@@ -148,7 +148,7 @@ static bool read_reply(const struct call *call, struct service_reply *reply)
     return false;
 }
 
-/* Monotonic; 0: it has no end. */
+/* Monotonic; 0: never. */
 static int64_t expiry_ns(const struct service_auth *service, const struct service_reply *reply)
 {
     return reply->lifetime_ms != 0 ? service->app->hub->now_ns + reply->lifetime_ms * NS_PER_MS : 0;
@@ -185,7 +185,7 @@ static void on_back(struct errand *errand)
         bool known = read_reply(call, &reply);
         if (known)
             keep_reply(service, call, &reply);
-        withdraw_call(call); /* who asks from now on finds what is kept, or asks again */
+        withdraw_call(call); /* later requests find the cached answer, or start a new call */
         while (!list_is_empty(&call->tickets)) {
             struct service_question *question = take_ticket(&call->tickets);
             if (known)
@@ -220,7 +220,7 @@ static void start_call(struct service_auth *service, struct service_question *qu
     memcpy(call->question, digest, DIGEST_SIZE);
     list_init(&call->tickets);
     list_init(&call->link);
-    list_append(&service->under_way, &call->link);
+    list_append(&service->in_flight, &call->link);
     HASH_ADD(hh, service->calls, question, DIGEST_SIZE, call);
     call->is_shared = true;
     join_call(call, question);
@@ -236,7 +236,7 @@ static void answer_from_cache(struct service_question *question, const struct se
     answer_question(question, &reply, verdict->until_ns);
 }
 
-/* By whom it is asked is part of it: two services may see one question differently. */
+/* The service's subject is part of the digest: two services may answer one question differently. */
 static void digest_question(const struct config_auth *auth, const char *text, size_t len,
                             unsigned char digest[static DIGEST_SIZE])
 {
@@ -278,7 +278,7 @@ void service_auth_ask(struct service_question *question)
         join_call(call, question);
 }
 
-/* ---- what happens meanwhile ---- */
+/* ---- revocations and the end ---- */
 
 static bool is_meant(const struct eviction *eviction, const struct service_question *question)
 {
@@ -289,10 +289,10 @@ static bool is_meant(const struct eviction *eviction, const struct service_quest
                             question->subject_count);
 }
 
-/* What a call brings back is about the time before: it is for those who wait already, and for nobody else. */
+/* The calls in flight were made before the revocation: their answers are for the requests that wait already. */
 static void withdraw_calls(struct service_auth *service)
 {
-    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
+    for (struct list *node = service->in_flight.next; node != &service->in_flight; node = node->next)
         withdraw_call(LIST_ENTRY(node, struct call, link));
 }
 
@@ -302,7 +302,7 @@ void service_auth_revoke(struct service_auth *service, const struct eviction *ev
     list_init(&meant);
     service_cache_clear(service->cache);
     withdraw_calls(service);
-    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next) {
+    for (struct list *node = service->in_flight.next; node != &service->in_flight; node = node->next) {
         struct call *call = LIST_ENTRY(node, struct call, link);
         for (struct list *at = call->tickets.next, *next; at != &call->tickets; at = next) {
             next = at->next;
@@ -313,7 +313,7 @@ void service_auth_revoke(struct service_auth *service, const struct eviction *ev
         }
     }
     while (!list_is_empty(&meant))
-        answer_denied(take_ticket(&meant), "what allowed this has been revoked");
+        answer_denied(take_ticket(&meant), "the permission for this has been revoked");
 }
 
 void service_auth_stop(struct service_auth *service)
@@ -322,7 +322,7 @@ void service_auth_stop(struct service_auth *service)
     list_init(&all);
     service->is_stopped = true;
     withdraw_calls(service);
-    for (struct list *node = service->under_way.next; node != &service->under_way; node = node->next)
+    for (struct list *node = service->in_flight.next; node != &service->in_flight; node = node->next)
         list_concat(&all, &LIST_ENTRY(node, struct call, link)->tickets);
     while (!list_is_empty(&all))
         answer_unavailable(take_ticket(&all));

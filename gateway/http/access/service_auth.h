@@ -12,7 +12,7 @@ struct exchange;
 struct route_params;
 struct token;
 
-/* Everything outlives the question, i.e. is in the request's pool or lives longer. */
+/* Everything it points to is in the request's pool or lives longer. */
 struct service_question {
     struct exchange *exchange; /* auth.request of its route is set */
     const struct route_params *params;
@@ -31,29 +31,29 @@ struct service_question {
  * Leads to `answered` on this thread, once: later, or before this returns
  * (cached). Not at all if the request is gone before. An answer is cached for
  * the lifetime the service gives it, for the same route, parameters, subjects,
- * headers, token and peer address; what is not an answer is never "allowed".
+ * headers, token and peer address; without a valid answer the request is never allowed.
  * The service may narrow: each subject asked for must be covered by one of its
  * `subjects`, else it is SERVICE_DENIED.
  */
 void service_auth_ask(struct service_question *question);
 
 /*
- * app->service: the questions under way and the answers that are kept, of one
- * worker. Destroyed when the source calls nobody any more and the hub has run
- * all that was posted to it.
+ * app->service: the questions in flight and the cached answers of one worker.
+ * Destroyed when the source makes no more calls and the hub has run all that
+ * was posted to it.
  */
 struct service_auth *service_auth_create(struct app *app);
 void service_auth_destroy(struct service_auth *service);
 
 /*
- * Something was revoked: what is kept is asked for anew, and who waits for an
- * answer and is meant by it is denied. Before hub_evict in the same turn: then
- * nobody gets a stream for what was shown before the revocation.
+ * Something was revoked: the cache is emptied, and the waiting requests that it
+ * concerns are denied. Before the eviction in the same turn, so that no request
+ * gets a stream for a token or an answer from before the revocation.
  */
 struct eviction;
 void service_auth_revoke(struct service_auth *service, const struct eviction *eviction);
 
-/* The worker ends: whoever waits is answered (unavailable), and whoever asks from now on. */
+/* The worker ends: waiting and later requests are answered (unavailable). */
 void service_auth_stop(struct service_auth *service);
 
 #endif

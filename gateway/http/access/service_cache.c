@@ -1,4 +1,4 @@
-/* service_cache.c - what microservices have said, for as long as it is good */
+/* service_cache.c - answers of microservices, for the lifetime they give */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access/service_cache.h"
 
@@ -18,7 +18,7 @@ struct known {
 
 struct service_cache {
     struct known *table;
-    struct list by_age; /* what was asked for last is at the end */
+    struct list by_age; /* the least recently used first */
     size_t size, count;
 };
 

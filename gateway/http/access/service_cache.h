@@ -1,4 +1,4 @@
-/* service_cache.h - what microservices have said, for as long as it is good */
+/* service_cache.h - answers of microservices, for the lifetime they give */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ACCESS_SERVICE_CACHE_H
 #define GATEWAY_HTTP_ACCESS_SERVICE_CACHE_H
@@ -9,7 +9,7 @@
 
 #include "gateway/auth/digest.h"
 
-/* One worker's, and its thread's. Beyond its size what nobody has asked for longest gives way. */
+/* Of one worker, its thread only. When it is full the least recently used answer makes room. */
 struct service_cache;
 
 struct service_verdict {
@@ -20,10 +20,10 @@ struct service_verdict {
 
 struct service_cache *service_cache_create(size_t size);
 void service_cache_destroy(struct service_cache *cache);
-/* NULL: nothing is known, or not any more. Good until the next call. */
+/* NULL: there is none, or it has expired. Valid until the next call. */
 const struct service_verdict *service_cache_find(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
                                                  int64_t now_ns);
-/* Copies the reason. Takes the place of what was known. */
+/* Copies the reason. Replaces an older answer. */
 void service_cache_put(struct service_cache *cache, const unsigned char question[DIGEST_SIZE],
                        const struct service_verdict *verdict);
 void service_cache_clear(struct service_cache *cache);

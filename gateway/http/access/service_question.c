@@ -1,4 +1,4 @@
-/* service_question.c - a question to a microservice, as it is asked */
+/* service_question.c - a question to a microservice, as JSON */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access/service_question.h"
 
@@ -47,7 +47,7 @@ static bool is_header(const h2o_header_t *header, const char *name)
            h2o_memis(header->name->base, header->name->len, name, strlen(name));
 }
 
-/* Several lines of one name are one value, as RFC 9110 section 5.3 joins them; cookies have their own way. */
+/* Several lines of one name are one value, joined as RFC 9110 section 5.3 says; cookies as RFC 9113 section 8.2.3. */
 static bool add_header(json_t *headers, h2o_req_t *req, const char *name)
 {
     const char *between = strcmp(name, "cookie") == 0 ? "; " : ", ";
@@ -96,7 +96,7 @@ static const char *fill_question(json_t *root, const struct service_question *qu
     if (!add_text(root, "route", strlen("route"), path, strlen(path)) || !add_parameters(root, question->params))
         return "the path is not UTF-8";
     if (!add_headers(root, exchange->req, &exchange->route->auth))
-        return "a request header that decides about this is not UTF-8";
+        return "a request header that the decision depends on is not UTF-8";
     return NULL;
 }
 

@@ -1,4 +1,4 @@
-/* service_question.h - a question to a microservice, as it is asked */
+/* service_question.h - a question to a microservice, as JSON */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ACCESS_SERVICE_QUESTION_H
 #define GATEWAY_HTTP_ACCESS_SERVICE_QUESTION_H
@@ -12,7 +12,7 @@ struct service_question;
  * "parameters": {name: value}, "subjects": [pattern…], "headers": {those of
  * auth.headers that the request has}, "peer": address, "claims": {the token's}
  * or null, "certificate": its common name or null}. Equal questions are equal
- * texts. The caller frees. NULL: something of it is no text; wrong says what.
+ * texts. The caller frees. NULL: a part of it is not UTF-8; wrong says which.
  */
 char *service_question_write(const struct service_question *question, size_t *len, const char **wrong);
 

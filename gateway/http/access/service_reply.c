@@ -1,4 +1,4 @@
-/* service_reply.c - what a microservice says about a question */
+/* service_reply.c - the answer of a microservice to a question */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/access/service_reply.h"
 
@@ -9,7 +9,7 @@
 #include "proto/subject.h"
 #include "proto/units.h"
 
-/* As units_parse_duration has it. */
+/* As in units_parse_duration. */
 #define LIFETIME_MAX_MS (INT64_C(3650) * 86400000)
 
 static bool read_lifetime(const json_t *value, int64_t *ms)
@@ -23,7 +23,7 @@ static bool read_lifetime(const json_t *value, int64_t *ms)
     return true;
 }
 
-/* At the end of a character. */
+/* Cut at the end of a character. */
 static void read_reason(const json_t *value, char dst[static SERVICE_REASON_MAX])
 {
     const char *text = json_string_value(value);
@@ -71,7 +71,7 @@ static void narrow_reply(const json_t *patterns, const char *const *subjects, si
     }
 }
 
-/* The first member that is not what it has to be, or NULL. */
+/* The first member that is missing or invalid, or NULL. */
 static const char *read_members(const json_t *root, const char *const *subjects, size_t count,
                                 struct service_reply *reply)
 {
@@ -98,16 +98,16 @@ bool service_reply_read(const char *text, size_t len, const char *const *subject
 {
     json_error_t wrong;
     *reply = (struct service_reply){.is_allowed = false};
-    /* a second "allow" may be somebody's own, in what the service repeats */
+    /* a service that repeats input of the client may let it add a second "allow" */
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &wrong);
     if (!json_is_object(root)) {
-        snprintf(error, size, "no JSON object%s%s", root == NULL ? ": " : "", root == NULL ? wrong.text : "");
+        snprintf(error, size, "not a JSON object%s%s", root == NULL ? ": " : "", root == NULL ? wrong.text : "");
         json_decref(root);
         return false;
     }
     const char *bad = read_members(root, subjects, subject_count, reply);
     if (bad != NULL)
-        snprintf(error, size, "\"%s\" is missing or not what it has to be", bad);
+        snprintf(error, size, "\"%s\" is missing or invalid", bad);
     json_decref(root);
     return bad == NULL;
 }

@@ -96,7 +96,7 @@ static enum token_found find_in_query(const struct exchange *exchange, const cha
         *text = (struct token_text){pair.value, pair.value_len};
         if (memchr(pair.value, '%', pair.value_len) == NULL)
             continue;
-        /* one that can't be decoded stays what it is: no token */
+        /* one that can't be decoded stays as it is, and fails verification */
         char *value = h2o_mem_alloc_pool(&exchange->req->pool, pair.value_len);
         size_t len;
         if (text_percent_decode(value, &len, pair.value, pair.value_len, true))

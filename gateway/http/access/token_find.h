@@ -19,14 +19,14 @@ enum token_found { TOKEN_FOUND = 0, TOKEN_ABSENT, TOKEN_AMBIGUOUS };
 
 /*
  * The text of the token in the first place that has one, of those that the
- * route looks at: header, cookie, query. It may be empty or nonsense: then
- * that is what was given. It points into the request or its pool.
+ * route allows: header, cookie, query. Unchecked: it may be empty or nonsense.
+ * It points into the request or its pool.
  */
 enum token_found token_find(const struct exchange *exchange, const struct config_auth *auth, struct token_text *text);
 
-/* The cookie in one Cookie header (RFC 6265 4.2.1): *count goes up by how many there are, *value is the last. */
+/* The cookie in one Cookie header (RFC 6265 4.2.1): *count grows by how many there are, *value is the last. */
 void token_find_cookie(const char *header, size_t len, const char *name, struct token_text *value, unsigned *count);
-/* The rest of "Bearer TEXT" (RFC 6750 2.1, any case); false: it is another scheme, which is none of our business. */
+/* The rest of "Bearer TEXT" (RFC 6750 2.1, any case); false: another scheme. */
 bool token_find_bearer(const char *header, size_t len, struct token_text *text);
 
 #endif

@@ -27,7 +27,7 @@ struct admin_handler {
     struct app *app;
 };
 
-/* The time it takes tells nothing of where they differ. */
+/* In a time that depends on the given length only, so that nobody can guess the token byte by byte. */
 static bool is_same(const char *given, size_t given_len, const char *token, size_t token_len)
 {
     size_t different = given_len ^ token_len;
@@ -36,7 +36,7 @@ static bool is_same(const char *given, size_t given_len, const char *token, size
     return different == 0;
 }
 
-/* Where the routes are answered too, authorization is theirs. */
+/* The console calls routes on this listener too, where Authorization carries the token of the route. */
 static bool shows_own_header(const h2o_req_t *req, const char *token)
 {
     ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT(ADMIN_TOKEN_HEADER), -1);
@@ -66,10 +66,10 @@ static void send_unauthorized(struct exchange *exchange)
     metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
     log_write_limited(LOG_WARN, "admin-refused", log_str("peer", connection_peer(exchange->connection, peer)));
     reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer realm=\"freshet admin\""));
-    reply_problem(exchange, 401, "this asks for authorization: Bearer, and the token that admin.token is set to");
+    reply_problem(exchange, 401, "this needs the header Authorization: Bearer with the token in admin.token");
 }
 
-/* What is asked before anybody says who they are: probes of an orchestrator can't always send a header. */
+/* Before any token is required: an orchestrator's probes can't always send a header. */
 static bool answer_probe(struct exchange *exchange)
 {
     if (exchange_is_path(exchange, "/livez"))
@@ -118,10 +118,9 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     } else if ((is_read && answer_page(exchange)) || console_answer(exchange)) {
         return 0;
     } else if (!is_read) {
-        reply_header(exchange, "allow", H2O_STRLIT("GET, HEAD"));
-        reply_problem(exchange, 405, "%.*s is neither GET nor HEAD", (int)req->method.len, req->method.base);
+        reply_not_allowed(exchange, "GET, HEAD");
     } else {
-        reply_problem(exchange, 404, "there are /metrics, /streams, /config, /livez and /readyz, not %.*s",
+        reply_problem(exchange, 404, "no page at %.*s: there are /metrics, /streams, /config, /livez and /readyz",
                       (int)exchange_path_len(exchange), req->path.base);
     }
     return 0;

@@ -1,4 +1,4 @@
-/* console.c - the console page on the admin listener, and what the page is told of the gateway */
+/* console.c - the console page on the admin listener, and the JSON that the page reads about the gateway */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/admin/console.h"
 
@@ -22,9 +22,9 @@
 #include "gateway/http/routes.h"
 
 /*
- * Without a token the listener is on loopback, and that is all that keeps
- * others out. A page of theirs can give its own host name the address
- * 127.0.0.1, and then is of the same origin: but the name stays in the request.
+ * Without a token the listener is on loopback, which is its only protection.
+ * A foreign page can give its own host name the address 127.0.0.1 (DNS
+ * rebinding) and is then of the same origin, but the request still has that name.
  */
 static bool names_loopback(const h2o_req_t *req)
 {
@@ -39,7 +39,7 @@ static bool names_loopback(const h2o_req_t *req)
     return address_is_loopback(name);
 }
 
-/* A GET without CORS carries no Origin, and a stream is not for other pages to open: browsers say what it is in that. */
+/* A GET without CORS carries no Origin, but browsers say in sec-fetch-site which page made it. */
 static bool is_of_other_page(const struct exchange *exchange)
 {
     const h2o_req_t *req = exchange->req;
@@ -69,14 +69,14 @@ bool console_answer_page(struct exchange *exchange)
         return false;
     if (config->admin_token == NULL && !names_loopback(exchange->req)) {
         note_refusal(exchange, "host");
-        reply_problem(exchange, 403, "the host of the request is no loopback name or address, and there is no token");
+        reply_problem(exchange, 403, "without admin.token the host of a request must be a loopback name or address");
         return true;
     }
     if (exchange_is_read(exchange) && page_answer(exchange))
         return true;
     if (is_of_other_page(exchange)) {
         note_refusal(exchange, "origin");
-        reply_problem(exchange, 403, "this is for the gateway's own page, not for one of another origin");
+        reply_problem(exchange, 403, "only the gateway's own page may request this, not a page of another origin");
         return true;
     }
     return false;

@@ -1,4 +1,4 @@
-/* console.h - the console page on the admin listener, and what the page is told of the gateway */
+/* console.h - the console page on the admin listener, and the JSON that the page reads about the gateway */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ADMIN_CONSOLE_H
 #define GATEWAY_HTTP_ADMIN_CONSOLE_H
@@ -10,22 +10,22 @@ struct exchange;
 
 /*
  * With admin.console, first thing after the probes. Answers GET / and
- * /assets/…, to anybody, and refuses (403) what a page of somebody else made a
- * browser ask: requests of another origin, and, where no token stands in the
- * way, those that do not name a loopback host, as after DNS rebinding. False:
- * nothing was answered.
+ * /assets/… without a token, and refuses (403) what a foreign page made a
+ * browser request: requests of another origin, and, where no token is required,
+ * those that don't name a loopback host, as after DNS rebinding. False: nothing
+ * was answered.
  */
 bool console_answer_page(struct exchange *exchange);
 
 /*
- * With admin.console, to whoever has shown the token, if there is one, and what
- * is none of the listener's own paths: GET /console.json, and the configured
- * routes just as on the public listeners, auth included. False: nothing was
- * answered.
+ * With admin.console, once the token has been checked, if there is one, and for
+ * paths that the listener has not answered: GET /console.json, and the
+ * configured routes as on the public listeners, auth included. False: nothing
+ * was answered.
  */
 bool console_answer(struct exchange *exchange);
 
-/* JSON: where the page finds what it shows, and the routes. */
+/* JSON: the routes, and the paths where the page finds its numbers. */
 void console_send_info(struct exchange *exchange);
 
 #endif

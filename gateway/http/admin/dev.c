@@ -1,4 +1,4 @@
-/* dev.c - what --dev serves beside the routes: the page, and publishing */
+/* dev.c - what --dev serves besides the routes: the page, and publishing */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/admin/dev.h"
 
@@ -43,21 +43,21 @@ static bool is_loopback(const struct connection *connection)
     return connection->peer.any.sa_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&connection->peer.v6.sin6_addr);
 }
 
-/* What the admin listener has, for the page. */
+/* The pages of the admin listener, for the console. */
 static void answer_here(struct exchange *exchange, void (*answer)(struct exchange *exchange))
 {
     if (is_loopback(exchange->connection))
         answer(exchange);
     else
-        reply_problem(exchange, 403, "this is for this machine only");
+        reply_problem(exchange, 403, "only this machine may request this");
 }
 
-/* What a durable route carries is stored, so that the answer is its id. NULL: there is none for the subject. */
+/* Of a durable route whose stream stores the subject, so that the answer has an id. NULL: there is none. */
 static const struct config_history *find_history(const struct config *config, const char *subject, size_t len)
 {
     for (unsigned i = 0; i != config->routes_count; ++i) {
         const struct config_history *history = &config->routes[i].history;
-        if (history->source == 0)
+        if (history->source == 0) /* core NATS stores nothing */
             continue;
         const struct config_stream *stream = &config->streams[history->source - 1];
         for (unsigned j = 0; j != stream->subjects_count; ++j) {
@@ -68,17 +68,16 @@ static const struct config_history *find_history(const struct config *config, co
     return NULL;
 }
 
-/* Whoever else is there, or whatever page, may look and no more. False: answered. */
+/* Other machines and foreign pages may read, but not change anything. False: answered. */
 static bool may_change(struct exchange *exchange, const char *what)
 {
     static const struct config_cors no_origins = {.origins_count = 0};
     if (!exchange_is_method(exchange, "POST")) {
-        reply_header(exchange, "allow", H2O_STRLIT("POST"));
-        reply_problem(exchange, 405, "%s takes POST", what);
+        reply_not_allowed(exchange, "POST");
         return false;
     }
     if (!is_loopback(exchange->connection) || !cors_may_write(&no_origins, exchange)) {
-        reply_problem(exchange, 403, "%s is for this machine and this page only", what);
+        reply_problem(exchange, 403, "%s is allowed from this machine and this page only", what);
         return false;
     }
     return true;
@@ -88,7 +87,7 @@ struct cut {
     struct connection *connection;
 };
 
-/* With the request's pool: its answer has been written by then, or the connection is going anyway. */
+/* With the request's pool: its answer has been written by then, or the connection is ending already. */
 static void on_cut_dispose(void *p)
 {
     connection_kill(((struct cut *)p)->connection);

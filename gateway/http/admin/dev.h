@@ -1,4 +1,4 @@
-/* dev.h - what --dev serves beside the routes: the page, and publishing */
+/* dev.h - what --dev serves besides the routes: the page, and publishing */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ADMIN_DEV_H
 #define GATEWAY_HTTP_ADMIN_DEV_H
@@ -8,14 +8,14 @@
 
 struct exchange;
 
-/* What may be published from the page. */
+/* The page may publish on these only. */
 #define DEV_SUBJECTS "demo.>"
 
 /*
- * GET / and /assets/…: the page. GET /console.json: what console_send_info
- * says. GET /dev/connection: JSON about the connection the request came on.
- * GET /dev/metrics, /dev/streams: what the admin listener has as /metrics and
- * /streams, to loopback addresses.
+ * GET / and /assets/…: the page. GET /console.json: see
+ * console_send_info. GET /dev/connection: JSON about the connection the request came on.
+ * GET /dev/metrics, /dev/streams: the admin listener's /metrics and /streams, to
+ * loopback addresses only.
  * POST /publish/{subject}: publishes the body to a literal subject inside
  * DEV_SUBJECTS; 202 when the broker has it, 201 when the stream of a durable
  * route does. POST /dev/cut: 204, and when that has left, the connection it

@@ -1,4 +1,4 @@
-/* health.c - /livez and /readyz: what orchestrators ask */
+/* health.c - /livez and /readyz, for orchestrators */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/admin/health.h"
 
@@ -46,7 +46,7 @@ void health_answer_live(struct exchange *exchange, bool in_full)
         reply_problem(exchange, 503, "a worker is stuck");
 }
 
-/* A durable route has its own connection, and streams on it only wait while that is away; microservices don't. */
+/* A durable route has its own connection, and its streams wait while that is down; microservices need core NATS. */
 static bool needs_core(const struct app *app)
 {
     for (unsigned i = 0; i != app->config->routes_count; ++i) {
@@ -66,7 +66,7 @@ static struct check *add_check(struct checks *checks, bool is_good, const char *
     return check;
 }
 
-/* What stands in a way is named first. */
+/* In the order in which an operator wants to read them. */
 static void run_checks(const struct app *app, struct checks *checks)
 {
     struct check *check;
@@ -79,7 +79,7 @@ static void run_checks(const struct app *app, struct checks *checks)
     snprintf(check->problem, sizeof(check->problem), "the gateway is draining");
     check = add_check(checks, stays, "ok", "closed");
     snprintf(check->name, sizeof(check->name), "listeners");
-    snprintf(check->problem, sizeof(check->problem), "nothing new is accepted");
+    snprintf(check->problem, sizeof(check->problem), "the listeners are closed");
     check = add_check(checks, connected || !needs_core(app), connected ? "ok" : "not connected, and no route needs it",
                       "not connected");
     snprintf(check->name, sizeof(check->name), "nats");
@@ -141,5 +141,5 @@ void health_answer_ready(struct exchange *exchange, bool in_full)
     else if (checks.bad == 0)
         reply_send(exchange, 200, PLAIN, H2O_STRLIT("ready\n"));
     else
-        reply_problem(exchange, 503, "not ready; the admin token shows why");
+        reply_problem(exchange, 503, "not ready; a request with the admin token gets the reasons");
 }

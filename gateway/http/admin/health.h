@@ -1,4 +1,4 @@
-/* health.h - /livez and /readyz: what orchestrators ask */
+/* health.h - /livez and /readyz, for orchestrators */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ADMIN_HEALTH_H
 #define GATEWAY_HTTP_ADMIN_HEALTH_H
@@ -11,9 +11,9 @@ struct exchange;
 void health_answer_live(struct exchange *exchange, bool in_full);
 
 /*
- * 200 "ready" and a line for each check, or 503 with what is wrong as `detail`
- * and the checks as `checks` of the problem: could a new reader be served now?
- * Not in_full: the status and one word, for somebody who has no token.
+ * Could a new reader be served now? 200 "ready" and a line for each check, or
+ * 503 with the faults as `detail` and the checks as `checks` of the problem. Not
+ * in_full, for a request without the token: the status and one word.
  */
 void health_answer_ready(struct exchange *exchange, bool in_full);
 

@@ -1,4 +1,4 @@
-/* metrics_page.c - /metrics: all that is counted, as Prometheus reads it */
+/* metrics_page.c - /metrics: all counters and gauges in the text format of Prometheus */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/admin/metrics_page.h"
 
@@ -30,7 +30,7 @@ static void write_head(struct buffer *text, const char *name, const char *type, 
     buffer_format(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-/* Seconds as short as they are: 0.0025, 10. */
+/* Seconds without trailing zeros: 0.0025, 10. */
 static void write_bound(struct buffer *text, int64_t ns)
 {
     if (ns == INT64_MAX)
@@ -39,7 +39,7 @@ static void write_bound(struct buffer *text, int64_t ns)
         buffer_format(text, "%.10g", (double)ns / (double)NS_PER_S);
 }
 
-/* Buckets are cumulative here. One that counts meanwhile may make _sum a little older than _count. */
+/* Buckets are cumulative here. A worker that counts meanwhile may make _sum a little older than _count. */
 static void write_histogram(struct buffer *text, enum metric histogram)
 {
     const char *name = rows[histogram].name;
@@ -94,7 +94,7 @@ static void write_time(struct buffer *text, const char *name, const char *type, 
     buffer_add_text(text, "\n");
 }
 
-/* Under the names that Prometheus' own client libraries have for them. */
+/* Under the names that the client libraries of Prometheus use. */
 static void write_process(struct buffer *text)
 {
     struct process process = process_look();

@@ -1,4 +1,4 @@
-/* metrics_page.h - /metrics: all that is counted, as Prometheus reads it */
+/* metrics_page.h - /metrics: all counters and gauges in the text format of Prometheus */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_ADMIN_METRICS_PAGE_H
 #define GATEWAY_HTTP_ADMIN_METRICS_PAGE_H

@@ -1,4 +1,4 @@
-/* overview.c - /streams: what the gateway holds right now, as JSON */
+/* overview.c - /streams: what the gateway holds at the moment, as JSON */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/admin/overview.h"
 
@@ -33,7 +33,7 @@ static void on_dispose(void *p)
         snapshot_cancel(overview->snapshot);
 }
 
-/* What is wrong with the pair, or NULL. */
+/* The fault of the pair, or NULL. */
 static const char *read_pair(h2o_req_t *req, struct snapshot_options *options, const struct text_query_pair *pair)
 {
     char *value = h2o_mem_alloc_pool(&req->pool, pair->value_len + 1);
@@ -43,13 +43,13 @@ static const char *read_pair(h2o_req_t *req, struct snapshot_options *options, c
         return "the query has a bad percent-encoding";
     if (h2o_memis(pair->key, pair->key_len, H2O_STRLIT("limit"))) {
         if (!units_parse_u64(value, len, &number) || number > SURVEY_LIMIT_MAX)
-            return "limit is no number from 0 to 10000";
+            return "limit must be a number from 0 to 10000";
         options->limit = (unsigned)number;
     } else if (h2o_memis(pair->key, pair->key_len, H2O_STRLIT("filter"))) {
         if (len > SUBJECT_MAX)
             return "filter is longer than a subject";
         if (subject_has_wildcard(value, len) && subject_check_pattern(value, len) != SUBJECT_OK)
-            return "filter has a wildcard and is no pattern of subjects";
+            return "filter has a wildcard but is not a subject pattern";
         options->filter = value;
         options->filter_len = len;
     }
@@ -80,6 +80,6 @@ void overview_answer(struct exchange *exchange)
     overview->snapshot = snapshot_start(exchange->app->hub, &options, on_done, overview);
     if (overview->snapshot == NULL) {
         reply_header(exchange, "retry-after", H2O_STRLIT("1"));
-        reply_problem(exchange, 503, "too many ask for this at a time");
+        reply_problem(exchange, 503, "too many requests for this at a time");
     }
 }

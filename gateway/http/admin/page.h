@@ -10,8 +10,8 @@ struct exchange;
 /*
  * Answers a GET or HEAD of / and /assets/… with the file, and with a policy
  * that lets it load and reach nothing but its own origin. The files hold no
- * secrets and are the same for everybody. False: there is no such file, nothing
- * was answered.
+ * secrets, so no token is required. False: there is no such file, nothing was
+ * answered.
  */
 bool page_answer(struct exchange *exchange);
 
