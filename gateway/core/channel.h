@@ -78,29 +78,28 @@ struct channel {
     struct channel_follower **followers; /* one slot per mailbox of the registry; NULL: its hub has no view of it */
 };
 
+/* The key under which a channel is found, into key (of channel_key_size bytes). Same bytes, same channel. */
+size_t channel_key_size(size_t pattern_len);
+void channel_key(char *key, const struct channel_profile *profile, const char *pattern, size_t pattern_len);
+
 /* Made by the registry. `followers` has one slot for each of its mailboxes. */
 struct channel *channel_create(struct registry *registry, const struct channel_profile *profile, const char *pattern,
                                size_t pattern_len);
 /* No view, no source refers to it any more. */
 void channel_destroy(struct channel *channel);
 
-/* Does the ring reach back so far that a reader which has all up to `after` can follow it? */
-enum channel_reach {
-    CHANNEL_REACHES = 0,
-    CHANNEL_FILLS, /* not yet: the source was asked for it, the views will be told */
-    CHANNEL_TOO_SHORT,
-};
-enum channel_reach channel_reach(struct channel *channel, uint64_t after);
-
 /* ---- of core ---- */
 
-/* As ring_trim, with its followers told; *events is how many had to go. */
-uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events);
+/* As ring_trim, with its followers told; *events is how many had to go, *wake as channel_mark_followers has it. */
+uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events, uint64_t *wake);
 
 static inline void channel_touch(struct channel *channel, int64_t now_ns)
 {
     atomic_store_explicit(&channel->used_ns, now_ns, memory_order_relaxed);
 }
+
+/* The lock is held: its ring has let go of events. Where it ends follows. */
+void channel_note_evicted(struct channel *channel);
 
 /* A ring of the channel's form and size. */
 void channel_ring_init(const struct channel *channel, struct ring *ring);

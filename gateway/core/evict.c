@@ -40,7 +40,7 @@ static bool matches(const struct eviction *eviction, const struct reader *reader
     if (eviction->subject == NULL) /* the usual case touches no channel */
         return eviction_matches(eviction, reader->identity, reader->route->path, NULL, 0);
     for (unsigned i = 0; i != reader->cursor_count; ++i)
-        subjects[i] = channel_pattern(reader->cursors[i].view->channel);
+        subjects[i] = reader->cursors[i].view->channel->pattern;
     return eviction_matches(eviction, reader->identity, reader->route->path, subjects, reader->cursor_count);
 }
 

@@ -1,5 +1,7 @@
 /* fill.c - older events on their way into a channel's ring */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/core/fill.h"
+
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
@@ -14,16 +16,16 @@ struct fill {
     uint64_t end;
 };
 
-enum channel_reach channel_reach(struct channel *channel, uint64_t after)
+enum fill_reach fill_reach(struct channel *channel, uint64_t after)
 {
     struct source *source = channel->profile.source;
-    enum channel_reach reach = CHANNEL_FILLS;
+    enum fill_reach reach = FILL_WAITS;
     bool starts = false;
     pthread_mutex_lock(&channel->lock);
     if (after >= channel->floor) {
-        reach = CHANNEL_REACHES;
+        reach = FILL_REACHES;
     } else if (after < channel->bottom || source->ops->fill == NULL) {
-        reach = CHANNEL_TOO_SHORT;
+        reach = FILL_TOO_SHORT;
     } else {
         if (channel->fill_want > after)
             channel->fill_want = after;
@@ -92,8 +94,9 @@ static void take_fill(struct channel *channel, struct fill *fill, uint64_t after
     channel->floor = after;
 }
 
-void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
+void fill_finish(struct fill *fill, uint64_t after)
 {
+    struct channel *channel = fill->channel;
     uint64_t wake = 0;
     pthread_mutex_lock(&channel->lock);
     CHECK(channel->filling);

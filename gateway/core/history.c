@@ -9,6 +9,7 @@
 #include "gateway/core/cursors.h"
 #include "gateway/core/errand.h"
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/segment.h"
@@ -265,10 +266,10 @@ static bool try_rings(struct reader *reader)
         return false;
     }
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        enum channel_reach reach = channel_reach(reader->cursors[i].view->channel, history->after);
-        if (reach == CHANNEL_TOO_SHORT)
+        enum fill_reach reach = fill_reach(reader->cursors[i].view->channel, history->after);
+        if (reach == FILL_TOO_SHORT)
             return true;
-        fills |= reach == CHANNEL_FILLS;
+        fills |= reach == FILL_WAITS;
     }
     if (fills)
         return false;

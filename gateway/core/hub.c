@@ -105,9 +105,9 @@ void hub_drop_idle_views(struct hub *hub)
 struct view *hub_join(struct hub *hub, const struct channel_profile *profile, const char *pattern, size_t pattern_len)
 {
     char key[sizeof(struct channel_profile) + SUBJECT_MAX];
-    size_t key_len = registry_key_size(pattern_len);
+    size_t key_len = channel_key_size(pattern_len);
     CHECK(key_len <= sizeof(key));
-    registry_key(key, profile, pattern, pattern_len);
+    channel_key(key, profile, pattern, pattern_len);
 
     struct view *view;
     HASH_FIND(hh, hub->views, key, key_len, view);

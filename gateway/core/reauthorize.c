@@ -30,7 +30,7 @@ static bool are_templates_covered(const struct config_route *before, const struc
 static bool are_choices_covered(const struct reader *reader, const struct config_route *after)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
-        if (!is_covered(channel_pattern(reader->cursors[i].view->channel), after->allow, after->allow_count))
+        if (!is_covered(reader->cursors[i].view->channel->pattern, after->allow, after->allow_count))
             return false;
     }
     return true;

@@ -105,13 +105,15 @@ static void choose(struct registry *registry, struct victims *victims)
     sort(victims);
 }
 
-static void trim(const struct victim *victim, uint64_t need, int64_t wall_ns, struct outcome *outcome)
+static void trim(struct registry *registry, const struct victim *victim, uint64_t need, int64_t wall_ns,
+                 struct outcome *outcome)
 {
-    uint64_t events, bytes;
+    uint64_t events, bytes, wake = 0;
     if (victim->is_idle)
-        bytes = channel_trim(victim->channel, UINT64_MAX, INT64_MAX, &events);
+        bytes = channel_trim(victim->channel, UINT64_MAX, INT64_MAX, &events, &wake);
     else
-        bytes = channel_trim(victim->channel, need, wall_ns - RECENT_NS, &events);
+        bytes = channel_trim(victim->channel, need, wall_ns - RECENT_NS, &events, &wake);
+    registry_wake(registry, wake);
     outcome->bytes += bytes;
     outcome->events += events;
     outcome->trimmed += !victim->is_idle && events != 0;
@@ -142,7 +144,7 @@ bool registry_reclaim(struct registry *registry, int64_t now_ns, int64_t wall_ns
         struct victim *victim = &victims.heap[i];
         bool gives_way = outcome.bytes < need;
         if (gives_way)
-            trim(victim, need - outcome.bytes, wall_ns, &outcome);
+            trim(registry, victim, need - outcome.bytes, wall_ns, &outcome);
         outcome.closed += registry_unpin(registry, victim->channel, gives_way && victim->is_idle);
     }
     metrics_add_shared(METRIC_HISTORY_EVICTED, (int64_t)outcome.events);

@@ -16,7 +16,7 @@ struct registry;
  * came within the last second stays. Who reads there, and had not got that
  * far, has fallen behind like any slow reader; who has all that came is none
  * the worse, also after a resume. Where more than the limit comes in a second,
- * rings stop growing at an eighth above it, see channel_append.
+ * rings stop growing at an eighth above it, see ingress_append.
  *
  * Looks at some hundred channels, then returns. True: call again soon, there
  * is more. The mailbox of index 0 is woken whenever it is time to call; one

@@ -37,34 +37,13 @@ void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox)
     registry->mailboxes[registry->mailbox_count++] = mailbox;
 }
 
-size_t registry_key_size(size_t pattern_len)
-{
-    return sizeof(struct channel_profile) + pattern_len;
-}
-
-void registry_key(char *key, const struct channel_profile *profile, const char *pattern, size_t pattern_len)
-{
-    /* field by field into zeroed memory: padding must not tell equal profiles apart */
-    struct channel_profile clean;
-    memset(&clean, 0, sizeof(clean));
-    clean.source = profile->source;
-    clean.store = profile->store;
-    clean.event = profile->event;
-    clean.format = profile->format;
-    clean.events = profile->events;
-    clean.bytes = profile->bytes;
-    clean.linger_ns = profile->linger_ns;
-    memcpy(key, &clean, sizeof(clean));
-    memcpy(key + sizeof(clean), pattern, pattern_len);
-}
-
 struct channel *registry_acquire(struct registry *registry, const struct channel_profile *profile, const char *pattern,
                                  size_t pattern_len)
 {
     char key[sizeof(struct channel_profile) + SUBJECT_MAX];
-    size_t key_len = registry_key_size(pattern_len);
+    size_t key_len = channel_key_size(pattern_len);
     CHECK(key_len <= sizeof(key));
-    registry_key(key, profile, pattern, pattern_len);
+    channel_key(key, profile, pattern, pattern_len);
 
     struct channel *channel;
     pthread_mutex_lock(&registry->lock);
@@ -132,7 +111,7 @@ bool registry_unpin(struct registry *registry, struct channel *channel, bool clo
     return closes;
 }
 
-/* The source has the last word: channel_closed frees it. It is told outside the lock, so that it may say so at once. */
+/* The source has the last word: ingress_closed frees it. It is told outside the lock, so that it may say so at once. */
 static void close_channels(struct registry *registry, bool all, int64_t now_ns)
 {
     struct channel *channel, *next, *closing = NULL;
@@ -162,14 +141,12 @@ void registry_close_all(struct registry *registry)
     close_channels(registry, true, 0);
 }
 
-void channel_closed(struct channel *channel)
+void registry_forget(struct registry *registry)
 {
-    struct registry *registry = channel->registry;
     pthread_mutex_lock(&registry->lock);
     CHECK(registry->closing_count != 0);
     --registry->closing_count;
     pthread_mutex_unlock(&registry->lock);
-    channel_destroy(channel);
 }
 
 void registry_wake(struct registry *registry, uint64_t mailboxes)

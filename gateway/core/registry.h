@@ -43,10 +43,6 @@ void registry_limit_bytes(struct registry *registry, uint64_t bytes);
 /* Sets its index. What it lies in may follow channels from then on. */
 void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox);
 
-/* The key under which a channel is found, into key (of registry_key_size bytes). Same bytes, same channel. */
-size_t registry_key_size(size_t pattern_len);
-void registry_key(char *key, const struct channel_profile *profile, const char *pattern, size_t pattern_len);
-
 /* The channel for a profile and pattern, made and opened at its source when there is none. Adds a user. */
 struct channel *registry_acquire(struct registry *registry, const struct channel_profile *profile, const char *pattern,
                                  size_t pattern_len);
@@ -58,6 +54,8 @@ void registry_sweep(struct registry *registry, int64_t now_ns);
 bool registry_unpin(struct registry *registry, struct channel *channel, bool close);
 /* At the end: closes every channel; none may have users. */
 void registry_close_all(struct registry *registry);
+/* A channel that was closed is gone: the source has let go of it. */
+void registry_forget(struct registry *registry);
 /* Wakes the mailboxes whose bits are set; the first one also when it is time for registry_reclaim. */
 void registry_wake(struct registry *registry, uint64_t mailboxes);
 size_t registry_channel_count(struct registry *registry);

@@ -1,4 +1,4 @@
-/* source.c - what the core asks of a source of messages, and what the source tells back */
+/* source.c - what the core asks of a source of messages, and how its events are numbered */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/source.h"
 

@@ -1,4 +1,4 @@
-/* source.h - what the core asks of a source of messages, and what the source tells back */
+/* source.h - what the core asks of a source of messages, and how its events are numbered */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_SOURCE_H
 #define GATEWAY_CORE_SOURCE_H
@@ -14,8 +14,6 @@
 struct channel;
 struct encoding;
 struct fetch;
-struct fill;
-struct message;
 struct request;
 struct source;
 
@@ -58,14 +56,14 @@ struct look {
 struct source_ops {
     /*
      * Start to deliver the channel's pattern. Called on any thread, must not
-     * block. Leads to channel_opened or channel_denied on some thread, later
-     * or (broker away) when the outage bound has passed: then channel_opened
-     * too, and channel_lost once the broker is back.
+     * block. Leads to ingress_opened or ingress_denied on some thread, later
+     * or (broker away) when the outage bound has passed: then ingress_opened
+     * too, and ingress_lost once the broker is back.
      */
     void (*open)(struct source *source, struct channel *channel);
     /*
      * Stop. Called once, on any thread, must not block; after it the source
-     * calls channel_closed as its last use of the channel.
+     * calls ingress_closed as its last use of the channel.
      */
     void (*close)(struct source *source, struct channel *channel);
     /* Must not block. Takes the publish over. */
@@ -80,7 +78,7 @@ struct source_ops {
     void (*look)(struct source *source, struct look *look);
     /*
      * Get the channel's older events, those after `after` up to its floor. One
-     * at a time for each channel. Leads to channel_filled, unless the channel
+     * at a time for each channel. Leads to fill_finish, unless the channel
      * is closed before. An outage may make it wait.
      */
     void (*fill)(struct source *source, struct channel *channel, uint64_t after);
@@ -119,7 +117,7 @@ struct source {
 };
 #define SOURCES_MAX 16
 
-/* incarnation 0: none yet, the first source_begin_epoch sets it (a store that hasn't been reached). */
+/* incarnation 0: none yet, the first ingress_begin_epoch sets it (a store that hasn't been reached). */
 void source_init(struct source *source, const struct source_ops *ops, unsigned index, uint64_t incarnation);
 void source_dispose(struct source *source);
 
@@ -133,85 +131,7 @@ static inline bool source_has_store(const struct source *source)
 struct event_id source_id(const struct source *source, uint64_t sequence);
 bool source_number(const struct source *source, struct event_id id, uint64_t *sequence);
 
-/* ---- what a source tells: any thread ---- */
-
-/* The subscription stands (or the broker is away and the wait is over): readers may start. Idempotent. */
-void channel_opened(struct channel *channel);
-/* The broker refuses the subject: readers are ended, new ones refused, until the channel is dropped. */
-void channel_denied(struct channel *channel);
-/* Numbers, encodes and appends one message, and wakes the hubs concerned. Subjects beginning with '$' or '_' are dropped. */
-void channel_append(struct channel *channel, const struct message *message);
-/*
- * Events may be missing from here on: appends one mark with one common number
- * to all of the channels given; each reader that passes it sends one
- * freshet.gap "broker-lost".
- */
-void channels_lost(struct source *source, struct channel *const *channels, size_t count);
-
-/* ---- what a source with a store tells instead of channel_opened, channel_append and channels_lost ---- */
-
-/*
- * The first epoch, or the store was made anew: what comes next is numbered from
- * the returned base on (its sequence 0; the first epoch's base is 0). Each of
- * the channels gets one mark with the number of the base.
- */
-uint64_t source_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count);
-/*
- * The message goes, under one number greater than the horizon, into all of the
- * channels (distinct, perhaps none), and the horizon moves there. One thread at a time.
- */
-void source_append(struct source *source, uint64_t sequence, const struct message *message,
-                   struct channel *const *channels, size_t count);
-/*
- * One that was missed, found later: its number may be below the horizon, but
- * none of the channels has one that is greater. A reader of several channels
- * that has been taken past it is told of a gap.
- */
-void source_append_late(struct source *source, uint64_t sequence, const struct message *message,
-                        struct channel *const *channels, size_t count);
-/*
- * Is that event there, or may it have been there and gone by now? False: the
- * channel keeps older and newer ones, and not this one.
- */
-bool channel_has(struct channel *channel, uint64_t sequence);
-/* Nothing up to here is missing: the horizon moves there, unless it is further already. */
-void source_advance(struct source *source, uint64_t sequence);
-/* As channel_opened, for a channel that will get everything that is numbered above `floor`. */
-void channel_opened_at(struct channel *channel, uint64_t floor);
-/*
- * As channels_lost, with a number not below the horizon (it may be that of the
- * message that comes next), which moves there.
- */
-void channels_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t sequence);
-
-/*
- * A fill: encoded older events of one channel, added in ascending order of
- * sequences by one thread, of which the newest that the channel has room for
- * are kept. channel_filled consumes it; all that the pattern matches above
- * `after` and up to fill_end was added, and source->first is up to date.
- * `encoding` is the caller's scratch.
- */
-struct fill *fill_create(struct channel *channel);
-/* The number up to which (inclusive) the fill has to go. */
-uint64_t fill_end(const struct fill *fill);
-/* How many events the channel keeps at most: there is no need to add many more. */
-uint32_t fill_capacity(const struct fill *fill);
-void fill_add(struct fill *fill, struct encoding *encoding, uint64_t sequence, const struct message *message);
-void fill_destroy(struct fill *fill);
-void channel_filled(struct channel *channel, struct fill *fill, uint64_t after);
-
 /* ---- of core: the lock is held ---- */
 void source_push_epoch(struct source *source, uint64_t base, uint64_t incarnation);
-
-/* ---- any source ---- */
-
-/* The source has let go of the channel: nothing of the source refers to it any more. */
-void channel_closed(struct channel *channel);
-
-/* NUL-terminated pattern, immutable. */
-const char *channel_pattern(const struct channel *channel);
-/* One pointer that belongs to the source (its subscription). */
-void channel_set_source_data(struct channel *channel, void *data);
-void *channel_source_data(const struct channel *channel);
 
 #endif

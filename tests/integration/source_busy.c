@@ -100,7 +100,7 @@ static void stop_flood(struct flood *flood)
     natsConnection_Destroy(flood->connection);
 }
 
-/* The last use of a channel is channel_closed: each is freed right after it, with messages still arriving. */
+/* The last use of a channel is ingress_closed: each is freed right after it, with messages still arriving. */
 Test(source_busy, channels_come_and_go_under_load)
 {
     struct nats_fixture *nats = nats_fixture_start(NULL);

@@ -20,6 +20,8 @@
 #include <string.h>
 
 #include "gateway/config/config.h"
+#include "gateway/core/fill.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/js_source.h"
@@ -52,7 +54,7 @@ static struct {
     uint64_t horizon, base, incarnation;
     unsigned epochs;
     bool is_out_of_order;
-    atomic_bool is_held; /* events wait in source_append, as for a core that is too slow */
+    atomic_bool is_held; /* events wait in ingress_append_at, as for a core that is too slow */
 } recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void record_locked(enum record_kind kind, struct channel *channel, uint64_t number,
@@ -81,7 +83,7 @@ static void move_horizon(struct source *source, uint64_t number)
     atomic_store(&source->published, number);
 }
 
-void channel_opened_at(struct channel *channel, uint64_t floor)
+void ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     pthread_mutex_lock(&recorder.lock);
     channel->floor = floor;
@@ -89,8 +91,8 @@ void channel_opened_at(struct channel *channel, uint64_t floor)
     pthread_mutex_unlock(&recorder.lock);
 }
 
-void source_append(struct source *source, uint64_t number, const struct message *message,
-                   struct channel *const *channels, size_t count)
+void ingress_append_at(struct source *source, uint64_t number, const struct message *message,
+                       struct channel *const *channels, size_t count)
 {
     while (atomic_load(&recorder.is_held))
         sleep_ms(1);
@@ -103,8 +105,8 @@ void source_append(struct source *source, uint64_t number, const struct message 
 }
 
 /* Only what republishing has lost comes late, and the consumer's tests have none of that. */
-void source_append_late(struct source *source, uint64_t number, const struct message *message,
-                        struct channel *const *channels, size_t count)
+void ingress_append_late(struct source *source, uint64_t number, const struct message *message,
+                         struct channel *const *channels, size_t count)
 {
     (void)source;
     (void)number;
@@ -115,14 +117,14 @@ void source_append_late(struct source *source, uint64_t number, const struct mes
     pthread_mutex_unlock(&recorder.lock);
 }
 
-bool channel_has(struct channel *channel, uint64_t number)
+bool ingress_has(struct channel *channel, uint64_t number)
 {
     (void)channel;
     (void)number;
     return true;
 }
 
-void source_advance(struct source *source, uint64_t number)
+void ingress_advance(struct source *source, uint64_t number)
 {
     pthread_mutex_lock(&recorder.lock);
     if (number > recorder.horizon)
@@ -130,7 +132,7 @@ void source_advance(struct source *source, uint64_t number)
     pthread_mutex_unlock(&recorder.lock);
 }
 
-void channels_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t number)
+void ingress_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t number)
 {
     pthread_mutex_lock(&recorder.lock);
     recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
@@ -140,7 +142,7 @@ void channels_lost_at(struct source *source, struct channel *const *channels, si
     pthread_mutex_unlock(&recorder.lock);
 }
 
-uint64_t source_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count)
+uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count)
 {
     pthread_mutex_lock(&recorder.lock);
     recorder.base = recorder.epochs++ == 0 ? 0 : recorder.horizon + 1;
@@ -154,49 +156,49 @@ uint64_t source_begin_epoch(struct source *source, uint64_t incarnation, struct 
     return recorder.base;
 }
 
-void channel_closed(struct channel *channel)
+void ingress_closed(struct channel *channel)
 {
     pthread_mutex_lock(&recorder.lock);
     record_locked(CLOSED, channel, 0, NULL);
     pthread_mutex_unlock(&recorder.lock);
 }
 
-const char *channel_pattern(const struct channel *channel)
+const char *ingress_pattern(const struct channel *channel)
 {
     return channel->pattern;
 }
 
-void channel_set_source_data(struct channel *channel, void *data)
+void ingress_set_source_data(struct channel *channel, void *data)
 {
     channel->source_data = data;
 }
 
-void *channel_source_data(const struct channel *channel)
+void *ingress_source_data(const struct channel *channel)
 {
     return channel->source_data;
 }
 
 /* ---- what it doesn't tell in these tests ---- */
 
-void channel_opened(struct channel *channel)
+void ingress_opened(struct channel *channel)
 {
     (void)channel;
     abort();
 }
 
-void channel_denied(struct channel *channel)
+void ingress_denied(struct channel *channel)
 {
     (void)channel;
     abort();
 }
 
-void channel_append(struct channel *channel, const struct message *message)
+void ingress_append(struct channel *channel, const struct message *message)
 {
     (void)channel, (void)message;
     abort();
 }
 
-void channels_lost(struct source *source, struct channel *const *channels, size_t count)
+void ingress_lost(struct source *source, struct channel *const *channels, size_t count)
 {
     (void)source, (void)channels, (void)count;
     abort();
@@ -232,9 +234,9 @@ void fill_destroy(struct fill *fill)
     abort();
 }
 
-void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
+void fill_finish(struct fill *fill, uint64_t after)
 {
-    (void)channel, (void)fill, (void)after;
+    (void)fill, (void)after;
     abort();
 }
 

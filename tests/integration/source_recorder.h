@@ -18,6 +18,7 @@
 
 #include "gateway/config/config.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/source/nats/nats_source.h"
@@ -69,24 +70,24 @@ static void record(enum record_kind kind, struct channel *channel, const struct 
     pthread_mutex_unlock(&recorder.lock);
 }
 
-void channel_opened(struct channel *channel)
+void ingress_opened(struct channel *channel)
 {
     record(OPENED, channel, NULL);
 }
 
-void channel_denied(struct channel *channel)
+void ingress_denied(struct channel *channel)
 {
     record(DENIED, channel, NULL);
 }
 
-void channel_append(struct channel *channel, const struct message *message)
+void ingress_append(struct channel *channel, const struct message *message)
 {
     if (recorder.on_message != NULL)
         recorder.on_message(message);
     record(MESSAGE, channel, message);
 }
 
-void channels_lost(struct source *source, struct channel *const *channels, size_t count)
+void ingress_lost(struct source *source, struct channel *const *channels, size_t count)
 {
     (void)source;
     pthread_mutex_lock(&recorder.lock);
@@ -96,22 +97,22 @@ void channels_lost(struct source *source, struct channel *const *channels, size_
     pthread_mutex_unlock(&recorder.lock);
 }
 
-void channel_closed(struct channel *channel)
+void ingress_closed(struct channel *channel)
 {
     record(CLOSED, channel, NULL);
 }
 
-const char *channel_pattern(const struct channel *channel)
+const char *ingress_pattern(const struct channel *channel)
 {
     return channel->pattern;
 }
 
-void channel_set_source_data(struct channel *channel, void *data)
+void ingress_set_source_data(struct channel *channel, void *data)
 {
     channel->source_data = data;
 }
 
-void *channel_source_data(const struct channel *channel)
+void *ingress_source_data(const struct channel *channel)
 {
     return channel->source_data;
 }

@@ -13,6 +13,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/core/channel.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/source.h"
@@ -97,9 +98,9 @@ static void handle(const struct request *mine)
     }
     pthread_rwlock_unlock(&table_lock);
     if (mine->close)
-        channel_closed(mine->channel);
+        ingress_closed(mine->channel);
     else
-        channel_opened(mine->channel);
+        ingress_opened(mine->channel);
 }
 
 static bool handle_requests(void)
@@ -124,7 +125,7 @@ static void set_down(bool value)
 {
     pthread_rwlock_wrlock(&table_lock);
     if (down && !value)
-        channels_lost(&source, table, table_count);
+        ingress_lost(&source, table, table_count);
     down = value;
     pthread_rwlock_unlock(&table_lock);
 }
@@ -160,9 +161,9 @@ static void publish(unsigned subject, unsigned *random)
     };
     pthread_rwlock_rdlock(&table_lock);
     for (size_t i = 0; !down && i != table_count; ++i) {
-        const char *pattern = channel_pattern(table[i]);
+        const char *pattern = ingress_pattern(table[i]);
         if (subject_matches(pattern, strlen(pattern), name, (size_t)name_len))
-            channel_append(table[i], &message);
+            ingress_append(table[i], &message);
     }
     pthread_rwlock_unlock(&table_lock);
 }

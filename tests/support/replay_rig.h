@@ -20,6 +20,8 @@
 #include "gateway/base/clock.h"
 #include "gateway/core/encode.h"
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/segment.h"
 #include "gateway/core/source.h"
@@ -432,8 +434,9 @@ void fill_destroy(struct fill *fill)
     free(fill);
 }
 
-void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
+void fill_finish(struct fill *fill, uint64_t after)
 {
+    struct channel *channel = fill->channel;
     pthread_mutex_lock(&channel->lock);
     ++channel->filled;
     channel->after = after;
@@ -444,14 +447,14 @@ void channel_filled(struct channel *channel, struct fill *fill, uint64_t after)
     free(fill);
 }
 
-void channel_closed(struct channel *channel)
+void ingress_closed(struct channel *channel)
 {
     pthread_mutex_lock(&channel->lock);
     ++channel->closed;
     pthread_mutex_unlock(&channel->lock);
 }
 
-const char *channel_pattern(const struct channel *channel)
+const char *ingress_pattern(const struct channel *channel)
 {
     return channel->pattern;
 }

@@ -154,7 +154,7 @@ Test(core_batch, interleaved_subjects_and_outages_never_exceed_it)
     rig_turn();
     for (unsigned i = 0; i != 300; ++i) {
         rig_publish_n(subjects[i % SUBJECTS], subjects[i % SUBJECTS], i, i % 3);
-        channels_lost(&rig.source, rig.channels, i % 5 == 0 ? SUBJECTS : 1 + i % SUBJECTS);
+        ingress_lost(&rig.source, rig.channels, i % 5 == 0 ? SUBJECTS : 1 + i % SUBJECTS);
     }
     rig_flush(r);
     cr_assert_eq(r->reader.gaps, 300);
@@ -366,7 +366,7 @@ Test(core_batch, whatever_a_cursor_is_made_of)
     for (size_t marks = 0; marks != 4; ++marks) {
         for (size_t i = 0; i != sizeof(hostile) / sizeof(hostile[0]); ++i)
             check_hostile(&hostile[i], marks);
-        channels_lost(&rig.source, rig.channels, SUBJECTS);
+        ingress_lost(&rig.source, rig.channels, SUBJECTS);
     }
     rig_close(first);
 }

@@ -201,10 +201,10 @@ static void deliver_all(void)
 
 static void make_anew(uint64_t incarnation)
 {
-    uint64_t base = source_begin_epoch(&rig.source, incarnation, rig.channels, rig.channel_count);
+    uint64_t base = ingress_begin_epoch(&rig.source, incarnation, rig.channels, rig.channel_count);
     char text[] = "fresh";
     struct message message = {.subject = "a.0", .subject_len = 3, .data = text, .data_len = 5};
-    source_append(&rig.source, base + 1, &message, rig.channels, rig.channel_count);
+    ingress_append_at(&rig.source, base + 1, &message, rig.channels, rig.channel_count);
 }
 
 Test(core_history, a_store_made_anew_is_a_gap_and_new_ids)

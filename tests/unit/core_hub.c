@@ -119,7 +119,7 @@ Test(core_hub, wakes_are_one_until_the_next_turn)
     unsigned before = rig.wakes;
     rig_publish_n("a", "a", 0, 50);
     mailbox_wake(&rig.hub.mailbox);
-    channels_lost(&rig.source, rig.channels, 1);
+    ingress_lost(&rig.source, rig.channels, 1);
     cr_assert_eq(rig.wakes, before + 1);
     rig_flush(r);
     rig_publish("a", "a", "x");

@@ -28,7 +28,7 @@ static void open_instance(struct model_instance *instance)
 {
     instance->open = true;
     instance->floor = model_next_number();
-    channel_opened(instance->channel);
+    ingress_opened(instance->channel);
     cr_assert_eq(rig.source.sequence, model.number);
 }
 
@@ -36,7 +36,7 @@ static void do_open(struct source *source, struct channel *channel)
 {
     unsigned pattern = 0, kind = 0;
     (void)source;
-    while (strcmp(model_patterns[pattern], channel_pattern(channel)) != 0)
+    while (strcmp(model_patterns[pattern], ingress_pattern(channel)) != 0)
         ++pattern;
     while (model_kinds[kind].events != channel->profile.events)
         ++kind;
@@ -44,18 +44,18 @@ static void do_open(struct source *source, struct channel *channel)
     struct model_instance *instance = &model.instances[++model.instance_count];
     *instance = (struct model_instance){.slot = pattern * MODEL_KINDS + kind, .channel = channel, .early = one_in(2)};
     model.current[instance->slot] = model.instance_count;
-    channel_set_source_data(channel, instance);
+    ingress_set_source_data(channel, instance);
     if (!one_in(3))
         open_instance(instance);
 }
 
 static void do_close(struct source *source, struct channel *channel)
 {
-    struct model_instance *instance = channel_source_data(channel);
+    struct model_instance *instance = ingress_source_data(channel);
     (void)source;
     instance->closed = true;
     model.current[instance->slot] = 0;
-    channel_closed(channel);
+    ingress_closed(channel);
 }
 
 static void publish(void)
@@ -74,7 +74,7 @@ static void publish(void)
         unsigned slot = (n + rotation) % MODEL_SLOTS; /* the broker knows no order of subscriptions */
         const struct model_instance *instance = &model.instances[model.current[slot]];
         if (model.current[slot] == 0 || !(instance->open || instance->early) ||
-            !model_matches(channel_pattern(instance->channel), model_subjects[mine->subject]))
+            !model_matches(ingress_pattern(instance->channel), model_subjects[mine->subject]))
             continue;
         struct message message = {
             .subject = model_subjects[mine->subject],
@@ -84,7 +84,7 @@ static void publish(void)
             .received_ns = rig.now_ns,
         };
         mine->copies[slot] = model_push(slot, model_next_number());
-        channel_append(instance->channel, &message);
+        ingress_append(instance->channel, &message);
         cr_assert_eq(rig.source.sequence, model.number);
     }
     mine->last = model.number;
@@ -114,10 +114,10 @@ static void end_outage(void)
     mark->number = model_next_number();
     mark->message = model.count;
     for (size_t i = 0; i != count; ++i) {
-        unsigned slot = ((const struct model_instance *)channel_source_data(lost[i]))->slot;
+        unsigned slot = ((const struct model_instance *)ingress_source_data(lost[i]))->slot;
         mark->copies[slot] = model_push(slot, mark->number);
     }
-    channels_lost(&rig.source, lost, count);
+    ingress_lost(&rig.source, lost, count);
     cr_assert_eq(rig.source.sequence, model.number);
 }
 

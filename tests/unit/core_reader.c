@@ -42,10 +42,10 @@ Test(core_reader, waits_for_its_channels)
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a", "b", NULL});
     rig_turn();
     cr_assert_eq(r->sends, 0);
-    channel_opened(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
     rig_turn();
     cr_assert_eq(r->sends, 0);
-    channel_opened(rig.channels[1]);
+    ingress_opened(rig.channels[1]);
     rig_flush(r);
     cr_assert_eq(r->sends, 1);
     rig_close(r);
@@ -55,7 +55,7 @@ Test(core_reader, denied_before_and_after_the_start)
 {
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(r);
-    channel_denied(rig.channels[0]);
+    ingress_denied(rig.channels[0]);
     rig_flush(r);
     cr_assert_str_eq(r->log, "freshet.bye|abc-1|{\"reason\":\"denied\"}\n");
     cr_assert(r->final);
@@ -225,7 +225,7 @@ Test(core_reader, one_outage_is_one_gap)
     rig_flush(r);
     rig_publish("a", "a", "before");
     rig_flush(r);
-    channels_lost(&rig.source, rig.channels, rig.channel_count);
+    ingress_lost(&rig.source, rig.channels, rig.channel_count);
     rig_flush(r);
     rig_publish("b", "b", "after");
     rig_flush(r);

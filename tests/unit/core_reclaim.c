@@ -26,7 +26,7 @@ static uint64_t used(void)
 static struct channel *channel_of(const char *pattern)
 {
     for (size_t i = 0; i != rig.channel_count; ++i) {
-        if (strcmp(channel_pattern(rig.channels[i]), pattern) == 0)
+        if (strcmp(ingress_pattern(rig.channels[i]), pattern) == 0)
             return rig.channels[i];
     }
     return NULL;

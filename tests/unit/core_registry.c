@@ -10,6 +10,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 
 #define SECOND 1000000000LL
@@ -26,7 +27,7 @@ static void do_open(struct source *s, struct channel *channel)
     cr_assert_eq(s, &source);
     registry_channel_count(&registry); /* would hang if the registry called with its lock held */
     opened[opened_count++] = channel;
-    channel_opened(channel);
+    ingress_opened(channel);
 }
 
 static void do_close(struct source *s, struct channel *channel)
@@ -36,7 +37,7 @@ static void do_close(struct source *s, struct channel *channel)
     if (slow_to_close)
         closing[closing_count++] = channel;
     else
-        channel_closed(channel);
+        ingress_closed(channel);
 }
 
 static void start(void)
@@ -50,7 +51,7 @@ static void stop(void)
 {
     registry_close_all(&registry);
     while (closing_count != 0)
-        channel_closed(closing[--closing_count]);
+        ingress_closed(closing[--closing_count]);
     registry_dispose(&registry);
     source_dispose(&source);
 }
@@ -71,7 +72,7 @@ static struct channel *acquire(const char *pattern)
 static void append(struct channel *channel, const char *data)
 {
     struct message message = {.subject = "a", .subject_len = 1, .data = data, .data_len = strlen(data)};
-    channel_append(channel, &message);
+    ingress_append(channel, &message);
 }
 
 Test(core_registry, equal_profiles_have_equal_keys_whatever_is_in_their_padding)
@@ -91,9 +92,9 @@ Test(core_registry, equal_profiles_have_equal_keys_whatever_is_in_their_padding)
         both[i]->bytes = value.bytes;
         both[i]->linger_ns = value.linger_ns;
     }
-    cr_assert_eq(registry_key_size(3), sizeof(a_key));
-    registry_key(a_key, &a, "a.b", 3);
-    registry_key(b_key, &b, "a.b", 3);
+    cr_assert_eq(channel_key_size(3), sizeof(a_key));
+    channel_key(a_key, &a, "a.b", 3);
+    channel_key(b_key, &b, "a.b", 3);
     cr_assert_eq(memcmp(a_key, b_key, sizeof(a_key)), 0);
     struct channel *first = registry_acquire(&registry, &a, "a.b", 3);
     cr_assert_eq(registry_acquire(&registry, &b, "a.b", 3), first);
@@ -117,7 +118,7 @@ Test(core_registry, every_part_of_a_profile_tells_channels_apart)
     profiles[7].source = &other;
     char keys[8][sizeof(struct channel_profile) + 1];
     for (unsigned i = 0; i != 8; ++i) {
-        registry_key(keys[i], &profiles[i], "a", 1);
+        channel_key(keys[i], &profiles[i], "a", 1);
         for (unsigned j = 0; j != i; ++j)
             cr_assert_neq(memcmp(keys[i], keys[j], sizeof(keys[i])), 0, "%u and %u", i, j);
     }
@@ -130,7 +131,7 @@ Test(core_registry, a_pattern_is_compared_as_a_whole)
     struct channel *channels[COUNT];
     for (unsigned i = 0; i != COUNT; ++i) {
         channels[i] = acquire(patterns[i]);
-        cr_assert_str_eq(channel_pattern(channels[i]), patterns[i]);
+        cr_assert_str_eq(ingress_pattern(channels[i]), patterns[i]);
         for (unsigned j = 0; j != i; ++j)
             cr_assert_neq(channels[i], channels[j]);
     }
@@ -211,7 +212,7 @@ Test(core_registry, a_new_channel_beside_one_that_its_source_still_has)
     append(old, "still on its way"); /* the broker had sent it before it was told */
     append(fresh, "x");
     cr_assert_eq(fresh->ring.head - fresh->ring.tail, 1);
-    channel_closed(old);
+    ingress_closed(old);
     closing_count = 0;
     cr_assert_eq(registry.closing_count, 0);
     append(fresh, "y");
@@ -241,7 +242,7 @@ static void *acquire_and_release(void *arg)
     for (unsigned i = 0; i != 3000; ++i) {
         snprintf(pattern, sizeof(pattern), "t.%u", (i + *(unsigned *)arg) % 4);
         struct channel *channel = acquire(pattern);
-        if (strcmp(channel_pattern(channel), pattern) != 0)
+        if (strcmp(ingress_pattern(channel), pattern) != 0)
             return arg;
         append(channel, "x");
         registry_release(&registry, channel, clock_mono_ns());
@@ -262,13 +263,13 @@ static void *sweep(void *arg)
 static void do_open_quietly(struct source *s, struct channel *channel)
 {
     (void)s;
-    channel_opened(channel);
+    ingress_opened(channel);
 }
 
 static void do_close_quietly(struct source *s, struct channel *channel)
 {
     (void)s;
-    channel_closed(channel);
+    ingress_closed(channel);
 }
 
 Test(core_registry, threads_acquire_release_and_sweep)

@@ -175,9 +175,9 @@ Test(core_replay, two_outages_with_nothing_between_are_told_in_order)
 {
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(r);
-    channels_lost(&rig.source, rig.channels, 1); /* 2 */
-    channels_lost(&rig.source, rig.channels, 1); /* 3 */
-    rig_publish("a", "a", "x");                  /* 4 */
+    ingress_lost(&rig.source, rig.channels, 1); /* 2 */
+    ingress_lost(&rig.source, rig.channels, 1); /* 3 */
+    rig_publish("a", "a", "x");                 /* 4 */
     rig_flush(r);
     cr_assert_str_eq(r->log, GAP("2", "broker-lost", "abc-1", "\"abc-3\"")
                                  GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|x\n");
@@ -190,10 +190,10 @@ Test(core_replay, an_outage_stands_where_it_was)
 {
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a", "b", NULL});
     rig_turn();
-    rig_publish("a", "a", "1");                  /* 3 */
-    channels_lost(&rig.source, rig.channels, 2); /* 4 */
-    rig_publish("b", "b", "2");                  /* 5 */
-    rig_publish("a", "a", "3");                  /* 6 */
+    rig_publish("a", "a", "1");                 /* 3 */
+    ingress_lost(&rig.source, rig.channels, 2); /* 4 */
+    rig_publish("b", "b", "2");                 /* 5 */
+    rig_publish("a", "a", "3");                 /* 6 */
     rig_flush(r);
     cr_assert_str_eq(r->log, "|abc-3|1\n" GAP("4", "broker-lost", "abc-3", "\"abc-5\"") "|abc-5|2\n|abc-6|3\n");
     rig_close(r);
@@ -203,7 +203,7 @@ Test(core_replay, an_outage_of_one_channel_only)
 {
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a", "b", NULL});
     rig_turn();
-    channels_lost(&rig.source, rig.channels + 1, 1); /* 3 */
+    ingress_lost(&rig.source, rig.channels + 1, 1); /* 3 */
     rig_publish("a", "a", "1");
     rig_flush(r);
     cr_assert_str_eq(r->log, GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|1\n");
@@ -214,8 +214,8 @@ Test(core_replay, an_outage_that_was_evicted_is_part_of_what_is_missing)
 {
     rig.route.history.events = 2;
     struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a");
-    channels_lost(&rig.source, rig.channels, 1); /* 2 */
-    rig_publish_n("a", "a", 0, 2);               /* 3, 4: the mark goes */
+    ingress_lost(&rig.source, rig.channels, 1); /* 2 */
+    rig_publish_n("a", "a", 0, 2);              /* 3, 4: the mark goes */
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-1", "a");
     rig_flush(r);
     cr_assert_str_eq(r->log, GAP("2", "evicted", "abc-1", "\"abc-3\"") "|abc-3|0\n|abc-4|1\n");

@@ -11,6 +11,7 @@
 #include "gateway/base/check.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/hub.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/registry.h"
@@ -29,7 +30,7 @@ struct rig {
     struct config_route route;
     struct channel *channels[RIG_CHANNELS]; /* that the source was asked to open */
     size_t channel_count;
-    bool hold_open; /* the test calls channel_opened itself */
+    bool hold_open; /* the test calls ingress_opened itself */
     int64_t now_ns;
     unsigned wakes;
 };
@@ -52,7 +53,7 @@ static void rig_source_open(struct source *source, struct channel *channel)
     cr_assert_lt(rig.channel_count, RIG_CHANNELS);
     rig.channels[rig.channel_count++] = channel;
     if (!rig.hold_open)
-        channel_opened(channel);
+        ingress_opened(channel);
 }
 
 static void rig_source_close(struct source *source, struct channel *channel)
@@ -64,7 +65,7 @@ static void rig_source_close(struct source *source, struct channel *channel)
             break;
         }
     }
-    channel_closed(channel);
+    ingress_closed(channel);
 }
 
 static void rig_wake(void *arg)
@@ -118,8 +119,8 @@ static void rig_publish(const char *pattern, const char *subject, const char *da
         .received_ns = rig.now_ns,
     };
     for (size_t i = 0; i != rig.channel_count; ++i) {
-        if (strcmp(channel_pattern(rig.channels[i]), pattern) == 0)
-            channel_append(rig.channels[i], &message);
+        if (strcmp(ingress_pattern(rig.channels[i]), pattern) == 0)
+            ingress_append(rig.channels[i], &message);
     }
 }
 

@@ -76,10 +76,10 @@ Test(core_survey, marks_do_not_count)
 {
     struct rig_reader *reader = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(reader);
-    channels_lost(&rig.source, rig.channels, 1);
+    ingress_lost(&rig.source, rig.channels, 1);
     cr_expect(has(ask(9, NULL), "\"head\":null,\"events\":0,\"bytes\":0"), "%s", answer);
     rig_publish("a", "a", "x");
-    channels_lost(&rig.source, rig.channels, 1);
+    ingress_lost(&rig.source, rig.channels, 1);
     cr_expect(has(ask(9, NULL), "\"head\":\"abc-3\",\"events\":1,"), "%s", answer);
     rig_flush(reader);
     rig_close(reader);

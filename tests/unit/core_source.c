@@ -67,12 +67,12 @@ Test(core_source, open_is_said_once_however_often)
     rig.hold_open = true;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
-    channel_opened(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
     uint64_t sequence = rig.source.sequence;
     unsigned wakes = rig.wakes;
     rig_flush(r);
-    channel_opened(rig.channels[0]);
-    channel_opened(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
     cr_assert_eq(rig.source.sequence, sequence);
     cr_assert_eq(rig.wakes, wakes);
     cr_assert_eq(r->sends, 1);
@@ -83,8 +83,8 @@ Test(core_source, denied_stays_denied)
 {
     rig.hold_open = true;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    channel_denied(rig.channels[0]);
-    channel_opened(rig.channels[0]);
+    ingress_denied(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
     rig_turn();
     cr_assert(r->refused);
     cr_assert_eq(r->refusal, READER_DENIED);
@@ -96,10 +96,10 @@ Test(core_source, one_denied_of_several_ends_the_reader)
 {
     rig.hold_open = true;
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a", "b", NULL});
-    channel_opened(rig.channels[0]);
+    ingress_opened(rig.channels[0]);
     rig_turn();
     cr_assert_not(r->refused);
-    channel_denied(rig.channels[1]);
+    ingress_denied(rig.channels[1]);
     rig_turn();
     cr_assert(r->refused);
     cr_assert_eq(r->sends, 0);
@@ -111,7 +111,7 @@ Test(core_source, a_reader_in_flight_hears_of_a_denial_when_it_has_sent)
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
     cr_assert(r->flying);
-    channel_denied(rig.channels[0]);
+    ingress_denied(rig.channels[0]);
     rig_turn();
     cr_assert_not(r->final);
     rig_flush(r);
@@ -129,7 +129,7 @@ Test(core_source, what_comes_in_before_open_is_below_the_floor)
     rig_publish_n("a", "a", 0, 2); /* 1, 2 */
     rig_turn();
     cr_assert_eq(first->sends, 0);
-    channel_opened(rig.channels[0]); /* 3 */
+    ingress_opened(rig.channels[0]); /* 3 */
     rig_publish_n("a", "a", 2, 1);
     rig_flush(first);
     cr_assert_str_eq(first->log, "|abc-1|0\n|abc-2|1\n|abc-4|2\n");
@@ -152,7 +152,7 @@ Test(core_source, a_cursor_from_before_the_channel_was_open_is_a_gap)
     rig_publish("other", "other", "x"); /* abc-2 */
     rig_flush(other);
     cr_assert_str_eq(other->log, "|abc-2|x\n");
-    channel_opened(rig.channels[1]); /* 3 */
+    ingress_opened(rig.channels[1]); /* 3 */
     rig_publish("a", "a", "y");
     struct rig_reader *early = rig_open_one(READER_FROM_CURSOR, "abc-2", "a");
     struct rig_reader *late = rig_open_one(READER_FROM_CURSOR, "abc-3", "a");
@@ -173,7 +173,7 @@ Test(core_source, no_channels_lost_is_no_mark)
     rig_flush(r);
     uint64_t before = rig.source.sequence;
     unsigned wakes = rig.wakes;
-    channels_lost(&rig.source, NULL, 0);
+    ingress_lost(&rig.source, NULL, 0);
     cr_assert_eq(rig.source.sequence, before);
     cr_assert_eq(rig.wakes, wakes);
     rig_close(r);
@@ -184,7 +184,7 @@ Test(core_source, one_mark_has_one_number_in_all_channels)
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a", "b", "c", NULL});
     rig_flush(r);
     uint64_t before = rig.source.sequence;
-    channels_lost(&rig.source, rig.channels, 2);
+    ingress_lost(&rig.source, rig.channels, 2);
     cr_assert_eq(rig.source.sequence, before + 1);
     cr_assert_eq(atomic_load(&rig.source.published), before + 1);
     for (size_t i = 0; i != 2; ++i) {
@@ -200,10 +200,10 @@ Test(core_source, a_channel_keeps_a_pointer_for_its_source)
 {
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a.*");
     int subscription;
-    cr_assert_null(channel_source_data(rig.channels[0]));
-    channel_set_source_data(rig.channels[0], &subscription);
-    cr_assert_eq(channel_source_data(rig.channels[0]), &subscription);
-    cr_assert_str_eq(channel_pattern(rig.channels[0]), "a.*");
+    cr_assert_null(ingress_source_data(rig.channels[0]));
+    ingress_set_source_data(rig.channels[0], &subscription);
+    cr_assert_eq(ingress_source_data(rig.channels[0]), &subscription);
+    cr_assert_str_eq(ingress_pattern(rig.channels[0]), "a.*");
     rig_close(r);
 }
 
@@ -215,13 +215,13 @@ static void open_second(struct source *source, struct channel *channel)
 {
     (void)source;
     second_channel = channel;
-    channel_opened(channel);
+    ingress_opened(channel);
 }
 
 static void close_second(struct source *source, struct channel *channel)
 {
     (void)source;
-    channel_closed(channel);
+    ingress_closed(channel);
 }
 
 Test(core_source, each_source_counts_for_itself)
@@ -245,7 +245,7 @@ Test(core_source, each_source_counts_for_itself)
     cr_assert_neq(second_channel, rig.channels[0], "the same pattern of another source is another channel");
     rig_publish_n("a", "a", 0, 5);
     struct message message = {.subject = "a", .subject_len = 1, .data = "other", .data_len = 5};
-    channel_append(second_channel, &message);
+    ingress_append(second_channel, &message);
     rig_flush(a);
     rig_flush(b);
     cr_assert_str_eq(b->log, "|def-2|other\n", "a horizon of its own");
@@ -265,7 +265,7 @@ static void *publish_many(void *arg)
 {
     struct message message = {.subject = "t.x", .subject_len = 3, .data = "x", .data_len = 1};
     for (unsigned i = 0; i != PUBLISHED; ++i)
-        channel_append(arg, &message);
+        ingress_append(arg, &message);
     return NULL;
 }
 

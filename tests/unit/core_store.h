@@ -5,6 +5,8 @@
 
 #include "gateway/core/encode.h"
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
+#include "gateway/core/ingress.h"
 #include "tests/unit/core_rig.h"
 
 /* Live events come late, too. */
@@ -68,7 +70,7 @@ static void do_open(struct source *source, struct channel *channel)
 {
     (void)source;
     rig.channels[rig.channel_count++] = channel;
-    channel_opened_at(channel, store.seen);
+    ingress_opened_at(channel, store.seen);
 }
 
 static void drop_fill(size_t i)
@@ -101,7 +103,7 @@ static void store_start(void)
     rig_start();
     source_dispose(&rig.source);
     source_init(&rig.source, &ops, 0, 0);
-    source_begin_epoch(&rig.source, RIG_INCARNATION, NULL, 0);
+    ingress_begin_epoch(&rig.source, RIG_INCARNATION, NULL, 0);
     rig.route.history = (struct config_history){
         .store = POLICY_STORE_JETSTREAM, .events = 16, .bytes = 4 << 20, .linger_ms = 1000, .stream = (char[]){"S"}};
     memset(&store, 0, sizeof(store));
@@ -151,13 +153,13 @@ static void deliver(unsigned count)
         if (store.messages[sequence - 1].gone)
             continue;
         for (size_t i = 0; i != rig.channel_count; ++i) {
-            if (matches(channel_pattern(rig.channels[i]), sequence))
+            if (matches(ingress_pattern(rig.channels[i]), sequence))
                 matching[n++] = rig.channels[i];
         }
         struct message message = message_of(sequence, text);
-        source_append(&rig.source, sequence, &message, matching, n);
+        ingress_append_at(&rig.source, sequence, &message, matching, n);
     }
-    source_advance(&rig.source, store.seen);
+    ingress_advance(&rig.source, store.seen);
 }
 
 /* Everything before `first` is gone. */
@@ -187,13 +189,13 @@ static void finish_fill(size_t i)
     if (fill_end(fill) - after > limit)
         after = fill_end(fill) - limit;
     for (uint64_t s = after + 1; s <= fill_end(fill); ++s) {
-        if (store.messages[s - 1].gone || !matches(channel_pattern(channel), s))
+        if (store.messages[s - 1].gone || !matches(ingress_pattern(channel), s))
             continue;
         struct message message = message_of(s, text);
         fill_add(fill, &store.encoding, s, &message);
     }
     ++store.fills_done;
-    channel_filled(channel, fill, after);
+    fill_finish(fill, after);
 }
 
 static bool is_last_of_subject(uint64_t sequence)

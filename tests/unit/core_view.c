@@ -29,7 +29,7 @@ static void publish_at(const char *subject, int64_t received_ns)
 {
     struct message message = {
         .subject = subject, .subject_len = strlen(subject), .data = "x", .data_len = 1, .received_ns = received_ns};
-    channel_append(channel, &message);
+    ingress_append(channel, &message);
 }
 
 static uint64_t first_sequence(void)
@@ -155,7 +155,7 @@ Test(core_view, a_mark_ends_a_run)
 {
     join("a");
     rig_publish_n("a", "a", 0, 2);
-    channels_lost(&rig.source, &channel, 1);
+    ingress_lost(&rig.source, &channel, 1);
     rig_publish_n("a", "a", 2, 2);
     view_sync(view, rig.source.sequence);
     expect_same_ring();
@@ -206,14 +206,14 @@ Test(core_view, runs_are_used_again_and_segments_let_go)
     join("a");
     for (unsigned i = 0; i != 2000; ++i) {
         if (i % 3 == 0)
-            channels_lost(&rig.source, &channel, 1);
+            ingress_lost(&rig.source, &channel, 1);
         rig_publish_n("a", "a", i, (i * 7) % 5);
         view_sync(view, rig.source.sequence);
         cr_assert_leq(free_runs(), 8, "a free list, not a leak");
     }
     /* everything evicted by marks: no entry needs a run, and none is kept but the one that would grow */
     for (unsigned i = 0; i != 3; ++i)
-        channels_lost(&rig.source, &channel, 1);
+        ingress_lost(&rig.source, &channel, 1);
     view_sync(view, rig.source.sequence);
     cr_assert_null(view->run);
     cr_assert_eq(references_of_open_segment(), 1, "the channel's own");
@@ -243,7 +243,7 @@ Test(core_view, after_a_sequence)
     rig_publish_n("a", "a", 0, 4);                                       /* 3 … 6 */
     rig_publish_n("b", "b", 0, 3);                                       /* 7 … 9 are another channel's */
     rig_publish_n("a", "a", 0, 2);                                       /* 10, 11 */
-    channels_lost(&rig.source, &channel, 1);                             /* 12; evicts 3 */
+    ingress_lost(&rig.source, &channel, 1);                              /* 12; evicts 3 */
     view_sync(view, rig.source.sequence);
     static const struct {
         uint64_t sequence, position;
@@ -309,7 +309,7 @@ Test(core_view, a_mark_has_no_time_and_stays_with_what_follows_it)
 {
     join("a");
     publish_at("a", 100);
-    channels_lost(&rig.source, &channel, 1);
+    ingress_lost(&rig.source, &channel, 1);
     publish_at("a", 200);
     view_sync(view, rig.source.sequence);
     cr_assert_eq(view_since(view, 150), RING_ORIGIN + 1, "whoever asks for that time is told");
@@ -332,13 +332,13 @@ Test(core_view, marks_neither_supersede_nor_are_superseded)
 {
     join("a");
     rig_publish_n("a", "a", 0, 1);
-    channels_lost(&rig.source, &channel, 1);
+    ingress_lost(&rig.source, &channel, 1);
     view_sync(view, rig.source.sequence);
     view_mark_superseded(view);
     cr_assert_not(view_entry(view, 0)->superseded);
     cr_assert_not(view_entry(view, 1)->superseded);
     rig_publish_n("a", "a", 0, 1);
-    channels_lost(&rig.source, &channel, 1);
+    ingress_lost(&rig.source, &channel, 1);
     view_sync(view, rig.source.sequence);
     view_mark_superseded(view);
     cr_assert(view_entry(view, 0)->superseded, "a new head is looked at again");
@@ -379,7 +379,7 @@ Test(core_view, knows_the_subject_of_each_entry)
     join("a.>");
     rig_publish("a.>", "a.b", "x");
     rig_publish("a.>", "a.some.longer.subject", "y");
-    channels_lost(&rig.source, &channel, 1);
+    ingress_lost(&rig.source, &channel, 1);
     view_sync(view, rig.source.sequence);
     const char *subject = view_subject(view, view_entry(view, 0), &len);
     cr_assert(len == 3 && memcmp(subject, "a.b", 3) == 0);

@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_state.h"
 
 void js_channels_index(struct js_source *source, struct js_channel *channel)
 {
-    const char *pattern = channel_pattern(channel->channel);
+    const char *pattern = ingress_pattern(channel->channel);
     subject_index_add(source->live.index, pattern, strlen(pattern), channel->channel);
     channel->indexed = true;
 }
@@ -22,7 +23,7 @@ static void take_in_channel(struct js_source *source, struct js_channel *channel
     js_channels_index(source, channel);
     channel->floor = channel->known = live->horizon;
     if (live->has_horizon)
-        channel_opened_at(channel->channel, live->horizon);
+        ingress_opened_at(channel->channel, live->horizon);
 }
 
 void js_channels_take_in(struct js_source *source)
@@ -68,7 +69,7 @@ void js_channels_open(struct js_source *source, struct channel *channel)
     struct js_channel *opened = check_calloc(1, sizeof(*opened));
     opened->channel = channel;
     list_init(&opened->node);
-    channel_set_source_data(channel, opened);
+    ingress_set_source_data(channel, opened);
     lock_take(&live->lock);
     list_append(&live->channels, &opened->node);
     ++live->channel_count;
@@ -81,8 +82,8 @@ void js_channels_open(struct js_source *source, struct channel *channel)
 void js_channels_close(struct js_source *source, struct channel *channel)
 {
     struct js_live *live = &source->live;
-    struct js_channel *closed = channel_source_data(channel);
-    const char *pattern = channel_pattern(channel);
+    struct js_channel *closed = ingress_source_data(channel);
+    const char *pattern = ingress_pattern(channel);
     lock_take(&live->lock);
     if (closed->indexed)
         subject_index_remove(live->index, pattern, strlen(pattern), channel);

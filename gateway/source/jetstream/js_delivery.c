@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/clock.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/source/jetstream/js_held.h"
 #include "gateway/source/jetstream/js_live.h"
@@ -46,7 +47,7 @@ void js_delivery_reach(struct js_source *source, uint64_t number)
     struct js_live *live = &source->live;
     if (number > live->horizon) {
         note_hole(source, number + 1);
-        source_advance(&source->base, number);
+        ingress_advance(&source->base, number);
         live->horizon = number;
     }
     if (live->horizon >= live->warm_at)

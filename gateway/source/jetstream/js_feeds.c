@@ -6,6 +6,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_channels.h"
 #include "gateway/source/jetstream/js_live.h"
 #include "gateway/source/jetstream/js_republish.h"
@@ -46,9 +47,9 @@ bool js_feeds_subscribe(struct js_source *source, struct js_link *link, size_t *
     while (ok && !list_is_empty(&republish->unfed)) {
         struct js_channel *channel = UNFED(republish->unfed.next);
         list_remove(&channel->unfed);
-        if (!subject_map(republish->from, republish->to, channel_pattern(channel->channel), subject, &len)) {
+        if (!subject_map(republish->from, republish->to, ingress_pattern(channel->channel), subject, &len)) {
             log_write_limited(LOG_WARN, "stream-does-not-republish", log_str("stream", source->stream),
-                              log_str("subject", channel_pattern(channel->channel)),
+                              log_str("subject", ingress_pattern(channel->channel)),
                               log_str("instead", "followed with a consumer"));
             if (republish->mode == JS_BY_REPUBLISH)
                 js_live_break_off(source, "a channel's subject isn't republished");
@@ -94,7 +95,7 @@ void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t l
         --republish->unconfirmed;
         if (republish->mode == JS_BY_REPUBLISH && channel->floor < floor)
             channel->floor = channel->known = floor;
-        channel_opened_at(channel->channel, floor);
+        ingress_opened_at(channel->channel, floor);
     }
     if (republish->switch_at < last)
         republish->switch_at = last;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/log.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/source/jetstream/js_channels.h"
 #include "gateway/source/jetstream/js_held.h"
@@ -26,7 +27,7 @@ void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, str
         nats_message_read(msg, message);
     message->subject = subject;
     message->subject_len = subject_len;
-    (is_late ? source_append_late : source_append)(
+    (is_late ? ingress_append_late : ingress_append_at)(
         &source->base, number, message, (struct channel *const *)(void *)live->matches.values, live->matches.count);
     if (!is_late)
         live->horizon = number;
@@ -57,16 +58,16 @@ void js_live_begin_epoch(struct js_source *source, const struct js_stream *strea
     struct js_live *live = &source->live;
     struct channel **channels = js_channels_list(live);
     bool is_first = !live->has_horizon;
-    live->base = source_begin_epoch(&source->base, stream->incarnation, channels, is_first ? 0 : live->channel_count);
+    live->base = ingress_begin_epoch(&source->base, stream->incarnation, channels, is_first ? 0 : live->channel_count);
     live->horizon = live->base + window_start(source, stream) - 1;
     live->hole_end = 0;
     js_rewind_forget(source);
-    source_advance(&source->base, live->horizon);
+    ingress_advance(&source->base, live->horizon);
     if (is_first) {
         live->has_horizon = true;
         live->warm_at = live->base + stream->last;
         for (size_t i = 0; i < live->channel_count; ++i)
-            channel_opened_at(channels[i], live->horizon);
+            ingress_opened_at(channels[i], live->horizon);
     }
     free(channels);
 }
@@ -81,9 +82,9 @@ void js_live_lose(struct js_source *source, uint64_t up_to)
     if (up_to < live->horizon)
         up_to = live->horizon;
     if (live->channel_count != 0)
-        channels_lost_at(&source->base, channels, live->channel_count, up_to);
+        ingress_lost_at(&source->base, channels, live->channel_count, up_to);
     else
-        source_advance(&source->base, up_to);
+        ingress_advance(&source->base, up_to);
     live->horizon = up_to;
     free(channels);
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/base/hash.h"
 #include "gateway/base/log.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/source/jetstream/js_state.h"
 
@@ -13,7 +14,7 @@ void js_missed_note(struct js_source *source, uint64_t number, const struct mess
     if (!source->republish.wanted)
         return;
     for (size_t i = 0; i != live->matches.count; ++i)
-        ((struct js_channel *)channel_source_data(live->matches.values[i]))->known = number;
+        ((struct js_channel *)ingress_source_data(live->matches.values[i]))->known = number;
     if (live->matches.count != 0) {
         uint64_t hash = hash_keyed(message->subject, message->subject_len);
         source->republish.seen[hash % JS_SEEN_MAX] = (struct js_seen){hash, number};
@@ -24,16 +25,16 @@ void js_missed_note(struct js_source *source, uint64_t number, const struct mess
 static void tell_lost(struct js_source *source, struct js_channel *channel)
 {
     log_write_limited(LOG_WARN, "stream-events-lost", log_str("stream", source->stream),
-                      log_str("subject", channel_pattern(channel->channel)),
+                      log_str("subject", ingress_pattern(channel->channel)),
                       log_str("reason", "a republished message was lost on the way, and found missing too late"));
     channel->known = channel->told = source->live.horizon;
-    channels_lost_at(&source->base, &channel->channel, 1, channel->known);
+    ingress_lost_at(&source->base, &channel->channel, 1, channel->known);
 }
 
 /* Should the channel, which has newer ones, have had that message, and hasn't, and nobody was told? */
 static bool is_missing(const struct js_channel *channel, uint64_t number)
 {
-    return number > channel->floor && number > channel->told && !channel_has(channel->channel, number);
+    return number > channel->floor && number > channel->told && !ingress_has(channel->channel, number);
 }
 
 void js_missed_filter(struct js_source *source, uint64_t number, const struct message *message)
@@ -43,7 +44,7 @@ void js_missed_filter(struct js_source *source, uint64_t number, const struct me
     if (!source->republish.wanted || !message_is_for_readers(message))
         matches->count = 0;
     for (size_t i = 0; i != matches->count; ++i) {
-        struct js_channel *channel = channel_source_data(matches->values[i]);
+        struct js_channel *channel = ingress_source_data(matches->values[i]);
         if (channel->known < number && channel->floor < number)
             matches->values[count++] = matches->values[i];
         else if (source->republish.mode == JS_BY_CONSUMER && is_missing(channel, number))
@@ -63,7 +64,7 @@ uint64_t js_missed_before(struct js_source *source, const char *subject, size_t 
     if (seen->hash == hash && seen->number >= last)
         return 0;
     for (size_t i = 0; i != live->matches.count; ++i) {
-        struct js_channel *channel = channel_source_data(live->matches.values[i]);
+        struct js_channel *channel = ingress_source_data(live->matches.values[i]);
         if (!channel->confirmed || last <= channel->floor)
             continue;
         if (last > channel->known)

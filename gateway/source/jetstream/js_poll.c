@@ -4,6 +4,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_consumer.h"
 #include "gateway/source/jetstream/js_feeds.h"
 #include "gateway/source/jetstream/js_inspect.h"
@@ -32,7 +33,7 @@ static void advance_horizon(struct js_source *source, uint64_t last)
     int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
     if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * NS_PER_MS && republish->polled > live->horizon) {
         live->horizon = republish->polled;
-        source_advance(&source->base, live->horizon);
+        ingress_advance(&source->base, live->horizon);
     }
     republish->polled = last;
     js_republish_polled(source, last);

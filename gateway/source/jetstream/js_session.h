@@ -23,7 +23,7 @@ struct js_session {
     jsCtx *js;
     uint64_t number;    /* 1, 2, … of the source's sessions */
     const char *stream; /* the stream's name; outlives the session */
-    uint64_t base;      /* of the epoch: internal number = base + the stream's sequence, see source_begin_epoch */
+    uint64_t base;      /* of the epoch: internal number = base + the stream's sequence, see ingress_begin_epoch */
     unsigned replicas;  /* of the stream */
     /* Of whoever made it: called with the last reference, before the connection is freed; NULL: nothing to do. */
     void (*dispose)(struct js_session *session);

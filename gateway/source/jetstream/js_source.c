@@ -9,6 +9,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/thread.h"
 #include "gateway/config/config.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_channels.h"
 #include "gateway/source/jetstream/js_control.h"
 #include "gateway/source/jetstream/js_held.h"
@@ -36,7 +37,7 @@ static void do_close(struct source *base, struct channel *channel)
     struct js_source *source = from_base(base);
     js_channels_close(source, channel);
     if (js_pool_cancel_fill(source->pool, channel))
-        channel_closed(channel);
+        ingress_closed(channel);
 }
 
 static void do_publish(struct source *base, struct publish *publish)

@@ -22,7 +22,7 @@ struct source;
  * lost, that its server wants to be rid of, or on which something is amiss is
  * given up, and another is made that goes on at the next sequence. Nothing is
  * said to readers then, unless the stream no longer holds what comes next
- * (channels_lost_at) or isn't the same any more (source_begin_epoch).
+ * (ingress_lost_at) or isn't the same any more (ingress_begin_epoch).
  *
  * Lifetime: create, start, stop, destroy. All functions from any thread but
  * the source's own callbacks.
@@ -60,7 +60,7 @@ enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fau
 /*
  * Ends the consumer and the connection and waits for the control and delivery
  * threads. After it no function of the core is called any more but
- * channel_closed, done, looked and closed from within the ops, and what a
+ * ingress_closed, done, looked and closed from within the ops, and what a
  * thread that reads stored events had begun to hand over; that ends with
  * js_source_destroy. False: the client library did not let go within some
  * seconds; js_source_destroy then leaks it on purpose.

@@ -8,6 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/nats/nats_delivery.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_feed.h"
@@ -21,14 +22,14 @@
 
 /* ---- announcements ---- */
 
-/* The flag first: a mark that comes in between then reaches the readers whom channel_opened lets in. */
+/* The flag first: a mark that comes in between then reaches the readers whom ingress_opened lets in. */
 static void announce_channel(struct nats_source *source, struct nats_channel *channel)
 {
     list_remove(&channel->waiting);
     lock_take(&source->table_lock);
     channel->announced = true;
     lock_give(&source->table_lock);
-    channel_opened(channel->channel);
+    ingress_opened(channel->channel);
 }
 
 static void deny_channel(struct nats_source *source, struct nats_channel *channel)
@@ -38,8 +39,8 @@ static void deny_channel(struct nats_source *source, struct nats_channel *channe
     channel->denied = true;
     lock_give(&source->table_lock);
     metrics_add_shared(METRIC_NATS_DENIED, 1);
-    log_write_limited(LOG_WARN, "nats-denied", log_str("subject", channel_pattern(channel->channel)));
-    channel_denied(channel->channel);
+    log_write_limited(LOG_WARN, "nats-denied", log_str("subject", ingress_pattern(channel->channel)));
+    ingress_denied(channel->channel);
 }
 
 void nats_channels_proven(struct nats_source *source)
@@ -71,7 +72,7 @@ static void subscribe_channel(struct nats_source *source, struct nats_channel *c
     struct nats_feed *feed = nats_feed_create(source);
     feed->owner = channel;
     natsStatus status =
-        nats_feed_subscribe(feed, channel_pattern(channel->channel), nats_delivery_on_message, source->pending_limit);
+        nats_feed_subscribe(feed, ingress_pattern(channel->channel), nats_delivery_on_message, source->pending_limit);
     if (status == NATS_INVALID_SUBJECT)
         deny_channel(source, channel);
     if (status != NATS_OK)
@@ -103,7 +104,7 @@ static void finish_close(struct nats_channel *channel)
     struct channel *closed = channel->channel;
     list_remove(&channel->table);
     free(channel);
-    channel_closed(closed);
+    ingress_closed(closed);
 }
 
 void nats_channels_close(struct nats_source *source, struct nats_channel *closes)
@@ -183,7 +184,7 @@ void nats_channels_abandon(struct nats_source *source)
         if (channel->feed != NULL)
             atomic_store(&channel->feed->channel, NULL);
         list_remove(&channel->table);
-        channel_closed(channel->channel);
+        ingress_closed(channel->channel);
     }
 }
 
@@ -192,7 +193,7 @@ void nats_channels_abandon(struct nats_source *source)
 /* Refused, and not denied before. */
 static bool is_hit(const struct nats_channel *channel, const struct nats_refused *refused)
 {
-    return !channel->denied && nats_denial_matches(refused, channel_pattern(channel->channel));
+    return !channel->denied && nats_denial_matches(refused, ingress_pattern(channel->channel));
 }
 
 unsigned nats_channels_count_denied(struct nats_source *source, const struct nats_refused *refused)

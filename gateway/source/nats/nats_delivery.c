@@ -3,6 +3,7 @@
 #include "gateway/source/nats/nats_delivery.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/source/nats/nats_marks.h"
 #include "gateway/source/nats/nats_message.h"
@@ -21,7 +22,7 @@ void nats_delivery_on_message(natsConnection *connection, natsSubscription *subs
             nats_marks_await(source, session);
         struct message message = {.received_ns = clock_wall_ns(), .arrived_ns = clock_mono_ns()};
         nats_message_read(msg, &message);
-        channel_append(channel, &message);
+        ingress_append(channel, &message);
     }
     natsMsg_Destroy(msg);
 }

@@ -4,6 +4,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/nats/nats_state.h"
 
 #define MARK_WAIT_MS 1000 /* delivery waits so long for the mark that belongs before a message */
@@ -21,7 +22,7 @@ void nats_marks_collect(struct nats_source *source, struct channel *channel)
 void nats_marks_tell(struct nats_source *source)
 {
     if (source->lost_count != 0)
-        channels_lost(&source->base, source->lost, source->lost_count);
+        ingress_lost(&source->base, source->lost, source->lost_count);
     source->lost_count = 0;
 }
 

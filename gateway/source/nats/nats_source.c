@@ -6,6 +6,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/thread.h"
+#include "gateway/core/ingress.h"
 #include "gateway/source/nats/nats_channels.h"
 #include "gateway/source/nats/nats_control.h"
 #include "gateway/source/nats/nats_feed.h"
@@ -25,14 +26,14 @@ static void do_open(struct source *base, struct channel *channel)
     opened->channel = channel;
     list_init(&opened->table);
     list_init(&opened->waiting);
-    channel_set_source_data(channel, opened);
+    ingress_set_source_data(channel, opened);
     nats_inbox_open(&source->inbox, opened);
 }
 
 static void do_close(struct source *base, struct channel *channel)
 {
     struct nats_source *source = from_base(base);
-    struct nats_channel *closed = channel_source_data(channel);
+    struct nats_channel *closed = ingress_source_data(channel);
     if (!nats_inbox_close(&source->inbox, closed))
         nats_channels_drop(source, closed);
 }

@@ -19,11 +19,11 @@ struct source;
  * the client library has given it up.
  *
  * Around an outage each channel whose readers may have missed something gets
- * one mark (channels_lost), after its subscription stands again and before the
+ * one mark (ingress_lost), after its subscription stands again and before the
  * first message that came after the outage. The same is said of a channel
  * whose messages had to be dropped because this process was too slow.
  *
- * A channel that is closed while the connection is down is let go (channel_closed)
+ * A channel that is closed while the connection is down is let go (ingress_closed)
  * when the broker is back, or by the stop.
  *
  * Lifetime: create, start, stop, destroy. All functions from any thread but
@@ -68,7 +68,7 @@ bool nats_source_is_connected(const struct nats_source *source);
 /*
  * Sends what has been published (for half a second at most), ends all
  * subscriptions and the connection and waits for its threads. After it no
- * function of the core is called any more but channel_closed and done, from
+ * function of the core is called any more but ingress_closed and done, from
  * within ops->close, ops->publish and ops->request. False: the client library did not let
  * go within some seconds; nats_source_destroy then leaks it on purpose.
  */

@@ -30,7 +30,7 @@
  *
  * Locks: the inbox's is innermost and never held while calling anything else,
  * and so is questions.lock, of the questions that delivery finds by their replies;
- * table_lock is held while calling channels_lost, and never taken by what the
+ * table_lock is held while calling ingress_lost, and never taken by what the
  * core calls.
  *
  * Files, from the bottom up: inbox; marks, feed; delivery, questions, own;
@@ -43,9 +43,9 @@ struct nats_channel {
     struct nats_feed *feed; /* on the current connection; NULL: none yet */
     unsigned feeds;         /* subscriptions of it that delivery may still use */
     struct list table;      /* in table (table_lock), closing once it has left there */
-    struct list waiting;    /* in waiting, until channel_opened */
-    int64_t announce_at_ns; /* channel_opened then at the latest */
-    bool announced;         /* channel_opened was called (table_lock) */
+    struct list waiting;    /* in waiting, until ingress_opened */
+    int64_t announce_at_ns; /* ingress_opened then at the latest */
+    bool announced;         /* ingress_opened was called (table_lock) */
     bool denied;            /* (table_lock) */
     bool closing;
     bool unproven; /* announced, but the broker has not confirmed the subscription yet */
@@ -114,7 +114,7 @@ struct nats_source {
 
     struct lock table_lock;
     struct list table;
-    struct channel **lost; /* scratch for channels_lost */
+    struct channel **lost; /* scratch for ingress_lost */
     size_t lost_count, lost_capacity;
 
     /* control */

@@ -6,6 +6,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/store/js_pool_state.h"
 #include "gateway/source/jetstream/store/js_queue.h"

@@ -44,7 +44,7 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch);
 void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch);
 /*
  * The channel is being closed: its fill, if any, is dropped. True: nothing of
- * the pool refers to it; false: channel_closed will be called from a thread of
+ * the pool refers to it; false: ingress_closed will be called from a thread of
  * the pool, later.
  */
 bool js_pool_cancel_fill(struct js_pool *pool, struct channel *channel);

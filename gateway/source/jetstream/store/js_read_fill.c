@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/js_session.h"
@@ -22,7 +24,7 @@ static uint64_t bigger(uint64_t a, uint64_t b)
 
 static bool open_fill(struct js_read *read, const struct js_read_fill *job)
 {
-    struct js_pull_start start = {.filter = job->unfiltered ? NULL : channel_pattern(job->channel),
+    struct js_pull_start start = {.filter = job->unfiltered ? NULL : ingress_pattern(job->channel),
                                   .sequence = js_read_stream_sequence(read, job->position) + 1};
     return js_read_open(read, &start);
 }
@@ -63,7 +65,7 @@ static void add_message(struct js_read *read, struct js_read_fill *job)
     struct message message = {.received_ns = read->pull.metadata.stored_ns};
     uint64_t number = js_read_number(read);
     if (number > job->position && number <= fill_end(job->fill)) {
-        const char *pattern = channel_pattern(job->channel);
+        const char *pattern = ingress_pattern(job->channel);
         nats_message_read(js_pull_peek(&read->pull, 0)->message, &message);
         if (!job->unfiltered || subject_matches(pattern, strlen(pattern), message.subject, message.subject_len))
             fill_add(job->fill, &read->encoding, number, &message);
@@ -77,7 +79,7 @@ static void end_of_consumer(struct js_read *read, struct js_read_fill *job)
 {
     uint64_t next;
     if (!js_read_check_first(read, job->position, 0) ||
-        !js_read_next_stored(read, channel_pattern(job->channel), job->position, &next)) {
+        !js_read_next_stored(read, ingress_pattern(job->channel), job->position, &next)) {
         js_read_failed(read);
         return;
     }

@@ -16,7 +16,7 @@ struct js_read_fill {
     struct channel *channel;
     struct fill *fill; /* NULL: not begun */
     bool unfiltered;   /* reads all subjects, since that is faster */
-    uint64_t after;    /* for channel_filled */
+    uint64_t after;    /* for fill_finish */
     uint64_t position; /* all above after and up to here was added */
     /* The search for a start with no more messages than it takes. */
     bool settled;
@@ -24,7 +24,7 @@ struct js_read_fill {
     uint64_t too_many, too_few; /* numbers behind which there are; too_few 0: none known */
 };
 
-/* DONE: channel_filled is up to the caller. */
+/* DONE: fill_finish is up to the caller. */
 enum js_read_status js_read_fill(struct js_read *read, struct js_read_fill *job);
 
 #endif

@@ -9,6 +9,8 @@
 #include "gateway/base/log.h"
 #include "gateway/base/thread.h"
 #include "gateway/core/fetch.h"
+#include "gateway/core/fill.h"
+#include "gateway/core/ingress.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/store/js_pool_state.h"
 #include "gateway/source/jetstream/store/js_queue.h"
@@ -116,7 +118,7 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
         read->fill = NULL;
         job->state = JOB_DELIVERING;
         lock_give(&pool->lock);
-        channel_filled(channel, fill, after);
+        fill_finish(fill, after);
         lock_take(&pool->lock);
         closing = atomic_load(&job->closing);
     } else if (!closing) {
@@ -140,7 +142,7 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
         fill_destroy(job->fill.fill);
     free(job);
     if (closing)
-        channel_closed(channel);
+        ingress_closed(channel);
 }
 
 /* False: there is nothing more to do, ever. */
