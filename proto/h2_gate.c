@@ -186,7 +186,7 @@ static enum h2_gate_reason check_headers_header(const struct h2_gate *gate, cons
     return H2_GATE_NONE;
 }
 
-/* What is wrong with a frame by its header alone, so that nobody has to wait for the rest of a bad one. */
+/* Checks a frame by its header alone, so that a bad one ends the connection before the rest of it arrives. */
 static enum h2_gate_reason check_header(const struct h2_gate *gate, const struct frame *frame)
 {
     if (frame->length > H2_GATE_FRAME_MAX)
@@ -289,7 +289,7 @@ static enum h2_gate_reason check_headers(const struct h2_gate *gate, const struc
         payload += 5;
         len -= 5;
     }
-    /* As with bytes: a little too many are refused in words, by who can. */
+    /* As with bytes: a request that exceeds the limit a little is let through, so that the server can answer 431. */
     return h2_gate_check_block(payload, len, 2 * gate->rules->header_fields + 32);
 }
 

@@ -32,7 +32,7 @@
  *     KILL   v.reason says why the connection must end. From now on every
  *            answer is this one.
  *
- * What is shown: whole frames of known types with legal lengths, streams and
+ * Shown are whole frames of known types with legal lengths, streams and
  * values. Never CONTINUATION, PUSH_PROMISE, PRIORITY (checked, and dropped:
  * RFC 9113, 5.3.2 has it deprecated) or unknown types; HEADERS only whole, for
  * a new stream, with a header block of a bounded number of fields, and with

@@ -10,8 +10,8 @@
 /*
  * Pure functions: bytes in, bytes out. Nothing is allocated, nothing is kept.
  * The rules are WHATWG HTML, "Server-sent events": 9.2.5 (parsing) and 9.2.6
- * (interpreting). What is written here, read by those rules, gives back
- * exactly the event that went in:
+ * (interpreting). The output, read by those rules, gives back exactly the
+ * event that went in:
  *
  *   [event: NAME LF] [id: ID LF] [retry: MS LF] (data: LINE LF)* LF
  *

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "gateway/base/check.h"
 #include "proto/units.h"
 
 static const char *check_ip6(const char *host)
@@ -37,12 +38,12 @@ const char *address_parse(const char *s, struct address *address)
     size_t len;
 
     if (strstr(s, "://") != NULL)
-        return "is a URL; host:port is wanted";
+        return "is a URL; write host:port";
     if (colon == NULL || strchr(colon, ']') != NULL)
-        return "has no port (host:port is wanted)";
+        return "has no port (write host:port)";
     if (!units_parse_u64(colon + 1, strlen(colon + 1), &port) || port > 65535)
         return "has a bad port (at most 65535)";
-    snprintf(address->port, sizeof(address->port), "%u", (unsigned)(uint16_t)port);
+    CHECK(snprintf(address->port, sizeof(address->port), "%u", (unsigned)(uint16_t)port) < (int)sizeof(address->port));
 
     len = (size_t)(colon - s);
     if (len == 1 && *s == '*')

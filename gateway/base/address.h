@@ -14,15 +14,15 @@ struct address {
 };
 
 /*
- * Takes "127.0.0.1:8443", "[::1]:8443", "localhost:8443" and "*:8443". Nothing
- * is resolved. NULL on success, else what is wrong, for an error message
+ * Accepts "127.0.0.1:8443", "[::1]:8443", "localhost:8443" and "*:8443".
+ * Resolves nothing. NULL on success, else the fault, for an error message
  * (static storage); *address is then undefined.
  */
 const char *address_parse(const char *s, struct address *address);
 
 /*
- * Of an address without brackets, or a name. Of names only the one that always
- * means it: "127.example" is somebody's.
+ * host: an address without brackets, or a name. Of names only "localhost" is
+ * one: "127.example" may belong to another machine.
  */
 bool address_is_loopback(const char *host);
 

@@ -1,4 +1,4 @@
-/* buffer.c - text that grows, for what is written now and then: never on the way of an event */
+/* buffer.c - growing text, for pages and messages: not for the delivery of events */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/buffer.h"
 
@@ -13,8 +13,9 @@
 
 #define CAPACITY_MIN 256u
 
-static char *reserve(struct buffer *buffer, size_t len)
+static char *reserve_bytes(struct buffer *buffer, size_t len)
 {
+    CHECK(buffer->len <= buffer->capacity && len <= SIZE_MAX - buffer->len);
     size_t wanted = buffer->len + len;
     if (wanted > buffer->capacity) {
         size_t capacity = buffer->capacity < CAPACITY_MIN ? CAPACITY_MIN : buffer->capacity * 2;
@@ -28,7 +29,7 @@ void buffer_add(struct buffer *buffer, const char *bytes, size_t len)
 {
     if (len == 0)
         return;
-    memcpy(reserve(buffer, len), bytes, len);
+    memcpy(reserve_bytes(buffer, len), bytes, len);
     buffer->len += len;
 }
 
@@ -58,8 +59,9 @@ void buffer_add_json(struct buffer *buffer, const char *s, size_t len)
         s = copy;
     }
     buffer_add(buffer, "\"", 1);
-    char *at = reserve(buffer, text_json_size(s, len));
+    char *at = reserve_bytes(buffer, text_json_size(s, len));
     buffer->len += text_json_write(at, s, len);
+    CHECK(buffer->len <= buffer->capacity);
     buffer_add(buffer, "\"", 1);
     free(copy);
 }

@@ -4,9 +4,8 @@
 #define GATEWAY_BASE_CHECK_H
 
 /*
- * A broken invariant is a bug of ours: CHECK logs the condition with its
- * place and aborts. Never use it for anything a peer, a file or a broker can
- * cause.
+ * A failed CHECK is a bug in this program: it logs the condition and its place,
+ * and aborts. Never use it for anything a peer, a file or a broker can cause.
  */
 #define CHECK(condition) ((condition) ? (void)0 : check_failed(#condition, __FILE__, __LINE__))
 

@@ -7,9 +7,9 @@
 #include <stdint.h>
 
 /*
- * FNV-1a, 64 bits: the same in every process and on every machine. Whoever
- * chooses the input can make collisions, so it is for input of our own, and
- * for values that gateways have to agree on.
+ * FNV-1a, 64 bits: the same in every process and on every machine. Easy
+ * to find collisions for, so only for input of our own, and for values that
+ * gateways have to agree on.
  */
 #define HASH_START UINT64_C(0xcbf29ce484222325)
 
@@ -23,9 +23,9 @@ static inline uint64_t hash_add(uint64_t hash, const void *bytes, size_t len)
 }
 
 /*
- * SipHash-1-3 with a random key of this process: for tables whose keys a
- * client or a publisher chooses, who can't find collisions without the key.
- * Differs from process to process: it must not leave it. Any thread.
+ * SipHash-1-3 with a random key of this process, for tables whose keys a client
+ * or a publisher chooses: without the key they can't find collisions. Differs
+ * in each process, so it must not be stored or sent. Any thread.
  */
 uint64_t hash_keyed(const void *bytes, size_t len);
 /* The same with the given key. */

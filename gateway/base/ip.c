@@ -6,6 +6,11 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
+
+_Static_assert(IP_TEXT_MAX == INET6_ADDRSTRLEN, "the longest text, with its NUL");
+_Static_assert(sizeof(struct ip) == sizeof(struct in6_addr), "compared and hashed as bytes: no padding");
+
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip)
@@ -22,8 +27,8 @@ bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip)
     return true;
 }
 
-/* Cuts brackets and port off. False: a bracket without its other half, or something behind it that is no port. */
-static bool strip(const char **s, size_t *len)
+/* Removes brackets and port. False: an unmatched bracket, or something other than a port behind it. */
+static bool strip_port(const char **s, size_t *len)
 {
     const char *colon = memchr(*s, ':', *len);
 
@@ -33,7 +38,7 @@ static bool strip(const char **s, size_t *len)
             return false;
         *len = (size_t)(end - ++*s);
     } else if (colon != NULL && memchr(colon + 1, ':', *len - (size_t)(colon + 1 - *s)) == NULL) {
-        *len = (size_t)(colon - *s); /* an IPv6 address has two at least */
+        *len = (size_t)(colon - *s); /* an IPv6 address has at least two colons */
     }
     return true;
 }
@@ -42,7 +47,7 @@ bool ip_parse(const char *s, size_t len, struct ip *ip)
 {
     char text[IP_TEXT_MAX];
 
-    if (!strip(&s, &len) || len >= sizeof(text))
+    if (!strip_port(&s, &len) || len >= sizeof(text))
         return false;
     memcpy(text, s, len);
     text[len] = '\0';
@@ -57,8 +62,9 @@ bool ip_is_v4(const struct ip *ip)
     return memcmp(ip->bytes, v4_prefix, sizeof(v4_prefix)) == 0;
 }
 
-static bool is_in(const struct ip *ip, const struct ip_network *network)
+static bool is_in_network(const struct ip *ip, const struct ip_network *network)
 {
+    CHECK(network->bits <= 128);
     unsigned whole = network->bits / 8, rest = network->bits % 8;
 
     if (memcmp(ip->bytes, network->address, whole) != 0)
@@ -69,7 +75,7 @@ static bool is_in(const struct ip *ip, const struct ip_network *network)
 bool ip_in_networks(const struct ip *ip, const struct ip_network *networks, unsigned count)
 {
     for (unsigned i = 0; i != count; ++i) {
-        if (is_in(ip, &networks[i]))
+        if (is_in_network(ip, &networks[i]))
             return true;
     }
     return false;
@@ -88,6 +94,6 @@ const char *ip_write(const struct ip *ip, char dst[static IP_TEXT_MAX])
 {
     const void *bytes = ip_is_v4(ip) ? ip->bytes + 12 : ip->bytes;
 
-    inet_ntop(ip_is_v4(ip) ? AF_INET : AF_INET6, bytes, dst, IP_TEXT_MAX);
+    CHECK(inet_ntop(ip_is_v4(ip) ? AF_INET : AF_INET6, bytes, dst, IP_TEXT_MAX) != NULL);
     return dst;
 }

@@ -14,25 +14,25 @@ struct ip {
     uint8_t bytes[16];
 };
 
-/* A block of addresses, IPv4 as IPv4-mapped IPv6. */
+/* A CIDR block, IPv4 as IPv4-mapped IPv6. */
 struct ip_network {
     uint8_t address[16];
-    unsigned bits; /* 0 … 128 of `address` count */
+    unsigned bits; /* length of the prefix, 0 to 128 */
 };
 
 /* False: of another family; *ip is :: then. */
 bool ip_of_sockaddr(const struct sockaddr *address, struct ip *ip);
 
 /*
- * What proxies write into x-forwarded-for: an address, perhaps in brackets,
- * perhaps with a port (which is only skipped). False: it is no such thing.
+ * An entry of x-forwarded-for: an address, possibly in brackets, possibly with
+ * a port, which is ignored. False: not an address.
  */
 bool ip_parse(const char *s, size_t len, struct ip *ip);
 
 bool ip_is_v4(const struct ip *ip);
 bool ip_in_networks(const struct ip *ip, const struct ip_network *networks, unsigned count);
 
-/* Who counts as one client: an IPv4 address, or the /64 that an IPv6 host is given whole. */
+/* The address that stands for one client in limits: an IPv4 address, or an IPv6 address's /64, which one host gets whole. */
 struct ip ip_of_client(const struct ip *ip);
 
 /* "192.0.2.1", "2001:db8::1". Returns dst. */

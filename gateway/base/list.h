@@ -7,10 +7,9 @@
 #include <stddef.h>
 
 /*
- * A node leaves whatever list it is in without knowing which (utlist's lists
- * need their head for that), and a whole list moves to another in O(1): the
- * two things fan-out does all the time. A node that is in no list points to
- * itself. Not thread safe.
+ * A node leaves its list without knowing which one it is (utlist needs the head
+ * for that), and a whole list moves to another in O(1): fan-out does both all
+ * the time. A node in no list points to itself. Not thread safe.
  */
 struct list {
     struct list *prev, *next;

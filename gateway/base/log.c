@@ -18,8 +18,10 @@
 #define LINE_MAX_BYTES 4096
 /* One long value must not push the other fields out of the line. */
 #define VALUE_MAX_BYTES 1024
-/* What is kept free so that every line can be ended properly, with its mark of being incomplete. */
+/* Reserved so that every line can be terminated, including the mark that fields are missing. */
 #define TAIL_BYTES 32
+_Static_assert(sizeof(",\"truncated\":true}\n") <= TAIL_BYTES, "the longest end of a line fits");
+_Static_assert(VALUE_MAX_BYTES + TAIL_BYTES < LINE_MAX_BYTES, "one long value leaves room for other fields");
 
 struct line {
     size_t len;
@@ -35,6 +37,8 @@ static const char *const level_names[] = {
     [LOG_DEBUG] = "debug",
 };
 static const char *const format_names[] = {[LOG_TEXT] = "text", [LOG_JSON] = "json"};
+_Static_assert(sizeof(level_names) / sizeof(level_names[0]) == LOG_DEBUG + 1, "each level has its name");
+_Static_assert(sizeof(format_names) / sizeof(format_names[0]) == LOG_JSON + 1, "each format has its name");
 
 static _Atomic int current_level = LOG_INFO;
 static _Atomic int current_format = LOG_TEXT;
@@ -158,7 +162,7 @@ static void append_escaped(struct line *line, const char *s, size_t len, bool *i
 
         step = utf8 != 0 ? utf8 : 1;
         if (line->len > limit) {
-            append_string(line, "\xe2\x80\xa6"); /* an ellipsis: more has been left out */
+            append_string(line, "\xe2\x80\xa6"); /* an ellipsis: the rest of the value is missing */
             return;
         }
         if (utf8 == 0)
@@ -269,7 +273,7 @@ static void write_line(const struct line *line)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return; /* nobody to tell */
+            return; /* stderr is the only place where this could be reported */
         written += (size_t)n;
     }
 }
@@ -295,7 +299,7 @@ bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed)
     int64_t now = clock_mono_coarse_ns() / NS_PER_S;
     int64_t second = limit->second;
 
-    /* The thread that wins the exchange opens the new second; a line more or less at the seam does no harm. */
+    /* The thread that wins the exchange starts the new second; one line more or less at the boundary does no harm. */
     if (second != now && atomic_compare_exchange_strong(&limit->second, &second, now))
         limit->count = 0;
     if (limit->count++ >= limit->burst) {
@@ -306,15 +310,15 @@ bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed)
     return true;
 }
 
-/* ---- what libraries print ---- */
+/* ---- output of libraries ---- */
 
-/* Of whichever thread has the FILE's lock. */
+/* Protected by the FILE's lock. */
 static struct {
     size_t len;
     char bytes[VALUE_MAX_BYTES];
 } printed;
 
-/* assert's, and libh2o's own: the process ends with it, so there won't be a next line that says what was left out. */
+/* Printed by assert() and by libh2o before they abort: must not be suppressed, because no later line would report it. */
 static bool is_last_words(const char *text, size_t len)
 {
     return memmem(text, len, "Assertion `", 11) != NULL || memmem(text, len, "fatal:", 6) != NULL;
@@ -350,7 +354,7 @@ void log_take_stderr(void)
     FILE *file = fopencookie(NULL, "w", (cookie_io_functions_t){.write = on_printed});
 
     if (file == NULL)
-        return; /* no memory for it: they go on as they did */
+        return; /* out of memory: libraries keep printing to the descriptor */
     setvbuf(file, NULL, _IONBF, 0);
-    stderr = file; /* glibc's is a variable, so that this can be done */
+    stderr = file; /* glibc allows it: there stderr is a variable */
 }

@@ -15,9 +15,9 @@
  * text: "2026-11-22T13:41:26.123Z info  nats-connected url=nats://127.0.0.1:4222 attempt=3"
  * json: {"time":"…","level":"info","event":"nats-connected","url":"…","attempt":3}
  *
- * An event is a short, fixed, dashed name that an operator can grep for; all
- * that varies is in fields. Values with blanks, quotes or control bytes are
- * quoted and escaped in both forms; what isn't UTF-8 is shown as \xNN.
+ * An event is a short, fixed, dashed name that an operator can grep for;
+ * everything variable is in fields. Values with blanks, quotes or control bytes
+ * are quoted and escaped in both formats; bytes that aren't UTF-8 become \xNN.
  */
 enum log_level { LOG_ERROR = 0, LOG_WARN, LOG_INFO, LOG_DEBUG };
 enum log_format { LOG_TEXT = 0, LOG_JSON };
@@ -58,9 +58,9 @@ bool log_parse_format(const char *s, enum log_format *format);
 void log_write_fields(enum log_level level, const char *event, const struct log_field *fields);
 
 /*
- * What a peer can cause goes through a limit: at most `burst` lines per
- * second for one call site; the next line let through carries suppressed=N.
- * Static storage, zero-initialised but for burst; any thread.
+ * For lines that a peer can cause: at most `burst` per second and call site.
+ * The next line after a pause reports the missing ones as suppressed=N. Static
+ * storage, zero-initialised except for burst; any thread.
  */
 struct log_limit {
     uint32_t burst;
@@ -82,11 +82,11 @@ struct log_limit {
 bool log_limit_admit(struct log_limit *limit, uint64_t *suppressed);
 
 /*
- * From here on what libraries print to the FILE stderr comes out as `library`
- * lines of the log, with `text`, at once and by the thread that prints it, so
- * that the last words of a failed assertion are there before the process ends.
- * At most ten a second, but for those last words. The descriptor stays as it
- * is: sanitizers, glibc's own aborts and child processes write to that.
+ * From now on, whatever libraries print to the FILE stderr appears as `library`
+ * lines of the log, with `text`, written immediately by the printing thread, so
+ * that the message of a failed assertion is out before the process aborts. At
+ * most ten a second, except for such messages. The descriptor is unchanged:
+ * sanitizers, glibc's own aborts and child processes write to it directly.
  */
 void log_take_stderr(void);
 

@@ -1,4 +1,4 @@
-/* metrics.c - per-thread counters, summed when somebody looks */
+/* metrics.c - per-thread counters, summed when they are read */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/metrics.h"
 
@@ -11,8 +11,12 @@
 /* Guards the list and the remainder; never taken on the hot path. */
 static struct lock lock = LOCK_INITIALIZER;
 static struct metrics *blocks;
-static uint64_t remainder_of[METRIC_COUNT]; /* what blocks that are gone have counted */
+static uint64_t remainder_of[METRIC_COUNT]; /* the counts of unregistered blocks */
 static struct metrics shared;
+
+_Static_assert(METRIC_DELIVERY_LAST - METRIC_DELIVERY == METRICS_BUCKETS, "a histogram is its sum and its buckets");
+_Static_assert(sizeof(_Atomic uint64_t) == sizeof(uint64_t), "counting takes no lock");
+_Static_assert(_Alignof(struct metrics) == 64, "no two threads' blocks share a cache line");
 
 #define MS NS_PER_MS
 const int64_t metrics_bound_ns[METRICS_BUCKETS] = {
@@ -64,7 +68,7 @@ void metrics_add_shared(enum metric metric, int64_t n)
 
 enum metric metrics_closed(enum close_reason reason)
 {
-    /* A close reason without a row in metrics.def does not compile. */
+    /* A close reason without a row in metrics.def doesn't compile. */
     static const enum metric rows[] = {
 #define X(symbol, label, help) [CLOSE_##symbol] = METRIC_CLOSED_##symbol,
 #include "gateway/base/close_reason.def"
@@ -89,6 +93,7 @@ static int row_status(enum metric row)
 #undef HISTOGRAM
     };
     const char *digits = values[row];
+    CHECK(digits != NULL && digits[0] != '\0' && digits[1] != '\0' && digits[2] != '\0');
 
     return (digits[0] - '0') * 100 + (digits[1] - '0') * 10 + (digits[2] - '0');
 }

@@ -1,4 +1,4 @@
-/* metrics.h - per-thread counters, summed when somebody looks */
+/* metrics.h - per-thread counters, summed when they are read */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_BASE_METRICS_H
 #define GATEWAY_BASE_METRICS_H
@@ -8,7 +8,7 @@
 
 #include "gateway/base/close_reason.h"
 
-/* Of each histogram; the last one takes whatever is longer than the others. */
+/* Of each histogram; the last one has no upper bound. */
 #define METRICS_BUCKETS 17
 
 /* A histogram is its sum, in nanoseconds, and then its buckets. */
@@ -27,17 +27,17 @@ enum metric {
 };
 
 /*
- * One block per thread that counts; only that thread writes it, with relaxed
- * stores and no locked instruction, so counting is free on the hot path. Any
- * thread may read. A gauge that goes up on one thread and down on another is
- * right in the sum (the values wrap).
+ * One block per counting thread. Only that thread writes it, with relaxed
+ * stores and no locked instruction, so counting is nearly free on the hot path.
+ * Any thread may read. A gauge that rises on one thread and falls on another is
+ * correct in the sum (the values wrap).
  */
 struct metrics {
     _Alignas(64) _Atomic uint64_t values[METRIC_COUNT];
     struct metrics *next;
 };
 
-/* Makes a zeroed block known to metrics_sum. It must live until the process ends or metrics_unregister. Any thread. */
+/* Adds a zeroed block to metrics_sum. It must live until metrics_unregister or the end of the process. Any thread. */
 void metrics_register(struct metrics *block);
 /* Folds the block's values into a common remainder, so sums never go backwards. Any thread. */
 void metrics_unregister(struct metrics *block);
@@ -54,10 +54,10 @@ static inline void metrics_sub(struct metrics *block, enum metric metric, uint64
     metrics_add(block, metric, (uint64_t)0 - n);
 }
 
-/* What a bucket goes up to, in ascending order; the last one has no bound, INT64_MAX. */
+/* Upper bound of each bucket, inclusive, in ascending order; the last one is INT64_MAX. */
 extern const int64_t metrics_bound_ns[METRICS_BUCKETS];
 
-/* n things took so long each. Owner thread only. */
+/* Adds n observations of the same duration. Owner thread only. */
 static inline void metrics_observe(struct metrics *block, enum metric histogram, int64_t ns, uint64_t n)
 {
     unsigned bucket = 0;
@@ -70,7 +70,7 @@ static inline void metrics_observe(struct metrics *block, enum metric histogram,
     metrics_add(block, (enum metric)(histogram + 1 + bucket), n);
 }
 
-/* For threads without a block of their own (nats.c callbacks): a shared block with atomic adds. */
+/* For threads without a block (nats.c callbacks): a shared block with atomic adds. Any thread. */
 void metrics_add_shared(enum metric metric, int64_t n);
 
 /* Rows for close reasons and HTTP statuses. An unlisted status counts as the nearest class's first row. */

@@ -1,4 +1,4 @@
-/* process.c - what the system says of this process */
+/* process.c - figures that the system keeps about this process */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/process.h"
 
@@ -27,7 +27,7 @@ static void read_text(const char *path, char *text, size_t size)
         close(fd);
 }
 
-static void look_at_memory(struct process *process)
+static void read_memory(struct process *process)
 {
     char text[128], *rest;
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -50,8 +50,8 @@ static uint64_t count_fds(void)
     return count > 3 ? count - 3 : 0; /* . and .. and the folder's own */
 }
 
-/* Linux 6.2 and later know the number. Before, a hundred thousand of them take tens of ms: not at each scrape. */
-static uint64_t open_fds(void)
+/* Linux 6.2 and later report the number. Before, counting 100,000 takes tens of ms, too long for every scrape. */
+static uint64_t read_open_fds(void)
 {
     static _Atomic int64_t counted_ns;
     static _Atomic uint64_t counted;
@@ -65,8 +65,8 @@ static uint64_t open_fds(void)
     return counted;
 }
 
-/* Field 22 of the process's stat, in ticks since the machine's start, behind a name that may have anything in it. */
-static int64_t since_boot_ns(void)
+/* Field 22 of /proc/self/stat, in ticks since boot. The second field is a name in brackets, of any characters. */
+static int64_t read_boot_offset_ns(void)
 {
     char text[1024];
     const char *at;
@@ -78,8 +78,8 @@ static int64_t since_boot_ns(void)
     return at != NULL ? (int64_t)(strtoull(at, NULL, 10) * ((uint64_t)NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK))) : 0;
 }
 
-/* The same each time: whoever graphs it would take a second's difference for a restart. */
-static int64_t start_ns(void)
+/* Computed once: a dashboard would read a second's difference as a restart. */
+static int64_t read_start_ns(void)
 {
     static _Atomic int64_t known;
     char text[16384];
@@ -92,16 +92,17 @@ static int64_t start_ns(void)
     at = strstr(text, "\nbtime ");
     if (at != NULL)
         atomic_compare_exchange_strong(&known, &unknown,
-                                       (int64_t)strtoull(at + 7, NULL, 10) * NS_PER_S + since_boot_ns());
+                                       (int64_t)strtoull(at + 7, NULL, 10) * NS_PER_S + read_boot_offset_ns());
     return known;
 }
 
 struct process process_look(void)
 {
-    struct process process = {.open_fds = open_fds(), .cpu_ns = clock_process_cpu_ns(), .start_ns = start_ns()};
+    struct process process = {
+        .open_fds = read_open_fds(), .cpu_ns = clock_process_cpu_ns(), .start_ns = read_start_ns()};
     struct rlimit limit;
 
-    look_at_memory(&process);
+    read_memory(&process);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         process.max_fds = limit.rlim_cur;
     return process;

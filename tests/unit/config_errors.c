@@ -191,9 +191,9 @@ Test(base_config_errors, ranges)
     }
 
 static const struct refused addresses[] = {
-    BAD_ADDRESS("127.0.0.1", "has no port (host:port is wanted)"),
-    BAD_ADDRESS("[::1]", "has no port (host:port is wanted)"),
-    BAD_ADDRESS("8080", "has no port (host:port is wanted)"),
+    BAD_ADDRESS("127.0.0.1", "has no port (write host:port)"),
+    BAD_ADDRESS("[::1]", "has no port (write host:port)"),
+    BAD_ADDRESS("8080", "has no port (write host:port)"),
     BAD_ADDRESS(":8080", "has no host (\"*\" is every address of this machine)"),
     BAD_ADDRESS("127.0.0.1:", "has a bad port (at most 65535)"),
     BAD_ADDRESS("127.0.0.1:65536", "has a bad port (at most 65535)"),
@@ -205,9 +205,9 @@ static const struct refused addresses[] = {
     BAD_ADDRESS("[::g]:80", "has no valid IPv6 address between [ and ]"),
     BAD_ADDRESS("[]:80", "has no valid IPv6 address between [ and ]"),
     BAD_ADDRESS("[:80", "has a bad character in its host"),
-    BAD_ADDRESS("http://localhost:80", "is a URL; host:port is wanted"),
+    BAD_ADDRESS("http://localhost:80", "is a URL; write host:port"),
     BAD_ADDRESS("a b:80", "has a bad character in its host"),
-    {WITH("admin: {address: here}"), "3: admin.address: \"here\" has no port (host:port is wanted)"},
+    {WITH("admin: {address: here}"), "3: admin.address: \"here\" has no port (write host:port)"},
     {WITH("admin: {}"), "3: admin.address: is missing, and required"},
     {"listen:\n  - address: 127.0.0.1:80\n  - address: 127.0.0.1:80\n" ROUTES,
      "3: listen[1].address: \"127.0.0.1:80\" is the address of listen[0] already"},
