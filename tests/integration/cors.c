@@ -8,30 +8,16 @@
 #include "tests/support/json_text.h"
 #include "tests/support/rig.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - path: /plain\n"
-                    "    subjects: [\"c.plain\"]\n"
-                    "  - path: /one\n"
-                    "    subjects: [\"c.one\"]\n"
-                    "    cors: {origins: [\"https://app.example\", \"http://localhost:3000\"], credentials: true}\n"
-                    "  - path: /any\n"
-                    "    subjects: [\"c.any\"]\n"
-                    "    cors: {origins: [\"*\"]}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(cors, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(cors, 60, 1,
+          "routes:\n"
+          "  - path: /plain\n"
+          "    subjects: [\"c.plain\"]\n"
+          "  - path: /one\n"
+          "    subjects: [\"c.one\"]\n"
+          "    cors: {origins: [\"https://app.example\", \"http://localhost:3000\"], credentials: true}\n"
+          "  - path: /any\n"
+          "    subjects: [\"c.any\"]\n"
+          "    cors: {origins: [\"*\"]}\n");
 
 /* Header values are lists and their tokens have no case. */
 static bool has_token(const char *value, const char *token)
@@ -48,7 +34,7 @@ Test(cors, an_origin_of_the_list_is_named_in_the_answer)
         char header[64];
         struct http_stream *stream;
         snprintf(header, sizeof(header), "origin: %s", origins[i]);
-        stream = http_open_ready(client, "/one", header, NULL);
+        stream = http_open_ready(rig.client, "/one", header, NULL);
         REQUIRE(stream != NULL);
         REQUIRE_STR(http_header(stream, "access-control-allow-origin"), origins[i]);
         REQUIRE_STR(http_header(stream, "access-control-allow-credentials"), "true");
@@ -70,7 +56,7 @@ Test(cors, another_origin_is_not)
     size_t i;
 
     for (i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
-        struct http_stream *stream = http_open(client, "/one", refused[i], NULL);
+        struct http_stream *stream = http_open(rig.client, "/one", refused[i], NULL);
         REQUIRE(http_wait_headers(stream));
         REQUIRE(http_header(stream, "access-control-allow-origin") == NULL, "%s", refused[i]);
         REQUIRE(http_header(stream, "access-control-allow-credentials") == NULL, "%s", refused[i]);
@@ -82,7 +68,7 @@ Test(cors, another_origin_is_not)
 
 Test(cors, a_star_allows_all_without_credentials)
 {
-    struct http_stream *stream = http_open_ready(client, "/any", "origin: https://whoever.example", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/any", "origin: https://whoever.example", NULL);
 
     REQUIRE(stream != NULL);
     REQUIRE_STR(http_header(stream, "access-control-allow-origin"), "*");
@@ -91,7 +77,7 @@ Test(cors, a_star_allows_all_without_credentials)
 
 Test(cors, a_route_without_cors_says_nothing)
 {
-    struct http_stream *stream = http_open_ready(client, "/plain", "origin: https://app.example", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/plain", "origin: https://app.example", NULL);
 
     REQUIRE(stream != NULL);
     REQUIRE(http_header(stream, "access-control-allow-origin") == NULL);
@@ -99,7 +85,7 @@ Test(cors, a_route_without_cors_says_nothing)
 
 static struct http_stream *preflight(const char *path, const char *origin)
 {
-    return http_request(client, "OPTIONS", path, NULL, origin, "access-control-request-method: GET",
+    return http_request(rig.client, "OPTIONS", path, NULL, origin, "access-control-request-method: GET",
                         "access-control-request-headers: cache-control,last-event-id", NULL);
 }
 
@@ -136,7 +122,7 @@ Test(cors, a_preflight_of_another_origin_gets_nothing)
 Test(cors, a_refusal_can_be_read_by_the_page)
 {
     struct http_stream *response =
-        http_request(client, "GET", "/one?since=never", NULL, "origin: https://app.example", NULL);
+        http_request(rig.client, "GET", "/one?since=never", NULL, "origin: https://app.example", NULL);
 
     REQUIRE(is_problem(response, 400, "since"));
     REQUIRE_STR(http_header(response, "access-control-allow-origin"), "https://app.example");

@@ -8,25 +8,14 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - path: /orders/{id}\n"
-                    "    subjects: [\"orders.{id}.>\"]\n"
-                    "  - path: /events\n"
-                    "    allow: [\"public.>\", \"news.*\"]\n"
-                    "  - path: /fixed\n"
-                    "    subjects: [\"fixed.a\"]\n");
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(errors, .init = setup, .fini = teardown, .timeout = 120);
+RIG_SUITE(errors, 120, 1,
+          "routes:\n"
+          "  - path: /orders/{id}\n"
+          "    subjects: [\"orders.{id}.>\"]\n"
+          "  - path: /events\n"
+          "    allow: [\"public.>\", \"news.*\"]\n"
+          "  - path: /fixed\n"
+          "    subjects: [\"fixed.a\"]\n");
 
 struct refusal {
     const char *method, *path;

@@ -10,33 +10,19 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /g, subjects: [\"g\"]}\n"
-                    "  - {path: /small, subjects: [\"small\"], history: {events: 8}}\n"
-                    "  - {path: /few-bytes, subjects: [\"few\"], history: {bytes: 4KiB}}\n"
-                    "  - {path: /pair, subjects: [\"small\", \"g\"], history: {events: 8}}\n"
-                    "  - {path: /linger, subjects: [\"linger\"], history: {linger: 1s}}\n"
-                    "  - {path: /none, subjects: [\"none\"], history: {store: none}}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(gaps, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(gaps, 60, 1,
+          "routes:\n"
+          "  - {path: /g, subjects: [\"g\"]}\n"
+          "  - {path: /small, subjects: [\"small\"], history: {events: 8}}\n"
+          "  - {path: /few-bytes, subjects: [\"few\"], history: {bytes: 4KiB}}\n"
+          "  - {path: /pair, subjects: [\"small\", \"g\"], history: {events: 8}}\n"
+          "  - {path: /linger, subjects: [\"linger\"], history: {linger: 1s}}\n"
+          "  - {path: /none, subjects: [\"none\"], history: {store: none}}\n");
 
 static struct http_stream *open_with_id(const char *path, const char *id)
 {
     char *header = text_format("last-event-id: %s", id);
-    struct http_stream *stream = http_open_ready(client, path, header, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, header, NULL);
 
     free(header);
     REQUIRE(stream != NULL, "%s from %s", path, id);
@@ -60,7 +46,7 @@ static void require_gap(struct http_stream *stream, const char *reason, const ch
 /* Publishes numbers, keeps the first one's id, and leaves the stream open. */
 static struct http_stream *fill(const char *path, const char *subject, int count, char first_id[64])
 {
-    struct http_stream *stream = http_open_ready(client, path, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, NULL);
     int i;
 
     REQUIRE(stream != NULL);
@@ -126,7 +112,7 @@ Test(gaps, the_edge_of_the_history_is_no_gap)
 /* One subject of two has lost events: one gap, and the other's are all there. */
 Test(gaps, a_stream_of_two_subjects_says_it_once)
 {
-    struct http_stream *live = http_open_ready(client, "/pair", NULL), *stream;
+    struct http_stream *live = http_open_ready(rig.client, "/pair", NULL), *stream;
     char id[64];
     int i;
 
@@ -199,10 +185,10 @@ Test(gaps, a_restarted_process_knows_no_earlier_ids)
     char id[64];
 
     fill("/g", "g", 3, id);
-    http_client_destroy(client);
+    http_client_destroy(rig.client);
     gateway_kill(rig.gateway);
     gateway_restart(rig.gateway);
-    client = http_client_create(rig.gateway, HTTP_H2);
+    rig.client = http_client_create(rig.gateway, HTTP_H2);
     struct http_stream *stream = open_with_id("/g", id);
     require_gap(stream, "unknown-id", id);
     publish(rig.publisher, "g", "live");
@@ -220,9 +206,9 @@ Test(gaps, after_linger_the_history_is_gone)
     fill("/linger", "linger", 3, id);
     /* Each look makes a new channel when the old one has gone, so look seldom. */
     for (;;) {
-        http_client_destroy(client);
+        http_client_destroy(rig.client);
         sleep_ms(4500);
-        client = http_client_create(rig.gateway, HTTP_H2);
+        rig.client = http_client_create(rig.gateway, HTTP_H2);
         stream = open_with_id("/linger", id);
         REQUIRE(http_wait_events(stream, 1));
         if (strcmp(http_event(stream, 0)->name, "freshet.gap") == 0)

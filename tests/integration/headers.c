@@ -8,29 +8,18 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start(&rig, "defaults:\n"
-                    "  retry: 8s\n"
-                    "routes:\n"
-                    "  - path: /default\n"
-                    "    subjects: [\"h.default\"]\n"
-                    "  - path: /two\n"
-                    "    subjects: [\"h.two\"]\n"
-                    "    retry: 2s\n"
-                    "  - path: /none\n"
-                    "    subjects: [\"h.none\"]\n"
-                    "    history: {store: none}\n");
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(headers, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(headers, 60, 1,
+          "defaults:\n"
+          "  retry: 8s\n"
+          "routes:\n"
+          "  - path: /default\n"
+          "    subjects: [\"h.default\"]\n"
+          "  - path: /two\n"
+          "    subjects: [\"h.two\"]\n"
+          "    retry: 2s\n"
+          "  - path: /none\n"
+          "    subjects: [\"h.none\"]\n"
+          "    history: {store: none}\n");
 
 Test(headers, are_exactly_those_of_an_event_stream)
 {

@@ -7,22 +7,11 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /fast, subjects: [\"b.fast\"], heartbeat: 1s}\n"
-                    "  - {path: /busy, subjects: [\"b.busy\"], heartbeat: 1s}\n"
-                    "  - {path: /slow, subjects: [\"b.slow\"], heartbeat: 1h}\n");
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(heartbeat, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(heartbeat, 60, 1,
+          "routes:\n"
+          "  - {path: /fast, subjects: [\"b.fast\"], heartbeat: 1s}\n"
+          "  - {path: /busy, subjects: [\"b.busy\"], heartbeat: 1s}\n"
+          "  - {path: /slow, subjects: [\"b.slow\"], heartbeat: 1h}\n");
 
 static bool wait_comments(struct http_stream *stream, size_t count)
 {

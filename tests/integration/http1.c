@@ -10,23 +10,12 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start(&rig, "defaults:\n"
-                    "  heartbeat: 1s\n"
-                    "routes:\n"
-                    "  - {path: /h, subjects: [\"h.>\"], event: subject}\n"
-                    "  - {path: /pick, allow: [\"h.>\"]}\n");
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(http1, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(http1, 60, 1,
+          "defaults:\n"
+          "  heartbeat: 1s\n"
+          "routes:\n"
+          "  - {path: /h, subjects: [\"h.>\"], event: subject}\n"
+          "  - {path: /pick, allow: [\"h.>\"]}\n");
 
 static void check_stream(enum http_mode mode)
 {

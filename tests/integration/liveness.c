@@ -10,22 +10,9 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start_workers(&rig,
-                      "watchdog: 5m\nadmin: {address: \"127.0.0.1:0\"}\n"
-                      "routes:\n  - {path: /s, subjects: [\"s\"]}\n",
-                      2);
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(liveness, .init = setup, .fini = teardown, .timeout = 120);
+RIG_SUITE(liveness, 120, 2,
+          "watchdog: 5m\nadmin: {address: \"127.0.0.1:0\"}\n"
+          "routes:\n  - {path: /s, subjects: [\"s\"]}\n");
 
 /* On a connection of its own each time: one that the held worker has taken is never answered. */
 static bool waits_for(int status, const char *word)

@@ -10,23 +10,10 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start_workers(&rig,
-                      "routes:\n"
-                      "  - {path: \"/m/{id}\", subjects: [\"m.{id}\"]}\n"
-                      "  - {path: /all, subjects: [\"m.>\"]}\n",
-                      2);
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(many, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(many, 60, 2,
+          "routes:\n"
+          "  - {path: \"/m/{id}\", subjects: [\"m.{id}\"]}\n"
+          "  - {path: /all, subjects: [\"m.>\"]}\n");
 
 Test(many, a_hundred_streams_on_one_connection_get_their_own_events)
 {

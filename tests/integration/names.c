@@ -12,31 +12,17 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /none, subjects: [\"n.>\"]}\n"
-                    "  - {path: /subject, subjects: [\"n.>\"], event: subject}\n"
-                    "  - {path: /header, subjects: [\"n.>\"], event: header}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(names, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(names, 60, 1,
+          "routes:\n"
+          "  - {path: /none, subjects: [\"n.>\"]}\n"
+          "  - {path: /subject, subjects: [\"n.>\"], event: subject}\n"
+          "  - {path: /header, subjects: [\"n.>\"], event: header}\n");
 
 Test(names, come_from_where_the_route_says)
 {
-    struct http_stream *none = http_open_ready(client, "/none", NULL);
-    struct http_stream *subject = http_open_ready(client, "/subject", NULL);
-    struct http_stream *header = http_open_ready(client, "/header", NULL);
+    struct http_stream *none = http_open_ready(rig.client, "/none", NULL);
+    struct http_stream *subject = http_open_ready(rig.client, "/subject", NULL);
+    struct http_stream *header = http_open_ready(rig.client, "/header", NULL);
 
     REQUIRE(none != NULL && subject != NULL && header != NULL);
     publish(rig.publisher, "n.a", "0");
@@ -58,7 +44,7 @@ Test(names, come_from_where_the_route_says)
 Test(names, sse_retry_adds_a_retry_line)
 {
     static const char *const bad[] = {"12abc", "-5", "1e3", "", " ", "99999999999999999999999", "1.5"};
-    struct http_stream *stream = http_open_ready(client, "/none", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/none", NULL);
     size_t i;
 
     REQUIRE(stream != NULL);
@@ -103,7 +89,7 @@ static void publish_raw(const char *header_block, size_t header_len, const char 
 
 Test(names, header_values_cannot_forge_lines)
 {
-    struct http_stream *stream = http_open_ready(client, "/header", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/header", NULL);
     size_t i;
 
     REQUIRE(stream != NULL);
@@ -120,7 +106,7 @@ Test(names, header_values_cannot_forge_lines)
     REQUIRE(http_wait_body(stream, 1));
     int64_t deadline = deadline_in(10000);
     while (now_ms() < deadline && strcmp(http_event(stream, stream->log.count - 1)->data, "end") != 0)
-        http_pump(client, 50);
+        http_pump(rig.client, 50);
     REQUIRE_STR(http_event(stream, stream->log.count - 1)->data, "end");
     for (i = 0; i + 1 < stream->log.count; i++) {
         REQUIRE_STR(http_event(stream, i)->data, "p");
@@ -134,7 +120,7 @@ Test(names, header_values_cannot_forge_lines)
 Test(names, a_name_that_is_too_long_is_left_out)
 {
     char name[2000];
-    struct http_stream *stream = http_open_ready(client, "/header", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/header", NULL);
 
     REQUIRE(stream != NULL);
     memset(name, 'n', sizeof(name) - 1);

@@ -17,23 +17,7 @@ static const char yaml[] = "defaults:\n"
                            "  - {path: /three, subjects: [\"o.one\", \"o.two\", \"o.*.x\"]}\n"
                            "  - {path: /none, subjects: [\"o.one\"], history: {store: none}}\n"
                            "  - {path: /late, subjects: [\"o.late\"]}\n";
-
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, yaml);
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(outage, .init = setup, .fini = teardown, .timeout = 120);
+RIG_SUITE(outage, 120, 1, yaml);
 
 /* The broker goes, the streams live on for a heartbeat, the broker comes back. */
 static void outage(struct http_stream *const *streams, size_t count)
@@ -45,7 +29,7 @@ static void outage(struct http_stream *const *streams, size_t count)
     for (i = 0; i < count; i++) {
         wanted = streams[i]->log.parser.comments + 1;
         while (streams[i]->log.parser.comments < wanted && now_ms() < deadline)
-            http_pump(client, 50);
+            http_pump(rig.client, 50);
         REQUIRE(streams[i]->log.parser.comments >= wanted && !streams[i]->ended, "stream %zu lives on", i);
     }
     nats_fixture_restart(rig.nats);
@@ -65,8 +49,9 @@ static size_t require_gap(struct http_stream *stream, size_t from)
 
 Test(outage, each_stream_says_it_once_and_goes_on)
 {
-    struct http_stream *streams[] = {http_open_ready(client, "/one", NULL), http_open_ready(client, "/three", NULL),
-                                     http_open_ready(client, "/none", NULL)};
+    struct http_stream *streams[] = {http_open_ready(rig.client, "/one", NULL),
+                                     http_open_ready(rig.client, "/three", NULL),
+                                     http_open_ready(rig.client, "/none", NULL)};
     char cursor[64];
     size_t i, round, events = 1;
 
@@ -102,8 +87,8 @@ Test(outage, each_stream_says_it_once_and_goes_on)
                 events = streams[i]->log.count;
         }
         if (round == 0) {
-            REQUIRE((streams[0] = http_open_ready(client, "/three?since=earliest", NULL)) != NULL);
-            REQUIRE((streams[2] = http_open_ready(client, "/three?since=earliest", NULL)) != NULL);
+            REQUIRE((streams[0] = http_open_ready(rig.client, "/three?since=earliest", NULL)) != NULL);
+            REQUIRE((streams[2] = http_open_ready(rig.client, "/three?since=earliest", NULL)) != NULL);
             REQUIRE(http_wait_events(streams[0], events) && http_wait_events(streams[2], events),
                     "a replay tells the same story, gap and all");
         }
@@ -112,7 +97,7 @@ Test(outage, each_stream_says_it_once_and_goes_on)
 
 Test(outage, a_resume_across_it_tells_the_gap_in_its_place)
 {
-    struct http_stream *live = http_open_ready(client, "/one", NULL), *again;
+    struct http_stream *live = http_open_ready(rig.client, "/one", NULL), *again;
     char *header;
     size_t i;
 
@@ -125,7 +110,7 @@ Test(outage, a_resume_across_it_tells_the_gap_in_its_place)
     publish(rig.publisher, "o.one", "3");
     REQUIRE(http_wait_events(live, 4));
     header = text_format("last-event-id: %s", http_event(live, 0)->id);
-    again = http_open_ready(client, "/one", header, NULL);
+    again = http_open_ready(rig.client, "/one", header, NULL);
     free(header);
     REQUIRE(again != NULL);
     REQUIRE(http_wait_events(again, 3));
@@ -136,7 +121,7 @@ Test(outage, a_resume_across_it_tells_the_gap_in_its_place)
     }
     /* whoever goes on from after it has missed nothing */
     header = text_format("last-event-id: %s", http_event(live, 3)->id);
-    again = http_open_ready(client, "/one", header, NULL);
+    again = http_open_ready(rig.client, "/one", header, NULL);
     free(header);
     publish(rig.publisher, "o.one", "4");
     REQUIRE(again != NULL && http_wait_events(again, 1));
@@ -145,18 +130,18 @@ Test(outage, a_resume_across_it_tells_the_gap_in_its_place)
 
 Test(outage, a_stream_opened_during_it_is_live_after_it)
 {
-    struct http_stream *live = http_open_ready(client, "/one", NULL), *late;
+    struct http_stream *live = http_open_ready(rig.client, "/one", NULL), *late;
     int64_t deadline = deadline_in(15000);
 
     REQUIRE(live != NULL);
     nats_fixture_kill(rig.nats);
-    late = http_open(client, "/late", NULL);
-    http_pump_for(client, 300);
+    late = http_open(rig.client, "/late", NULL);
+    http_pump_for(rig.client, 300);
     nats_fixture_restart(rig.nats);
     while ((late->log.count == 0 || strcmp(http_event(late, late->log.count - 1)->data, "probe") != 0) &&
            now_ms() < deadline && !late->ended) {
         publish(rig.publisher, "o.late", "probe");
-        http_pump_for(client, 50);
+        http_pump_for(rig.client, 50);
     }
     REQUIRE(late->status == 200 && !late->ended, "status %d", late->status);
     REQUIRE_STR(http_event(late, late->log.count - 1)->data, "probe");
@@ -165,12 +150,12 @@ Test(outage, a_stream_opened_during_it_is_live_after_it)
 /* A restarted broker that refuses at first, or a long one: the wait between attempts stays bounded. */
 Test(outage, it_may_last)
 {
-    struct http_stream *live = http_open_ready(client, "/one", NULL);
+    struct http_stream *live = http_open_ready(rig.client, "/one", NULL);
     int64_t started;
 
     REQUIRE(live != NULL);
     nats_fixture_kill(rig.nats);
-    http_pump_for(client, 4000);
+    http_pump_for(rig.client, 4000);
     REQUIRE(!live->ended);
     nats_fixture_restart(rig.nats);
     started = now_ms();

@@ -9,27 +9,13 @@
 #include "tests/support/json_text.h"
 #include "tests/support/rig.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /text, subjects: [\"t\"]}\n"
-                    "  - {path: /base64, subjects: [\"t\"], format: base64}\n"
-                    "  - {path: /cloudevents, subjects: [\"t\"], format: cloudevents}\n"
-                    "  - {path: /by-subject, subjects: [\"t\"], event: subject}\n"
-                    "  - {path: /by-header, subjects: [\"t\"], event: header}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(payloads, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(payloads, 60, 1,
+          "routes:\n"
+          "  - {path: /text, subjects: [\"t\"]}\n"
+          "  - {path: /base64, subjects: [\"t\"], format: base64}\n"
+          "  - {path: /cloudevents, subjects: [\"t\"], format: cloudevents}\n"
+          "  - {path: /by-subject, subjects: [\"t\"], event: subject}\n"
+          "  - {path: /by-header, subjects: [\"t\"], event: header}\n");
 
 #define BYTES(literal) literal, sizeof(literal) - 1
 
@@ -70,7 +56,7 @@ static const struct {
 Test(payloads, text_arrives_as_it_is)
 {
     size_t count = sizeof(texts) / sizeof(texts[0]), i;
-    struct http_stream *stream = http_open_ready(client, "/text", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/text", NULL);
 
     REQUIRE(stream != NULL);
     for (i = 0; i < count; i++)
@@ -89,7 +75,7 @@ Test(payloads, a_byte_order_mark_survives_as_the_first_event)
 {
     struct http_stream *stream;
 
-    stream = http_open_ready(client, "/text", NULL);
+    stream = http_open_ready(rig.client, "/text", NULL);
     REQUIRE(stream != NULL);
     publish(rig.publisher, "t", "\xef\xbb\xbfx");
     REQUIRE(http_wait_events(stream, 1));
@@ -114,8 +100,8 @@ static const struct {
 Test(payloads, what_is_no_text_arrives_as_base64_under_a_name)
 {
     size_t count = sizeof(binaries) / sizeof(binaries[0]), i;
-    struct http_stream *stream = http_open_ready(client, "/text", NULL);
-    struct http_stream *named = http_open_ready(client, "/by-subject", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/text", NULL);
+    struct http_stream *named = http_open_ready(rig.client, "/by-subject", NULL);
 
     REQUIRE(stream != NULL && named != NULL);
     for (i = 0; i < count; i++)
@@ -133,7 +119,7 @@ Test(payloads, what_is_no_text_arrives_as_base64_under_a_name)
 
 Test(payloads, format_base64_encodes_all)
 {
-    struct http_stream *stream = http_open_ready(client, "/base64", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/base64", NULL);
 
     REQUIRE(stream != NULL);
     publish(rig.publisher, "t", "hello");
@@ -148,7 +134,7 @@ Test(payloads, format_base64_encodes_all)
 
 Test(payloads, format_cloudevents_is_one_line_of_json)
 {
-    struct http_stream *stream = http_open_ready(client, "/cloudevents", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/cloudevents", NULL);
     const char *first;
     size_t i;
 
@@ -187,7 +173,7 @@ Test(payloads, format_cloudevents_is_one_line_of_json)
 static void check_large(char fill, size_t len, const char *every)
 {
     char *payload = malloc(len + 1);
-    struct http_stream *stream = http_open_ready(client, "/text", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/text", NULL);
     size_t i, step = every != NULL ? strlen(every) : 0;
 
     REQUIRE(stream != NULL && payload != NULL);

@@ -8,26 +8,12 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /r, subjects: [\"r\"]}\n"
-                    "  - {path: \"/r/{x}\", subjects: [\"r.{x}\"]}\n"
-                    "  - {path: /pick, allow: [\"p.>\"]}\n"
-                    "  - {path: /linger, subjects: [\"l\"], history: {linger: 20s}}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(resume, .init = setup, .fini = teardown, .timeout = 120);
+RIG_SUITE(resume, 120, 1,
+          "routes:\n"
+          "  - {path: /r, subjects: [\"r\"]}\n"
+          "  - {path: \"/r/{x}\", subjects: [\"r.{x}\"]}\n"
+          "  - {path: /pick, allow: [\"p.>\"]}\n"
+          "  - {path: /linger, subjects: [\"l\"], history: {linger: 20s}}\n");
 
 static void publish_numbers(const char *subject, int from, int to)
 {
@@ -53,7 +39,7 @@ static void require_numbers(struct http_stream *stream, int from, int to)
 /* Opens a stream of /r, publishes 1 … 5 and returns their ids. The stream stays open. */
 static void five_events(char ids[6][64])
 {
-    struct http_stream *stream = http_open_ready(client, "/r", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/r", NULL);
     int i;
 
     REQUIRE(stream != NULL);
@@ -66,7 +52,7 @@ static void five_events(char ids[6][64])
 static struct http_stream *open_with_id(const char *path, const char *id)
 {
     char *header = text_format("last-event-id: %s", id);
-    struct http_stream *stream = http_open_ready(client, path, header, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, header, NULL);
 
     free(header);
     return stream;
@@ -86,7 +72,7 @@ Test(resume, by_header)
     require_numbers(stream, 4, 8);
     stream = open_with_id("/r", ids[5]);
     REQUIRE(stream != NULL);
-    http_pump_for(client, 50);
+    http_pump_for(rig.client, 50);
     REQUIRE(stream->log.count == 3, "6, 7 and 8");
 }
 
@@ -99,7 +85,7 @@ Test(resume, by_each_spelling_of_the_query)
     five_events(ids);
     for (i = 0; i < 4; i++) {
         char *path = text_format("/r?%s=%s", spellings[i], ids[2]);
-        struct http_stream *stream = http_open_ready(client, path, NULL);
+        struct http_stream *stream = http_open_ready(rig.client, path, NULL);
         REQUIRE(stream != NULL, "%s", path);
         require_numbers(stream, 3, 5);
         http_close(stream);
@@ -110,7 +96,7 @@ Test(resume, by_each_spelling_of_the_query)
 static void check_cursor(const char *header, const char *query, int first)
 {
     char *path = text_format("/r?%s", query);
-    struct http_stream *stream = http_open_ready(client, path, header, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, header, NULL);
 
     REQUIRE(stream != NULL, "%s", path);
     require_numbers(stream, first, 5);
@@ -147,7 +133,7 @@ Test(resume, the_header_wins_and_then_the_last_query_value_that_is_not_empty)
 
 Test(resume, a_client_that_has_seen_no_event_resumes_too)
 {
-    struct http_stream *stream = http_open_ready(client, "/r", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/r", NULL);
     char id[64];
 
     REQUIRE(stream != NULL);
@@ -162,16 +148,16 @@ Test(resume, a_client_that_has_seen_no_event_resumes_too)
 
 Test(resume, what_came_while_nobody_was_there)
 {
-    struct http_stream *stream = http_open_ready(client, "/linger", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/linger", NULL);
     char id[64];
 
     REQUIRE(stream != NULL);
     publish_numbers("l", 1, 2);
     require_numbers(stream, 1, 2);
     snprintf(id, sizeof(id), "%s", event_log_last_id(&stream->log));
-    http_client_destroy(client);
+    http_client_destroy(rig.client);
     publish_numbers("l", 3, 6);
-    client = http_client_create(rig.gateway, HTTP_H2);
+    rig.client = http_client_create(rig.gateway, HTTP_H2);
     stream = open_with_id("/linger", id);
     REQUIRE(stream != NULL);
     require_numbers(stream, 3, 6);
@@ -182,7 +168,7 @@ Test(resume, several_subjects_from_one_cursor)
     enum { MESSAGES = 120 };
     const char *path = "/pick?subject=p.a&subject=p.b&subject=p.*.x";
     static const char *const subjects[] = {"p.a", "p.b", "p.a.x", "p.b.x"};
-    struct http_stream *first = http_open_ready(client, path, NULL);
+    struct http_stream *first = http_open_ready(rig.client, path, NULL);
     size_t i, cut;
 
     REQUIRE(first != NULL);

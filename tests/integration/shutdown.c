@@ -12,25 +12,12 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start_workers(&rig,
-                      "drain: {window: 0, timeout: 1s}\n"
-                      "routes:\n"
-                      "  - {path: \"/s/{id}\", subjects: [\"s.{id}\"], retry: 4s}\n"
-                      "  - {path: /all, subjects: [\"s.>\"], slow: skip, history: {events: 64}}\n"
-                      "  - {path: /none, subjects: [\"s.none\"], history: {store: none}, retry: 4s}\n",
-                      2);
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(shutdown, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(shutdown, 60, 2,
+          "drain: {window: 0, timeout: 1s}\n"
+          "routes:\n"
+          "  - {path: \"/s/{id}\", subjects: [\"s.{id}\"], retry: 4s}\n"
+          "  - {path: /all, subjects: [\"s.>\"], slow: skip, history: {events: 64}}\n"
+          "  - {path: /none, subjects: [\"s.none\"], history: {store: none}, retry: 4s}\n");
 
 static void require_clean_exit(void)
 {

@@ -9,28 +9,14 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "routes:\n"
-                    "  - {path: /s, subjects: [\"s\"]}\n"
-                    "  - {path: /untouched, subjects: [\"u\"]}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(since, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(since, 60, 1,
+          "routes:\n"
+          "  - {path: /s, subjects: [\"s\"]}\n"
+          "  - {path: /untouched, subjects: [\"u\"]}\n");
 
 static struct http_stream *keep_history(void)
 {
-    struct http_stream *stream = http_open_ready(client, "/s", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/s", NULL);
 
     REQUIRE(stream != NULL);
     return stream;
@@ -50,7 +36,7 @@ static void require_events(struct http_stream *reader, const char *query, const 
 {
     static unsigned turn;
     char *path = text_format("/s%s", query), *end = text_format("end%u", ++turn);
-    struct http_stream *stream = http_open_ready(client, path, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, NULL);
     char got[256] = "";
     size_t i, len = 0;
 
@@ -94,7 +80,7 @@ Test(since, a_duration_reaches_so_far_back)
     require_events(reader, "?since=5m", "a b");
     /* the age of an event is what is tested, so time itself is the condition */
     while (now_ms() < a_arrived + 1100)
-        http_pump(client, 20);
+        http_pump(rig.client, 20);
     require_events(reader, "?since=1s", "");
     require_events(reader, "?since=1h", "a b end1 end2");
 }
@@ -152,7 +138,7 @@ Test(since, follow_false_ends_after_the_history)
     add(reader, "c");
     for (mode = HTTP_H2; mode <= HTTP_H1C; mode++)
         check_follow_false(mode);
-    stream = http_open_ready(client, "/s?follow=true&since=earliest", NULL);
+    stream = http_open_ready(rig.client, "/s?follow=true&since=earliest", NULL);
     REQUIRE(stream != NULL);
     REQUIRE(http_wait_events(stream, 3));
     add(reader, "live");
@@ -174,7 +160,7 @@ Test(since, follow_false_replays_a_large_history_whole)
         publish(rig.publisher, "s", payload);
     }
     REQUIRE(http_wait_events(reader, 1000));
-    response = http_request(client, "GET", "/s?since=earliest&follow=false", NULL, NULL);
+    response = http_request(rig.client, "GET", "/s?since=earliest&follow=false", NULL, NULL);
     REQUIRE(response->ended && response->result == CURLE_OK);
     REQUIRE(response->log.count == 1000, "%zu", response->log.count);
     for (i = 0; i < 1000; i++)

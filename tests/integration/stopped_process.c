@@ -10,27 +10,12 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start_workers(&rig, "routes:\n  - {path: /s, subjects: [\"s\"]}\n", 2);
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(stopped_process, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(stopped_process, 60, 2, "routes:\n  - {path: /s, subjects: [\"s\"]}\n");
 
 /* Waiting for events is what the signal interrupts. */
 Test(stopped_process, goes_on_when_continued)
 {
-    struct http_stream *stream = http_open_ready(client, "/s", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/s", NULL);
     unsigned i;
 
     REQUIRE(stream != NULL);
@@ -40,7 +25,7 @@ Test(stopped_process, goes_on_when_continued)
         kill(rig.gateway->pid, SIGSTOP);
         REQUIRE(waitpid(rig.gateway->pid, NULL, WUNTRACED) == rig.gateway->pid);
         kill(rig.gateway->pid, SIGCONT);
-        http_pump_for(client, 20);
+        http_pump_for(rig.client, 20);
     }
     publish(rig.publisher, "s", "last");
     REQUIRE(http_wait_events(stream, 6), "ended: %d %s", stream->ended, curl_easy_strerror(stream->result));

@@ -7,32 +7,18 @@
 #include "tests/support/http_client.h"
 #include "tests/support/rig.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "defaults:\n"
-                    "  event: subject\n"
-                    "routes:\n"
-                    "  - path: /orders/{id}\n"
-                    "    subjects: [\"orders.{id}.>\"]\n"
-                    "  - path: /orders/all\n"
-                    "    subjects: [\"everything\"]\n"
-                    "  - path: /pair/{a}/{b}\n"
-                    "    subjects: [\"x.{a}.{b}\", \"y.{b}\"]\n"
-                    "  - path: /pick\n"
-                    "    allow: [\"p.>\", \"q\"]\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(subjects, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(subjects, 60, 1,
+          "defaults:\n"
+          "  event: subject\n"
+          "routes:\n"
+          "  - path: /orders/{id}\n"
+          "    subjects: [\"orders.{id}.>\"]\n"
+          "  - path: /orders/all\n"
+          "    subjects: [\"everything\"]\n"
+          "  - path: /pair/{a}/{b}\n"
+          "    subjects: [\"x.{a}.{b}\", \"y.{b}\"]\n"
+          "  - path: /pick\n"
+          "    allow: [\"p.>\", \"q\"]\n");
 
 /* The subjects (event names) the stream got, in order, with blanks between. */
 static void require_subjects(struct http_stream *stream, const char *expected)
@@ -58,9 +44,9 @@ static void publish_all(const char *const *subjects)
 
 Test(subjects, a_path_value_becomes_a_token)
 {
-    struct http_stream *plain = http_open_ready(client, "/orders/42", NULL);
-    struct http_stream *encoded = http_open_ready(client, "/orders/%34%32", NULL);
-    struct http_stream *utf8 = http_open_ready(client, "/orders/caf%C3%A9", NULL);
+    struct http_stream *plain = http_open_ready(rig.client, "/orders/42", NULL);
+    struct http_stream *encoded = http_open_ready(rig.client, "/orders/%34%32", NULL);
+    struct http_stream *utf8 = http_open_ready(rig.client, "/orders/caf%C3%A9", NULL);
 
     REQUIRE(plain != NULL && encoded != NULL && utf8 != NULL);
     publish_all((const char *const[]){"orders.42.created", "orders.43.created", "orders.42", "orders.421.x",
@@ -73,7 +59,7 @@ Test(subjects, a_path_value_becomes_a_token)
 
 Test(subjects, a_literal_segment_goes_before_a_parameter)
 {
-    struct http_stream *stream = http_open_ready(client, "/orders/all", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/orders/all", NULL);
 
     REQUIRE(stream != NULL);
     publish_all((const char *const[]){"orders.all.x", "everything", NULL});
@@ -82,7 +68,7 @@ Test(subjects, a_literal_segment_goes_before_a_parameter)
 
 Test(subjects, several_parameters_and_subjects)
 {
-    struct http_stream *stream = http_open_ready(client, "/pair/1/2", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/pair/1/2", NULL);
 
     REQUIRE(stream != NULL);
     publish_all((const char *const[]){"x.1.2", "x.2.1", "y.2", "y.1", "x.1.2.3", "x.1.2", NULL});
@@ -91,7 +77,7 @@ Test(subjects, several_parameters_and_subjects)
 
 Test(subjects, a_query_does_not_change_a_fixed_route)
 {
-    struct http_stream *stream = http_open_ready(client, "/orders/all?subject=p.a&utm_source=mail&x", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/orders/all?subject=p.a&utm_source=mail&x", NULL);
 
     REQUIRE(stream != NULL);
     publish_all((const char *const[]){"p.a", "everything", NULL});
@@ -100,9 +86,9 @@ Test(subjects, a_query_does_not_change_a_fixed_route)
 
 Test(subjects, the_client_chooses_what_is_allowed)
 {
-    struct http_stream *two = http_open_ready(client, "/pick?subject=p.a&subject=p.b.*", NULL);
-    struct http_stream *encoded = http_open_ready(client, "/pick?subject=p%2Eb%2E%2A", NULL);
-    struct http_stream *other = http_open_ready(client, "/pick?other=p.c&subject=q", NULL);
+    struct http_stream *two = http_open_ready(rig.client, "/pick?subject=p.a&subject=p.b.*", NULL);
+    struct http_stream *encoded = http_open_ready(rig.client, "/pick?subject=p%2Eb%2E%2A", NULL);
+    struct http_stream *other = http_open_ready(rig.client, "/pick?other=p.c&subject=q", NULL);
 
     REQUIRE(two != NULL && encoded != NULL && other != NULL);
     publish_all((const char *const[]){"p.a", "p.b", "p.b.1", "p.c", "q", "p.b.1.2", "p.b.2", "q.r", "p.a", "p.b.end",
@@ -114,9 +100,9 @@ Test(subjects, the_client_chooses_what_is_allowed)
 
 Test(subjects, wildcards_match_as_in_nats)
 {
-    struct http_stream *star = http_open_ready(client, "/pick?subject=p.*.c", NULL);
-    struct http_stream *rest = http_open_ready(client, "/pick?subject=p.b.%3E", NULL);
-    struct http_stream *all = http_open_ready(client, "/pick?subject=p.>", NULL);
+    struct http_stream *star = http_open_ready(rig.client, "/pick?subject=p.*.c", NULL);
+    struct http_stream *rest = http_open_ready(rig.client, "/pick?subject=p.b.%3E", NULL);
+    struct http_stream *all = http_open_ready(rig.client, "/pick?subject=p.>", NULL);
 
     REQUIRE(star != NULL && rest != NULL && all != NULL);
     publish_all((const char *const[]){"p.a.c", "p.b", "p.b.c", "p.b.c.d", "p.x.y", "p", "p.end.c", "p.b.end", NULL});
@@ -129,7 +115,7 @@ Test(subjects, wildcards_match_as_in_nats)
 static void require_numbers(const char *path, const char *const *subjects, size_t count)
 {
     enum { MESSAGES = 600 };
-    struct http_stream *stream = http_open_ready(client, path, NULL);
+    struct http_stream *stream = http_open_ready(rig.client, path, NULL);
     const char *last_id = "";
     size_t i;
 
@@ -146,7 +132,7 @@ static void require_numbers(const char *path, const char *const *subjects, size_
         last_id = event->id;
     }
     REQUIRE_STR(http_event(stream, MESSAGES)->data, "end");
-    http_pump_for(client, 50);
+    http_pump_for(rig.client, 50);
     REQUIRE(stream->log.count == MESSAGES + 1, "%s: nothing comes twice", path);
 }
 
@@ -179,8 +165,8 @@ Test(subjects, three_overlapping_patterns_deliver_once)
 /* An id is the position in the history, not something of the stream that carries it. */
 Test(subjects, two_streams_see_one_id)
 {
-    struct http_stream *narrow = http_open_ready(client, "/pick?subject=p.a", NULL);
-    struct http_stream *same = http_open_ready(client, "/pick?subject=p.a", NULL);
+    struct http_stream *narrow = http_open_ready(rig.client, "/pick?subject=p.a", NULL);
+    struct http_stream *same = http_open_ready(rig.client, "/pick?subject=p.a", NULL);
 
     REQUIRE(narrow != NULL && same != NULL);
     publish(rig.publisher, "p.a", "x");

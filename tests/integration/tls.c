@@ -22,22 +22,9 @@
 #define PROTOCOL_VERSION 70
 #define NO_APPLICATION_PROTOCOL 120
 
-static struct rig rig;
-
-static void setup(void)
-{
-    rig_start_workers(&rig,
-                      "routes:\n"
-                      "  - {path: /t, subjects: [\"t\"]}\n",
-                      2);
-}
-
-static void teardown(void)
-{
-    rig_stop(&rig);
-}
-
-TestSuite(tls, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(tls, 60, 2,
+          "routes:\n"
+          "  - {path: /t, subjects: [\"t\"]}\n");
 
 static int connect_to(uint16_t port)
 {

@@ -11,22 +11,7 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start_workers(&rig, "watchdog: 1s\nroutes:\n  - {path: /s, subjects: [\"s\"]}\n", 2);
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(watchdog, .init = setup, .fini = teardown, .timeout = 120);
+RIG_SUITE(watchdog, 120, 2, "watchdog: 1s\nroutes:\n  - {path: /s, subjects: [\"s\"]}\n");
 
 Test(watchdog, a_worker_that_is_held_ends_the_process)
 {
@@ -45,14 +30,14 @@ Test(watchdog, a_worker_that_is_held_ends_the_process)
 /* Stopped for longer than its period, then idle for longer than that: loops turn by their timer alone. */
 Test(watchdog, a_process_that_was_stopped_or_is_idle_goes_on)
 {
-    struct http_stream *stream = http_open_ready(client, "/s", NULL);
+    struct http_stream *stream = http_open_ready(rig.client, "/s", NULL);
 
     REQUIRE(stream != NULL);
     kill(rig.gateway->pid, SIGSTOP);
     REQUIRE(waitpid(rig.gateway->pid, NULL, WUNTRACED) == rig.gateway->pid);
     sleep_ms(1500);
     kill(rig.gateway->pid, SIGCONT);
-    http_pump_for(client, 1500);
+    http_pump_for(rig.client, 1500);
     publish(rig.publisher, "s", "still here");
     REQUIRE(http_wait_events(stream, 1));
     REQUIRE(gateway_stop(rig.gateway) == 0);

@@ -9,36 +9,22 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/scrape.h"
 
-static struct rig rig;
-static struct http_client *client;
-
-static void setup(void)
-{
-    rig_start(&rig, "admin: {address: \"127.0.0.1:0\"}\n"
-                    "limits: {write_timeout: 1s}\n"
-                    "defaults:\n"
-                    "  history: {events: 16}\n"
-                    "  slow: skip\n"
-                    "  heartbeat: 1s\n"
-                    "routes:\n"
-                    "  - {path: /w, subjects: [\"w\"]}\n"
-                    "  - {path: /idle, subjects: [\"idle\"], heartbeat: 1h}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
-static void teardown(void)
-{
-    http_client_destroy(client);
-    rig_stop(&rig);
-}
-
-TestSuite(write_timeout, .init = setup, .fini = teardown, .timeout = 60);
+RIG_SUITE(write_timeout, 60, 1,
+          "admin: {address: \"127.0.0.1:0\"}\n"
+          "limits: {write_timeout: 1s}\n"
+          "defaults:\n"
+          "  history: {events: 16}\n"
+          "  slow: skip\n"
+          "  heartbeat: 1s\n"
+          "routes:\n"
+          "  - {path: /w, subjects: [\"w\"]}\n"
+          "  - {path: /idle, subjects: [\"idle\"], heartbeat: 1h}\n");
 
 static unsigned baseline;
 
 static struct http_stream *open_witness(void)
 {
-    struct http_stream *witness = http_open_ready(client, "/w", NULL);
+    struct http_stream *witness = http_open_ready(rig.client, "/w", NULL);
 
     REQUIRE(witness != NULL);
     baseline = gateway_fd_count(rig.gateway);
@@ -55,11 +41,11 @@ static void require_shut_down(struct http_stream *witness)
     while (gateway_fd_count(rig.gateway) > baseline) {
         REQUIRE(now_ms() < deadline, "%u descriptors, %u before", gateway_fd_count(rig.gateway), baseline);
         publish_bytes(rig.publisher, "w", payload, sizeof(payload));
-        http_pump(client, 10);
+        http_pump(rig.client, 10);
     }
     publish(rig.publisher, "w", "end");
     while (strcmp(http_event(witness, witness->log.count - 1)->data, "end") != 0 && now_ms() < deadline)
-        http_pump(client, 50);
+        http_pump(rig.client, 50);
     REQUIRE_STR(http_event(witness, witness->log.count - 1)->data, "end");
     REQUIRE(!witness->ended);
     REQUIRE(scrape(rig.gateway, "freshet_streams_closed_total{reason=\"timeout\"}") == 1);
@@ -71,7 +57,7 @@ static void await_descriptors(unsigned count)
 
     while (gateway_fd_count(rig.gateway) < count) {
         REQUIRE(now_ms() < deadline);
-        http_pump(client, 10);
+        http_pump(rig.client, 10);
     }
 }
 

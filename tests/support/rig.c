@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "tests/support/http_client.h"
 #include "tests/support/sandbox.h"
 
 void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers)
@@ -18,6 +19,7 @@ void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers)
         .yaml = yaml,
         .workers = workers,
     });
+    rig->client = http_client_create(rig->gateway, HTTP_H2);
 }
 
 void rig_start(struct rig *rig, const char *yaml)
@@ -27,6 +29,7 @@ void rig_start(struct rig *rig, const char *yaml)
 
 void rig_stop(struct rig *rig)
 {
+    http_client_destroy(rig->client);
     gateway_destroy(rig->gateway);
     publisher_destroy(rig->publisher);
     nats_fixture_stop(rig->nats);

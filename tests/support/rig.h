@@ -7,16 +7,36 @@
 #include "tests/support/nats_fixture.h"
 #include "tests/support/publisher.h"
 
+struct http_client;
+
 struct rig {
     struct nats_fixture *nats;
     struct publisher *publisher;
     struct gateway *gateway;
+    struct http_client *client; /* HTTP/2 over TLS, to the public listener */
 };
 
 /* yaml: the configuration but for workers, listen and nats. */
 void rig_start(struct rig *rig, const char *yaml);
 void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers);
+/* What is NULL is left alone. */
 void rig_stop(struct rig *rig);
+
+/*
+ * A suite of Criterion's whose tests find `rig` started, each with one of its own. Last the configuration, since a
+ * macro takes a text in several lines as it stands.
+ */
+#define RIG_SUITE(suite, seconds, workers, ...)                                                                        \
+    static struct rig rig;                                                                                             \
+    static void start_##suite(void)                                                                                    \
+    {                                                                                                                  \
+        rig_start_workers(&rig, __VA_ARGS__, workers);                                                                 \
+    }                                                                                                                  \
+    static void stop_##suite(void)                                                                                     \
+    {                                                                                                                  \
+        rig_stop(&rig);                                                                                                \
+    }                                                                                                                  \
+    TestSuite(suite, .init = start_##suite, .fini = stop_##suite, .timeout = seconds)
 
 /* printf into a buffer that the next call reuses, for the macro below. */
 const char *rig_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
