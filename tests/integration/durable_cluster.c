@@ -1,6 +1,6 @@
 /* durable_cluster.c - durable streams on a cluster: leaders that go, and a gateway behind the others */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <stdio.h>
 
@@ -15,14 +15,14 @@ static void setup(void)
 {
     cluster = nats_cluster_start();
     REQUIRE(cluster != NULL);
-    js = jetstream_connect(nats_cluster_urls(cluster));
+    durable.js = jetstream_connect(nats_cluster_urls(cluster));
 }
 
 static void stop(void)
 {
     http_client_destroy(there);
     gateway_destroy(other);
-    teardown();
+    durable_stop();
     nats_cluster_stop(cluster);
 }
 
@@ -32,15 +32,15 @@ static void create_stream(const char *live, unsigned replicas)
 {
     struct jetstream_stream stream;
 
-    live_mode = live;
-    stream = orders();
+    durable.live = live;
+    stream = durable_orders();
     stream.replicas = replicas;
-    jetstream_create(js, &stream);
+    jetstream_create(durable.js, &stream);
 }
 
 static unsigned stream_leader(void)
 {
-    return nats_cluster_index(cluster, jetstream_state(js, "ORDERS").leader);
+    return nats_cluster_index(cluster, jetstream_state(durable.js, "ORDERS").leader);
 }
 
 /* A member without which both the stream and the cluster go on. */
@@ -70,31 +70,31 @@ static void check_newer_cursor(const char *live)
     spare = nats_cluster_member(cluster, spare_member());
     leader = nats_fixture_url(nats_cluster_member(cluster, stream_leader()));
     /* the publisher may be at home on the one that is going to be held up */
-    jetstream_destroy(js);
-    js = jetstream_connect(leader);
-    gateway = start_gateway(leader, 1);
-    other = start_gateway(nats_fixture_url(spare), 1);
-    client = http_client_create(gateway, HTTP_H2);
+    jetstream_destroy(durable.js);
+    durable.js = jetstream_connect(leader);
+    durable.gateway = durable_start_gateway(leader, 1);
+    other = durable_start_gateway(nats_fixture_url(spare), 1);
+    durable.client = http_client_create(durable.gateway, HTTP_H2);
     there = http_client_create(other, HTTP_H2);
-    ahead = open_at(client, "/every");
-    behind = open_at(there, "/every");
-    publish_seen(behind, 100);
-    require_all(ahead, 1, 100);
-    require_all(behind, 1, 100);
+    ahead = durable_open(durable.client, "/every");
+    behind = durable_open(there, "/every");
+    durable_publish_seen(behind, 100);
+    durable_require_all(ahead, 1, 100);
+    durable_require_all(behind, 1, 100);
     nats_fixture_pause(spare);
-    publish_seen(ahead, 30);
-    require_all(ahead, 1, 130);
+    durable_publish_seen(ahead, 30);
+    durable_require_all(ahead, 1, 130);
     char *path = text_format("/every?lastEventId=%s", event_log_last_id(&ahead->log));
     moved = http_open(there, path, NULL);
     http_pump_for(there, 500);
     REQUIRE(moved->log.count == 0, "%s %s", http_event(moved, 0)->name, http_event(moved, 0)->data);
     REQUIRE(behind->log.count == 100, "the gateway is behind indeed");
-    publish_seen(ahead, 20);
+    durable_publish_seen(ahead, 20);
     nats_fixture_resume(spare);
-    require_all(moved, 131, 150);
-    require_all(behind, 1, 150);
-    publish_seen(moved, 20);
-    require_all(moved, 131, 170);
+    durable_require_all(moved, 131, 150);
+    durable_require_all(behind, 1, 150);
+    durable_publish_seen(moved, 20);
+    durable_require_all(moved, 131, 170);
     free(path);
 }
 
@@ -116,31 +116,31 @@ static void check_leader_killed(const char *live)
     char *path;
 
     create_stream(live, 3);
-    gateway = start_gateway(nats_cluster_urls(cluster), 1);
-    client = http_client_create(gateway, HTTP_H2);
-    path = text_format("/small/1?lastEventId=%s0", incarnation(client));
-    all = open_at(client, "/all");
-    some = open_at(client, "/orders/1");
-    publish_seen(all, 100);
-    require_all(all, 1, 100);
+    durable.gateway = durable_start_gateway(nats_cluster_urls(cluster), 1);
+    durable.client = http_client_create(durable.gateway, HTTP_H2);
+    path = text_format("/small/1?lastEventId=%s0", durable_incarnation(durable.client));
+    all = durable_open(durable.client, "/all");
+    some = durable_open(durable.client, "/orders/1");
+    durable_publish_seen(all, 100);
+    durable_require_all(all, 1, 100);
     leader = nats_cluster_member(cluster, stream_leader());
     nats_fixture_kill(leader);
     /* this one is acknowledged by the next leader */
-    stored++;
-    jetstream_publish(js, "orders.1.b", "101");
-    late = http_open(client, path, NULL);
+    durable.stored++;
+    jetstream_publish(durable.js, "orders.1.b", "101");
+    late = http_open(durable.client, path, NULL);
     REQUIRE(http_wait_events(all, 101) || http_wait_events(all, 101), "%zu events", all->log.count);
-    publish_seen(all, 50);
-    require_all(all, 1, 151);
-    require_some(some, 0, 1, 151, 4, 1);
+    durable_publish_seen(all, 50);
+    durable_require_all(all, 1, 151);
+    durable_require_some(some, 0, 1, 151, 4, 1);
     REQUIRE(http_wait_events(late, 38) || http_wait_events(late, 38));
-    require_some(late, 0, 1, 151, 4, 1);
+    durable_require_some(late, 0, 1, 151, 4, 1);
     nats_fixture_restart(leader);
     REQUIRE(nats_cluster_wait_leader(cluster));
-    publish_seen(all, 50);
-    require_all(all, 1, 201);
-    require_some(some, 0, 1, 201, 4, 1);
-    require_some(late, 0, 1, 201, 4, 1);
+    durable_publish_seen(all, 50);
+    durable_require_all(all, 1, 201);
+    durable_require_some(some, 0, 1, 201, 4, 1);
+    durable_require_some(late, 0, 1, 201, 4, 1);
     free(path);
 }
 

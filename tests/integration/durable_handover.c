@@ -1,6 +1,6 @@
 /* durable_handover.c - between replay and live nothing is lost, repeated or swapped */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -27,7 +27,7 @@ static void setup(void)
     total = is_sanitizer_run() ? 5000 : 25000;
 }
 
-TestSuite(durable_handover, .init = setup, .fini = teardown, .timeout = 150);
+TestSuite(durable_handover, .init = setup, .fini = durable_stop, .timeout = 150);
 
 static void on_event(void *arg, const struct sse_parsed_event *event)
 {
@@ -39,8 +39,9 @@ static void on_event(void *arg, const struct sse_parsed_event *event)
         wanted++;
     if (!reader->is_started)
         wanted = number;
-    if (reader->fault[0] == '\0' && (strcmp(event->name, "message") != 0 || number != wanted ||
-                                     sequence_of(event->id) != number || number % reader->modulus != reader->remainder))
+    if (reader->fault[0] == '\0' &&
+        (strcmp(event->name, "message") != 0 || number != wanted || durable_sequence(event->id) != number ||
+         number % reader->modulus != reader->remainder))
         snprintf(reader->fault, sizeof(reader->fault), "%s %s with id %s, not %llu", event->name, event->data,
                  event->id, (unsigned long long)wanted);
     reader->is_started = true;
@@ -62,10 +63,10 @@ static void *publish_all(void *arg)
     int64_t started = now_ms();
 
     /* 5,000 a second: faster, and it is the readers that are tested, not the hand-over */
-    while (stored < total) {
-        while ((int64_t)stored > 2000 + (now_ms() - started) * 5)
+    while (durable.stored < total) {
+        while ((int64_t)durable.stored > 2000 + (now_ms() - started) * 5)
             sleep_ms(1);
-        publish_next(25);
+        durable_publish(25);
     }
     is_publishing = false;
     return arg;
@@ -93,14 +94,14 @@ TEST_IN_BOTH_MODES(durable_handover, under_load)
     } kinds[] = {{"/every", 1, 0}, {"/orders/1", 4, 1}, {"/small/2", 4, 2}, {"/all", 1, 0}};
     struct reader readers[READERS] = {0};
     struct http_client *clients[4];
-    char *name = text_format("%s", incarnation(client));
+    char *name = text_format("%s", durable_incarnation(durable.client));
     size_t opened = 0, i;
     int64_t deadline = deadline_in(60000);
     pthread_t publishing;
 
     for (i = 0; i < 4; i++)
-        clients[i] = http_client_create(gateway, HTTP_H2);
-    publish_next(2000);
+        clients[i] = http_client_create(durable.gateway, HTTP_H2);
+    durable_publish(2000);
     is_publishing = true;
     REQUIRE(pthread_create(&publishing, NULL, publish_all, NULL) == 0);
     for (i = 0; i < READERS;) {

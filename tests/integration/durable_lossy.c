@@ -1,6 +1,6 @@
 /* durable_lossy.c - republished messages that are lost between brokers are found again, or their loss is told */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <arpa/inet.h>
 #include <nats/nats.h>
@@ -153,7 +153,7 @@ static void require_no_consumer(void)
 
     while (consumers() != 0) {
         REQUIRE(now_ms() < deadline, "%ld consumers", consumers());
-        http_pump(client, 20);
+        http_pump(durable.client, 20);
     }
 }
 
@@ -163,15 +163,15 @@ static void place_stream(struct nats_fixture *const servers[2])
     struct jetstream_stream stream;
     bool is_second;
 
-    live_mode = "republish";
-    stream = orders();
-    js = jetstream_connect(nats_fixture_url(servers[0]));
-    jetstream_create(js, &stream);
-    is_second = strcmp(jetstream_state(js, "ORDERS").leader, "lossy1") == 0;
-    jetstream_destroy(js);
+    durable.live = "republish";
+    stream = durable_orders();
+    durable.js = jetstream_connect(nats_fixture_url(servers[0]));
+    jetstream_create(durable.js, &stream);
+    is_second = strcmp(jetstream_state(durable.js, "ORDERS").leader, "lossy1") == 0;
+    jetstream_destroy(durable.js);
     home = servers[is_second];
     away = servers[!is_second];
-    js = jetstream_connect(nats_fixture_url(home));
+    durable.js = jetstream_connect(nats_fixture_url(home));
 }
 
 static void setup(void)
@@ -186,16 +186,16 @@ static void setup(void)
     at_home = publisher_connect(nats_fixture_url(home));
     at_away = publisher_connect(nats_fixture_url(away));
     wait_for_route();
-    gateway = start_lossy_gateway();
-    client = http_client_create(gateway, HTTP_H2);
+    durable.gateway = start_lossy_gateway();
+    durable.client = http_client_create(durable.gateway, HTTP_H2);
     for (i = 0; i < READERS_MAX; i++)
-        readers[i] = open_at(client, kinds[i].path);
+        readers[i] = durable_open(durable.client, kinds[i].path);
     require_no_consumer();
 }
 
 static void end(void)
 {
-    teardown();
+    durable_stop();
     publisher_destroy(at_home);
     publisher_destroy(at_away);
     nats_fixture_stop(home);
@@ -211,18 +211,18 @@ static void say_later(unsigned subject)
 {
     char text[32];
 
-    stored++;
-    REQUIRE(stored < NUMBERS_MAX);
-    subject_of[stored] = (unsigned char)subject;
-    snprintf(text, sizeof(text), "%llu", (unsigned long long)stored);
-    jetstream_publish_later(js, rig_note("orders.%u.%c", subject / 2, "ab"[subject % 2]), text);
+    durable.stored++;
+    REQUIRE(durable.stored < NUMBERS_MAX);
+    subject_of[durable.stored] = (unsigned char)subject;
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)durable.stored);
+    jetstream_publish_later(durable.js, rig_note("orders.%u.%c", subject / 2, "ab"[subject % 2]), text);
 }
 
 static void say(const char *subjects)
 {
     for (; *subjects != '\0'; subjects++)
         say_later((unsigned)(*subjects - '0'));
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
 }
 
 static bool wants(const struct kind *kind, uint64_t number)
@@ -250,8 +250,8 @@ static bool has_come(const struct http_stream *stream, const struct kind *kind, 
             continue;
         }
         number = strtoull(event->data, NULL, 10);
-        REQUIRE(strcmp(event->name, "message") == 0 && sequence_of(event->id) == number && number <= stored &&
-                    wants(kind, number),
+        REQUIRE(strcmp(event->name, "message") == 0 && durable_sequence(event->id) == number &&
+                    number <= durable.stored && wants(kind, number),
                 "%s: %s %s with id %s", kind->path, event->name, event->data, event->id);
         REQUIRE(number >= next, "%s: %llu after %llu", kind->path, (unsigned long long)number,
                 (unsigned long long)next - 1);
@@ -265,10 +265,10 @@ static bool has_come(const struct http_stream *stream, const struct kind *kind, 
         }
         next = number + 1;
     }
-    for (; next <= stored; next++) {
+    for (; next <= durable.stored; next++) {
         if (wants(kind, next)) {
             snprintf(fault, 200, "%s: %llu of %llu has not come", kind->path, (unsigned long long)next,
-                     (unsigned long long)stored);
+                     (unsigned long long)durable.stored);
             return false;
         }
     }
@@ -286,7 +286,7 @@ static void settle(void)
     for (i = 0; i < READERS_MAX; i++) {
         while (!has_come(readers[i], &kinds[i], fault)) {
             REQUIRE(now_ms() < deadline && !readers[i]->ended, "%s%s", fault, readers[i]->ended ? ", ended" : "");
-            http_pump(client, 20);
+            http_pump(durable.client, 20);
         }
     }
     require_no_consumer();
@@ -311,7 +311,7 @@ static size_t gaps(void)
 /* Long enough for the gateway to have asked how far the stream is, and believed it. */
 static void let_it_rest(void)
 {
-    http_pump_for(client, 2500);
+    http_pump_for(durable.client, 2500);
 }
 
 Test(durable_lossy, the_next_of_the_same_subject_finds_it)
@@ -382,7 +382,7 @@ static void wait_for_leader(void)
 
     do {
         REQUIRE(now_ms() < deadline, "the brokers find no leader");
-        http_pump(client, 50);
+        http_pump(durable.client, 50);
         broker_monitor_meta_leader(nats_fixture_monitor_port(home), here, sizeof(here));
         broker_monitor_meta_leader(nats_fixture_monitor_port(away), there, sizeof(there));
     } while (here[0] == '\0' || strcmp(here, there) != 0);
@@ -393,7 +393,7 @@ Test(durable_lossy, a_cut_that_outlasts_the_session)
     say("01234567");
     cut();
     say("0123");
-    http_pump_for(client, 8000);
+    http_pump_for(durable.client, 8000);
     say("4567");
     heal();
     wait_for_leader();
@@ -407,8 +407,8 @@ Test(durable_lossy, cuts_under_load)
     bool is_cut = false;
 
     while (now_ms() < until || is_cut) {
-        while ((int64_t)stored < (now_ms() - started) * rate / 1000)
-            say_later((unsigned)(stored * 7 % 11 % SUBJECTS));
+        while ((int64_t)durable.stored < (now_ms() - started) * rate / 1000)
+            say_later((unsigned)(durable.stored * 7 % 11 % SUBJECTS));
         if (now_ms() >= next_cut) {
             if (is_cut)
                 heal();
@@ -418,11 +418,11 @@ Test(durable_lossy, cuts_under_load)
             is_cut = !is_cut;
             next_cut = now_ms() + (is_cut ? (int64_t)(cuts % 5) * 20 : 100 + (int64_t)(cuts % 3) * 250);
         }
-        http_pump(client, 1);
+        http_pump(durable.client, 1);
     }
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
     settle();
-    fprintf(stderr, "%u cuts, %llu messages, %zu gaps told to %d readers\n", cuts, (unsigned long long)stored, gaps(),
-            READERS_MAX);
+    fprintf(stderr, "%u cuts, %llu messages, %zu gaps told to %d readers\n", cuts, (unsigned long long)durable.stored,
+            gaps(), READERS_MAX);
     REQUIRE(cuts >= 5);
 }

@@ -1,6 +1,6 @@
 /* durable_purge.c - a purge of one subject takes nothing else from those who read the stream meanwhile */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -49,7 +49,7 @@ static void close_readers(void)
 static void end(void)
 {
     close_readers();
-    teardown();
+    durable_stop();
 }
 
 TestSuite(durable_purge, .fini = end, .timeout = 100);
@@ -58,11 +58,11 @@ TestSuite(durable_purge, .fini = end, .timeout = 100);
 
 static void allow_rollups(int64_t max_messages_per_subject)
 {
-    struct jetstream_stream stream = orders();
+    struct jetstream_stream stream = durable_orders();
 
     stream.allow_rollup = true;
     stream.max_messages_per_subject = max_messages_per_subject;
-    jetstream_update(js, &stream);
+    jetstream_update(durable.js, &stream);
 }
 
 static const char *subject_of(unsigned key)
@@ -77,14 +77,14 @@ static void publish_key(unsigned key, bool is_rollup)
 {
     char text[PADDING + 32];
 
-    if (++stored >= NUMBERS_MAX)
+    if (++durable.stored >= NUMBERS_MAX)
         fixture_fail("too many messages");
-    key_of[stored] = (unsigned short)key;
-    snprintf(text, sizeof(text), "%llu %0*d", (unsigned long long)stored, PADDING, 0);
+    key_of[durable.stored] = (unsigned short)key;
+    snprintf(text, sizeof(text), "%llu %0*d", (unsigned long long)durable.stored, PADDING, 0);
     if (is_rollup)
-        jetstream_publish_rollup_later(js, subject_of(key), text);
+        jetstream_publish_rollup_later(durable.js, subject_of(key), text);
     else
-        jetstream_publish_later(js, subject_of(key), text);
+        jetstream_publish_later(durable.js, subject_of(key), text);
 }
 
 static void store_keys(unsigned keys, unsigned count)
@@ -93,14 +93,14 @@ static void store_keys(unsigned keys, unsigned count)
 
     for (i = 0; i < count; i++)
         publish_key(i % keys, false);
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
 }
 
 static void on_held(void *arg, uint64_t sequence, const char *subject, const char *data, size_t len)
 {
     (void)arg;
     (void)len;
-    REQUIRE(sequence <= stored && strtoull(data, NULL, 10) == sequence, "%s has %llu", subject,
+    REQUIRE(sequence <= durable.stored && strtoull(data, NULL, 10) == sequence, "%s has %llu", subject,
             (unsigned long long)sequence);
     is_held[sequence] = true;
 }
@@ -108,7 +108,7 @@ static void on_held(void *arg, uint64_t sequence, const char *subject, const cha
 static void note_held(void)
 {
     memset(is_held, 0, sizeof(is_held));
-    jetstream_read(js, "ORDERS", on_held, NULL);
+    jetstream_read(durable.js, "ORDERS", on_held, NULL);
 }
 
 /* ---- readers ---- */
@@ -119,8 +119,8 @@ static struct reader *open_reader(const char *path, unsigned groups, bool is_slo
 
     *reader = (struct reader){.path = path, .groups = groups, .is_slow = is_slow};
     reader->is_snapshot = strstr(path, "since=last") != NULL;
-    reader->last = strstr(path, "follow=false") != NULL ? stored : UINT64_MAX;
-    reader->client = http_client_create(gateway, HTTP_H2);
+    reader->last = strstr(path, "follow=false") != NULL ? durable.stored : UINT64_MAX;
+    reader->client = http_client_create(durable.gateway, HTTP_H2);
     reader->client->receive_buffer = is_slow ? 65536 : 0;
     reader->stream = http_open(reader->client, path, NULL);
     return reader;
@@ -128,7 +128,7 @@ static struct reader *open_reader(const char *path, unsigned groups, bool is_slo
 
 static uint64_t reached(const struct reader *reader)
 {
-    return sequence_of(event_log_last_id(&reader->stream->log));
+    return durable_sequence(event_log_last_id(&reader->stream->log));
 }
 
 static bool ends(const struct reader *reader)
@@ -152,7 +152,7 @@ static void read_until(struct reader *reader, uint64_t number)
 
 static void read_to_end(struct reader *reader)
 {
-    uint64_t number = stored;
+    uint64_t number = durable.stored;
 
     while (number > 0 && !(is_held[number] && wants(reader, number)))
         number--;
@@ -166,9 +166,9 @@ static const struct event *find_stranger(const struct reader *reader)
 
     for (i = 0; i < reader->stream->log.count; i++) {
         const struct event *event = http_event(reader->stream, i);
-        uint64_t number = sequence_of(event->id);
-        if (strcmp(event->name, "message") != 0 || strtoull(event->data, NULL, 10) != number || number > stored ||
-            !wants(reader, number) || number <= last)
+        uint64_t number = durable_sequence(event->id);
+        if (strcmp(event->name, "message") != 0 || strtoull(event->data, NULL, 10) != number ||
+            number > durable.stored || !wants(reader, number) || number <= last)
             return event;
         last = number;
     }
@@ -192,14 +192,14 @@ static struct absence find_missing(const struct reader *reader)
     memset(has_come, 0, sizeof(has_come));
     memset(last, 0, sizeof(last));
     for (i = 0; i < reader->stream->log.count; i++)
-        has_come[sequence_of(http_event(reader->stream, i)->id)] = true;
-    for (number = 1; number <= stored; number++) {
+        has_come[durable_sequence(http_event(reader->stream, i)->id)] = true;
+    for (number = 1; number <= durable.stored; number++) {
         if (!is_held[number] || !wants(reader, number))
             continue;
         absence.missing += !has_come[number];
         last[key_of[number]] = number;
     }
-    for (number = 1; number <= stored; number++) {
+    for (number = 1; number <= durable.stored; number++) {
         if (last[key_of[number]] != number || has_come[number])
             continue;
         absence.stale++;
@@ -224,7 +224,7 @@ static bool is_served_well(struct reader *reader)
              "%zu have not come, %zu keys are stale, %llu to %llu, of %zu events from %s on%s, at %llu of %llu",
              absence.missing, absence.stale, (unsigned long long)absence.first, (unsigned long long)absence.last,
              reader->stream->log.count, http_event(reader->stream, 0)->id, reader->stream->ended ? ", ended" : "",
-             (unsigned long long)reached(reader), (unsigned long long)stored);
+             (unsigned long long)reached(reader), (unsigned long long)durable.stored);
     return (absence.missing == 0 || reader->is_snapshot) && absence.stale == 0 && reader->stream->ended == ends(reader);
 }
 
@@ -264,7 +264,7 @@ static void roll_up_new_key(unsigned turn)
 
 static void purge_all(unsigned turn)
 {
-    jetstream_purge(js, "ORDERS", subject_of(purged_key(turn)));
+    jetstream_purge(durable.js, "ORDERS", subject_of(purged_key(turn)));
 }
 
 /* The consumer that was moved to the stream's end gets something there at once. */
@@ -277,7 +277,7 @@ static void purge_all_and_publish(unsigned turn)
 
 static void purge_but_one(unsigned turn)
 {
-    jetstream_purge_keep(js, "ORDERS", subject_of(purged_key(turn)), 1);
+    jetstream_purge_keep(durable.js, "ORDERS", subject_of(purged_key(turn)), 1);
 }
 
 static void publish_only(unsigned turn)
@@ -298,7 +298,7 @@ static void check_catch_up(const char *path, unsigned groups, purge_function *pu
         read_until(fast, i * (STORED / 8));
         purge(turn++);
     }
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
     note_held();
     read_to_end(fast);
     read_to_end(slow);
@@ -385,7 +385,7 @@ static void *write_all(void *arg)
                         writing->rollup_every != 0 && writing->written % writing->rollup_every == 0);
         sleep_ms(1);
     }
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
     return NULL;
 }
 
@@ -405,7 +405,7 @@ static void open_live_reader(void)
     const char *id;
 
     REQUIRE(http_wait_first_block(reader->stream) && (id = strstr(reader->stream->body, "id: ")) != NULL);
-    reader->after = sequence_of(id);
+    reader->after = durable_sequence(id);
 }
 
 static void check_writes(unsigned rollup_every, int64_t max_messages_per_subject)
@@ -419,7 +419,7 @@ static void check_writes(unsigned rollup_every, int64_t max_messages_per_subject
     allow_rollups(max_messages_per_subject);
     open_live_reader();
     publish_key(0, false);
-    jetstream_flush(js);
+    jetstream_flush(durable.js);
     REQUIRE(pthread_create(&thread, NULL, write_all, &writing) == 0);
     read_while_written(&writing, writing.count / 2);
     open_live_reader();

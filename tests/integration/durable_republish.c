@@ -1,13 +1,13 @@
 /* durable_republish.c - streams that are followed by what they republish: no consumer, and nothing lost */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 #include "tests/support/broker_monitor.h"
 
-TestSuite(durable_republish, .fini = teardown, .timeout = 120);
+TestSuite(durable_republish, .fini = durable_stop, .timeout = 120);
 
 static long consumers(void)
 {
-    return broker_monitor_consumers(nats_fixture_monitor_port(nats), "ORDERS");
+    return broker_monitor_consumers(nats_fixture_monitor_port(durable.nats), "ORDERS");
 }
 
 static bool has_no_consumer(void)
@@ -38,9 +38,9 @@ Test(durable_republish, ten_thousand_channels_without_a_consumer)
     static struct http_stream *streams[CONNECTIONS][STREAMS];
     unsigned channels = is_sanitizer_run() ? 10 : CONNECTIONS;
 
-    start("republish", NULL);
+    durable_start("republish", NULL);
     for (unsigned c = 0; c < channels; c++) {
-        clients[c] = http_client_create(gateway, HTTP_H2);
+        clients[c] = http_client_create(durable.gateway, HTTP_H2);
         for (unsigned s = 0; s < STREAMS; s++)
             streams[c][s] = http_open(clients[c], rig_note("/small/c%us%u", c, s), NULL);
         for (unsigned s = 0; s < STREAMS; s++)
@@ -50,8 +50,8 @@ Test(durable_republish, ten_thousand_channels_without_a_consumer)
     for (unsigned round = 0; round < 2; round++) {
         for (unsigned c = 0; c < channels; c++) {
             for (unsigned s = 0; s < STREAMS; s++)
-                jetstream_publish_later(js, rig_note("orders.c%us%u.x", c, s), round == 0 ? "first" : "second");
-            jetstream_flush(js);
+                jetstream_publish_later(durable.js, rig_note("orders.c%us%u.x", c, s), round == 0 ? "first" : "second");
+            jetstream_flush(durable.js);
         }
     }
     for (unsigned c = 0; c < channels; c++) {
@@ -73,23 +73,24 @@ Test(durable_republish, a_gateway_that_may_not_subscribe_uses_a_consumer)
     struct http_stream *one, *every;
     char *url;
 
-    live_mode = "republish";
-    stream = orders();
-    nats = nats_fixture_start("authorization { users = [ {user: all, password: pw}, {user: gateway, password: pw, "
-                              "permissions: {publish: \">\", subscribe: {deny: [\"republished.orders.0.>\"]}}} ] }\n");
-    REQUIRE(nats != NULL);
-    url = text_format("nats://all:pw@127.0.0.1:%d", nats_fixture_port(nats));
-    js = jetstream_connect(url);
+    durable.live = "republish";
+    stream = durable_orders();
+    durable.nats =
+        nats_fixture_start("authorization { users = [ {user: all, password: pw}, {user: gateway, password: pw, "
+                           "permissions: {publish: \">\", subscribe: {deny: [\"republished.orders.0.>\"]}}} ] }\n");
+    REQUIRE(durable.nats != NULL);
+    url = text_format("nats://all:pw@127.0.0.1:%d", nats_fixture_port(durable.nats));
+    durable.js = jetstream_connect(url);
     free(url);
-    jetstream_create(js, &stream);
-    url = text_format("nats://gateway:pw@127.0.0.1:%d", nats_fixture_port(nats));
-    gateway = start_gateway(url, 1);
+    jetstream_create(durable.js, &stream);
+    url = text_format("nats://gateway:pw@127.0.0.1:%d", nats_fixture_port(durable.nats));
+    durable.gateway = durable_start_gateway(url, 1);
     free(url);
-    client = http_client_create(gateway, HTTP_H2);
-    every = http_open(client, "/every", NULL);
-    one = http_open(client, "/orders/0", NULL);
+    durable.client = http_client_create(durable.gateway, HTTP_H2);
+    every = http_open(durable.client, "/every", NULL);
+    one = http_open(durable.client, "/orders/0", NULL);
     REQUIRE(http_wait_headers(one) && http_wait_headers(every));
-    publish_next(40);
+    durable_publish(40);
     expect_numbers(every, 1, 40);
     REQUIRE(http_wait_events(one, 10), "%zu events", one->log.count);
     REQUIRE_STR(one->log.events[0].data, "4");
@@ -102,11 +103,11 @@ Test(durable_republish, a_stream_that_republishes_nothing_is_followed_with_a_con
     struct jetstream_stream plain = {.name = "ORDERS", .subjects = {"orders.>"}};
     struct http_stream *every;
 
-    start("republish", &plain);
-    REQUIRE(gateway_wait_log(gateway, "stream-republishes-nothing", 5000));
-    every = http_open(client, "/every", NULL);
+    durable_start("republish", &plain);
+    REQUIRE(gateway_wait_log(durable.gateway, "stream-republishes-nothing", 5000));
+    every = http_open(durable.client, "/every", NULL);
     REQUIRE(http_wait_headers(every));
-    publish_next(20);
+    durable_publish(20);
     expect_numbers(every, 1, 20);
     REQUIRE(consumers() == 1);
 }
@@ -118,13 +119,13 @@ Test(durable_republish, so_is_one_that_leaves_a_channel_out)
 
     partly.republish_from = "orders.1.>";
     partly.republish_to = "republished.>";
-    start("republish", &partly);
-    one = http_open(client, "/orders/1", NULL);
+    durable_start("republish", &partly);
+    one = http_open(durable.client, "/orders/1", NULL);
     REQUIRE(http_wait_headers(one));
     REQUIRE(has_no_consumer());
-    two = http_open(client, "/orders/2", NULL);
+    two = http_open(durable.client, "/orders/2", NULL);
     REQUIRE(http_wait_headers(two));
-    publish_next(20);
+    durable_publish(20);
     REQUIRE(http_wait_events(one, 5) && http_wait_events(two, 5));
     REQUIRE_STR(one->log.events[4].data, "17");
     REQUIRE_STR(two->log.events[4].data, "18");
@@ -136,19 +137,19 @@ Test(durable_republish, channels_come_and_go_under_load)
     static const char *const paths[] = {"/orders/0", "/orders/1", "/small/2", "/small/3", "/all", "/every"};
     struct http_stream *every;
 
-    start("republish", NULL);
-    every = http_open(client, "/every", NULL);
+    durable_start("republish", NULL);
+    every = http_open(durable.client, "/every", NULL);
     REQUIRE(http_wait_headers(every));
     for (unsigned round = 0; round < 60; round++) {
-        struct http_client *other = http_client_create(gateway, HTTP_H2);
+        struct http_client *other = http_client_create(durable.gateway, HTTP_H2);
         struct http_stream *passing = http_open(other, paths[round % 6], NULL);
-        publish_next(round % 2 == 0 ? 10 : 50);
+        durable_publish(round % 2 == 0 ? 10 : 50);
         REQUIRE(http_wait_headers(passing));
         if (round % 3 == 0)
             http_client_destroy(other);
-        publish_next(10);
+        durable_publish(10);
         if (round % 3 != 0)
             http_client_destroy(other);
     }
-    expect_numbers(every, 1, stored);
+    expect_numbers(every, 1, durable.stored);
 }

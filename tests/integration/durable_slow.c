@@ -1,6 +1,6 @@
 /* durable_slow.c - a reader that stops in the middle of a long replay holds nothing but its place in it */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ static void setup(void)
     total = is_sanitizer_run() ? 100000 : 1000000;
 }
 
-TestSuite(durable_slow, .init = setup, .fini = teardown, .timeout = 170);
+TestSuite(durable_slow, .init = setup, .fini = durable_stop, .timeout = 170);
 
 struct replay {
     uint64_t seen;
@@ -30,7 +30,7 @@ static void on_event(void *arg, const struct sse_parsed_event *event)
 
     if (replay->fault[0] == '\0' &&
         (strcmp(event->name, "message") != 0 || strtoull(event->data, NULL, 10) != replay->seen + 1 ||
-         sequence_of(event->id) != replay->seen + 1))
+         durable_sequence(event->id) != replay->seen + 1))
         snprintf(replay->fault, sizeof(replay->fault), "%s %s with id %s after %llu", event->name, event->data,
                  event->id, (unsigned long long)replay->seen);
     replay->seen++;
@@ -43,7 +43,7 @@ static size_t read_until(struct http_stream *stream, struct replay *replay, uint
     size_t largest = 0;
 
     while (replay->seen < number) {
-        size_t size = gateway_rss_bytes(gateway);
+        size_t size = gateway_rss_bytes(durable.gateway);
         largest = size > largest ? size : largest;
         http_pump(stream->client, 50);
         REQUIRE(replay->fault[0] == '\0', "%s", replay->fault);
@@ -61,7 +61,7 @@ static size_t stand_still(int64_t ms)
     size_t largest = 0;
 
     while (now_ms() < until) {
-        size_t size = gateway_rss_bytes(gateway);
+        size_t size = gateway_rss_bytes(durable.gateway);
         largest = size > largest ? size : largest;
         sleep_ms(20);
     }
@@ -81,10 +81,10 @@ static void check_stopped(void)
     struct http_stream *stream, *witness;
     size_t before, largest;
 
-    publish_through((unsigned)total);
-    witness = open_at(client, "/small/1");
-    before = gateway_rss_bytes(gateway);
-    struct http_client *own = http_client_create(gateway, HTTP_H2);
+    durable_publish_through((unsigned)total);
+    witness = durable_open(durable.client, "/small/1");
+    before = gateway_rss_bytes(durable.gateway);
+    struct http_client *own = http_client_create(durable.gateway, HTTP_H2);
     own->receive_buffer = 65536;
     own->on_event = on_event;
     own->on_event_arg = &replay;
@@ -92,26 +92,26 @@ static void check_stopped(void)
     largest = read_until(stream, &replay, total / 10);
     require_bounded("reading", before, largest);
     require_bounded("while it reads nothing", before, stand_still(3000));
-    publish_seen(witness, 1000); /* live goes on meanwhile */
+    durable_publish_seen(witness, 1000); /* live goes on meanwhile */
     REQUIRE(witness->log.count == 250);
     require_bounded("and still nothing", before, stand_still(1000));
     REQUIRE(replay.seen < total / 2, "it has stopped in the middle indeed");
-    largest = read_until(stream, &replay, stored);
+    largest = read_until(stream, &replay, durable.stored);
     require_bounded("reading on", before, largest);
-    publish_next(8);
-    read_until(stream, &replay, stored);
+    durable_publish(8);
+    read_until(stream, &replay, durable.stored);
     http_client_destroy(own);
 }
 
 Test(durable_slow, a_reader_that_stops_in_a_long_replay)
 {
-    start("consumer", NULL);
+    durable_start("consumer", NULL);
     check_stopped();
 }
 
 Test(durable_slow, a_reader_that_stops_in_a_long_replay_republished)
 {
-    start("republish", NULL);
+    durable_start("republish", NULL);
     check_stopped();
 }
 
@@ -122,21 +122,21 @@ Test(durable_slow, a_reader_that_stops_while_it_is_live)
     struct http_stream *stream, *witness;
     struct http_client *own;
 
-    start("consumer", NULL);
+    durable_start("consumer", NULL);
     total = is_sanitizer_run() ? 10000 : 40000;
-    witness = open_at(client, "/small/1");
-    own = http_client_create(gateway, HTTP_H2);
+    witness = durable_open(durable.client, "/small/1");
+    own = http_client_create(durable.gateway, HTTP_H2);
     own->receive_buffer = 65536;
     own->on_event = on_event;
     own->on_event_arg = &replay;
-    stream = open_at(own, "/all");
-    publish_seen(witness, 100);
+    stream = durable_open(own, "/all");
+    durable_publish_seen(witness, 100);
     read_until(stream, &replay, 100);
-    publish_seen(witness, (unsigned)total);
+    durable_publish_seen(witness, (unsigned)total);
     REQUIRE(replay.seen == 100);
-    read_until(stream, &replay, stored);
-    publish_seen(witness, 100);
-    read_until(stream, &replay, stored);
+    read_until(stream, &replay, durable.stored);
+    durable_publish_seen(witness, 100);
+    read_until(stream, &replay, durable.stored);
     http_client_destroy(own);
 }
 
@@ -149,11 +149,11 @@ Test(durable_slow, many_that_stop_hold_nobody_up)
     size_t before, largest, i;
     int64_t deadline;
 
-    start("consumer", NULL);
+    durable_start("consumer", NULL);
     total = is_sanitizer_run() ? 10000 : 20000;
-    publish_next((unsigned)total);
-    before = gateway_rss_bytes(gateway);
-    struct h2_raw *h2 = h2_raw_connect(gateway->clear_port, WINDOW, 0);
+    durable_publish((unsigned)total);
+    before = gateway_rss_bytes(durable.gateway);
+    struct h2_raw *h2 = h2_raw_connect(durable.gateway->clear_port, WINDOW, 0);
     for (i = 0; i < STALLED; i++) {
         unsigned index = h2_raw_get(h2, "/all?since=earliest");
         h2->streams[index].log.on_event = on_event;
@@ -165,10 +165,10 @@ Test(durable_slow, many_that_stop_hold_nobody_up)
                 (size_t)h2->streams[i].body_len);
         i += h2->streams[i].body_len == WINDOW;
     }
-    client->on_event = on_event;
-    client->on_event_arg = &moving;
-    stream = http_open(client, "/all?since=earliest", NULL);
-    largest = read_until(stream, &moving, stored);
+    durable.client->on_event = on_event;
+    durable.client->on_event_arg = &moving;
+    stream = http_open(durable.client, "/all?since=earliest", NULL);
+    largest = read_until(stream, &moving, durable.stored);
     require_bounded("with 64 that stand still", before, largest);
     for (i = 0; i < STALLED; i++)
         h2_raw_window(h2, (unsigned)i, 1 << 30);
@@ -176,7 +176,7 @@ Test(durable_slow, many_that_stop_hold_nobody_up)
     for (i = 0; i < STALLED;) {
         REQUIRE(h2_raw_pump(h2, 50) && now_ms() < deadline && replays[i].fault[0] == '\0', "stream %zu: %zu, %s", i,
                 (size_t)replays[i].seen, replays[i].fault);
-        i += replays[i].seen == stored;
+        i += replays[i].seen == durable.stored;
     }
     h2_raw_destroy(h2);
 }

@@ -1,11 +1,11 @@
 /* durable_time.c - a stream that begins so long ago, or at a time of day */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/durable_rig.h"
+#include "tests/rigs/durable.h"
 
 #include <stdio.h>
 #include <time.h>
 
-TestSuite(durable_time, .fini = teardown, .timeout = 120);
+TestSuite(durable_time, .fini = durable_stop, .timeout = 120);
 
 /* Between what was published before and what is published after: the time it is. */
 static void take_time(char text[64])
@@ -27,21 +27,21 @@ TEST_IN_BOTH_MODES(durable_time, since_a_duration_and_a_time)
     int64_t written;
     char between[64];
 
-    publish_through(100);
+    durable_publish_through(100);
     written = now_ms();
     take_time(between);
-    publish_through(60);
-    check_start("/all", between, 101, 1, 0);
-    check_start("/orders/2", between, 101, 4, 2);
-    check_start("/all", "5m", 1, 1, 0);
-    check_start("/all", "2001-01-01T00:00:00Z", 1, 1, 0);
-    check_start("/all", "2100-01-01T00:00:00Z", stored + 1, 1, 0);
+    durable_publish_through(60);
+    durable_check_start("/all", between, 101, 1, 0);
+    durable_check_start("/orders/2", between, 101, 4, 2);
+    durable_check_start("/all", "5m", 1, 1, 0);
+    durable_check_start("/all", "2001-01-01T00:00:00Z", 1, 1, 0);
+    durable_check_start("/all", "2100-01-01T00:00:00Z", durable.stored + 1, 1, 0);
     /* the age of an event is what is tested, so time itself is the condition */
     while (now_ms() < written + 3000)
-        http_pump(client, 20);
-    publish_through(10);
-    check_start("/small/1", "1h", 1, 4, 1);
-    check_start("/all", "1s", stored - 29, 1, 0);
+        http_pump(durable.client, 20);
+    durable_publish_through(10);
+    durable_check_start("/small/1", "1h", 1, 4, 1);
+    durable_check_start("/all", "1s", durable.stored - 29, 1, 0);
 }
 
 /* The client library (3.4) writes 12:00:00.05 as 12:00:00.5: messages of half a second were passed over. */
@@ -53,8 +53,8 @@ TEST_IN_BOTH_MODES(durable_time, a_time_early_in_its_second)
     do
         clock_gettime(CLOCK_REALTIME, &ts);
     while (ts.tv_nsec < 1000000 || ts.tv_nsec > 30000000);
-    publish_next(10);
+    durable_publish(10);
     take_time(between);
-    publish_through(40);
-    check_start("/all", between, 11, 1, 0);
+    durable_publish_through(40);
+    durable_check_start("/all", between, 11, 1, 0);
 }

@@ -1,0 +1,82 @@
+/* durable.h - a JetStream stream, gateways that serve it, and checks of every event by its number */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_RIGS_DURABLE_H
+#define TESTS_RIGS_DURABLE_H
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/http_client.h"
+#include "tests/support/jetstream.h"
+#include "tests/support/json_text.h"
+#include "tests/support/rig.h"
+#include "tests/support/sandbox.h"
+
+/*
+ * Whatever is stored in ORDERS has its own stream sequence as its payload, as
+ * long as it is published by durable_publish only: so each event is checked by
+ * its data and by its id, and who misses one or gets one twice is found out.
+ * Number n is published on orders.(n % 4).(n / 4 % 2 ? "a" : "b").
+ */
+struct durable {
+    struct nats_fixture *nats;
+    struct jetstream *js;
+    struct gateway *gateway;
+    struct http_client *client;
+    const char *live; /* "consumer" or "republish" */
+    uint64_t stored;  /* the last number */
+};
+
+/* The one of the test: each runs in a process of its own. */
+extern struct durable durable;
+
+/* Every test of the suite runs in both ways to follow a stream. */
+#define TEST_IN_BOTH_MODES(suite, name)                                                                                \
+    static void check_##name(void);                                                                                    \
+    Test(suite, name)                                                                                                  \
+    {                                                                                                                  \
+        durable_start("consumer", NULL);                                                                               \
+        check_##name();                                                                                                \
+    }                                                                                                                  \
+    Test(suite, name##_republished)                                                                                    \
+    {                                                                                                                  \
+        durable_start("republish", NULL);                                                                              \
+        check_##name();                                                                                                \
+    }                                                                                                                  \
+    static void check_##name(void)
+
+struct jetstream_stream durable_orders(void);
+struct gateway *durable_start_gateway(const char *url, unsigned workers);
+void durable_start(const char *live, const struct jetstream_stream *stream);
+/* Everything it undoes may be missing. */
+void durable_stop(void);
+void durable_publish(unsigned count);
+uint64_t durable_sequence(const char *id);
+/*
+ * The same for open readers, in steps: more at once than their route's ring
+ * holds, and they are sent away for being slow. Returns when the gateway has it all.
+ */
+void durable_publish_seen(struct http_stream *witness, unsigned count);
+struct http_stream *durable_open(struct http_client *who, const char *path);
+/* An open reader, and the gateway has come to where the stream is: a new stream's first id says so. */
+struct http_stream *durable_wait_gateway(void);
+/* durable_publish, and the gateway has it all: a stream that is opened now is not behind its ring at once. */
+void durable_publish_through(unsigned count);
+struct http_stream *durable_resume(struct http_client *who, const char *path, const char *id);
+/* "<incarnation>-" of the stream as the gateway names it now. */
+const char *durable_incarnation(struct http_client *who);
+struct http_stream *durable_resume_after(struct http_client *who, const char *path, uint64_t sequence);
+void durable_require_number(const struct http_stream *stream, size_t index, uint64_t number);
+/* The stream's events from index on are the numbers first … last that leave that remainder, each once, in order. */
+void durable_require_some(struct http_stream *stream, size_t index, uint64_t first, uint64_t last, unsigned modulus,
+                          unsigned remainder);
+void durable_require_all(struct http_stream *stream, uint64_t first, uint64_t last);
+void durable_require_response(struct http_client *who, const char *path, uint64_t first, uint64_t last,
+                              unsigned modulus, unsigned remainder);
+/* What is there, and then live; and the same without live. */
+void durable_check_start(const char *path, const char *since, uint64_t first, unsigned modulus, unsigned remainder);
+/* The event at index is a gap of that reason, which names `last` (NULL: whatever) and `next`. Returns its "next". */
+const char *durable_require_gap(struct http_stream *stream, size_t index, const char *reason, const char *last);
+
+#endif
