@@ -15,7 +15,8 @@
 #include "gateway/source/jetstream/js_session.h"
 
 #define CALL_WAIT_MS 2000
-#define SLICE_MS 20 /* an interrupt is noticed within */
+#define PATIENCE_MAX 3 /* 16 s */
+#define SLICE_MS 20    /* an interrupt is noticed within */
 /* A pull waits so long for what is not stored yet. */
 #define EXPIRES_NS 500000000
 /* Counts of what pends can be wrong, and servers of the 2.9 series may drop a pull without a word as it expires. */
@@ -104,6 +105,24 @@ static void fill_config(const struct js_pull_start *start, const char *name, jsC
     }
 }
 
+/*
+ * For the last of each subject the server looks through the whole stream
+ * before it answers: who gives up and asks again each time after the same wait
+ * never gets one.
+ */
+static int64_t create_wait_ms(const struct js_pull *pull, const struct js_pull_start *start)
+{
+    return start->from == JS_PULL_FROM_LAST ? (int64_t)CALL_WAIT_MS << pull->patience : CALL_WAIT_MS;
+}
+
+static void learn_patience(struct js_pull *pull, natsStatus status)
+{
+    if (status == NATS_OK)
+        pull->patience = 0;
+    else if (status == NATS_TIMEOUT && pull->patience < PATIENCE_MAX)
+        ++pull->patience;
+}
+
 enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_start *start)
 {
     struct js_session *session = pull->session;
@@ -114,7 +133,7 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
     if (!js_pull_close(pull))
         return JS_PULL_FAILED;
     jsOptions_Init(&options);
-    options.Wait = CALL_WAIT_MS;
+    options.Wait = create_wait_ms(pull, start);
     /* Named by us: if no answer comes, it can be deleted all the same. */
     const char *random = strchr(pull->inbox.prefix, '.') + 1;
     snprintf(pull->consumer, sizeof(pull->consumer), "freshet-%.*s-%" PRIu64, (int)strcspn(random, "."), random,
@@ -122,6 +141,7 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
     fill_config(start, pull->consumer, &config);
     natsStatus status = js_AddConsumer(&info, session->js, session->stream, &config, &options, &error);
     note_answer(pull, "consumer-create", status, error);
+    learn_patience(pull, status);
     if (status != NATS_OK) {
         if (error != 0 || status == NATS_NO_RESPONDERS)
             pull->consumer[0] = '\0';

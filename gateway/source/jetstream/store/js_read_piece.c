@@ -12,6 +12,9 @@
 #include "gateway/source/jetstream/store/js_read_hole.h"
 #include "gateway/source/nats/nats_message.h"
 
+/* Snapshots of one fetch that may be taken for skipped. */
+#define SKIPS_MAX 5
+
 static bool open_fetch(struct js_read *read, struct js_read_fetch *job)
 {
     struct fetch *fetch = job->fetch;
@@ -136,6 +139,28 @@ static bool add_message(struct js_read *read, struct fetch *fetch)
 }
 
 /*
+ * A server of the 2.9 series moves a consumer that a rollup finds half made past its whole snapshot. Then it begins
+ * behind it, though the stream holds something in front of that. So it does where all was superseded in between, which
+ * doesn't happen time and again. False: no answer.
+ */
+static bool look_for_skip(struct js_read *read, struct js_read_fetch *job, bool *is_skipped)
+{
+    uint64_t next;
+    *is_skipped = false;
+    if (read->pull.metadata.consumer_sequence != 1 || job->skips == SKIPS_MAX)
+        return true;
+    if (!next_for_fetch(read, job->fetch, &next))
+        return false;
+    *is_skipped = next <= job->snapshot;
+    if (*is_skipped) {
+        ++job->skips;
+        js_ask_report_skip(read->pull.session->stream, js_read_stream_sequence(read, next),
+                           read->pull.metadata.stream_sequence);
+    }
+    return true;
+}
+
+/*
  * A message from after the snapshot: all of it has come, and from there on
  * nothing may be left out. Where the first consumer was lost half-way, the
  * second has left out what was superseded since, of subjects too that the
@@ -144,6 +169,15 @@ static bool add_message(struct js_read *read, struct fetch *fetch)
 static void end_snapshot(struct js_read *read, struct js_read_fetch *job)
 {
     struct fetch *fetch = job->fetch;
+    bool is_skipped;
+    if (!look_for_skip(read, job, &is_skipped)) {
+        js_read_failed(read);
+        return;
+    }
+    if (is_skipped) { /* the next consumer takes it again */
+        read->pull.open = false;
+        return;
+    }
     fetch->from = FETCH_AFTER;
     if (fetch->after < job->snapshot)
         fetch->after = job->snapshot;
