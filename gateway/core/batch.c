@@ -166,7 +166,7 @@ void batch_add_bye(struct reader *reader, enum close_reason reason)
     CHECK(len > 0 && (size_t)len < sizeof(data));
     event.data_len = (size_t)len;
     /* who was revoked is not asked back, unless it is to be judged anew */
-    event.retry_ms = reason != CLOSE_REVOKED || reader->comes_back
+    event.retry_ms = reason != CLOSE_REVOKED || reader->is_asked_back
                          ? random_spread(&reader->hub->random, reader->route->retry_ms)
                          : -1;
     add_event(reader, &event);

@@ -35,8 +35,8 @@ void hub_part(struct hub *hub, int64_t window_ns)
 
 void drain_part(struct hub *hub, struct reader *reader)
 {
-    hub->parting.total += !reader->parts;
-    reader->parts = true;
+    hub->parting.total += !reader->is_parting;
+    reader->is_parting = true;
     list_remove(&reader->all);
     list_append(&hub->parting.waiting, &reader->all);
 }

@@ -54,7 +54,7 @@ static enum eviction_verdict judge(const struct eviction_walk *walk, const struc
 static bool look(struct hub_walk *base, struct reader *reader)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
-    if (reader->ending != 0 || reader->state == READER_ENDED)
+    if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
         return true;
     enum eviction_verdict verdict = judge(walk, reader);
     if (verdict == EVICT_NOT)
@@ -64,7 +64,7 @@ static bool look(struct hub_walk *base, struct reader *reader)
         drain_part(reader->hub, reader);
         return true; /* another walk may have more against it */
     }
-    reader->comes_back = verdict == EVICT_AND_ASK_BACK;
+    reader->is_asked_back = verdict == EVICT_AND_ASK_BACK;
     reader_end(reader, CLOSE_REVOKED);
     return false;
 }

@@ -117,7 +117,7 @@ static void copy_patterns(struct history *history)
     history->fetch.pattern_count = reader->cursor_count;
 }
 
-static struct history *create(struct reader *reader)
+static struct history *create_history(struct reader *reader)
 {
     struct history *history = check_calloc(1, sizeof(*history));
     history->reader = reader;
@@ -142,7 +142,7 @@ static struct history *create(struct reader *reader)
 
 void history_begin(struct reader *reader)
 {
-    struct history *history = create(reader);
+    struct history *history = create_history(reader);
     history->is_continuous = reader->start == READER_FROM_CURSOR;
     bool is_ahead = history->after > reader->replay_end;
     history->step = is_ahead || !reader->follow ? STEP_LOOK : STEP_RINGS;
@@ -155,7 +155,7 @@ void history_begin(struct reader *reader)
 
 void history_rejoin(struct reader *reader)
 {
-    struct history *history = create(reader);
+    struct history *history = create_history(reader);
     history->is_continuous = true;
     history->end = reader->replay_end;
     history->step = STEP_FETCH;
@@ -203,7 +203,7 @@ static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
 }
 
 /* The rings take over. */
-static void finish(struct reader *reader)
+static void join_rings(struct reader *reader)
 {
     struct history *history = reader->history;
     uint64_t hole = cursors_hole(reader);
@@ -224,7 +224,7 @@ static void finish(struct reader *reader)
 }
 
 /* The steps: true when done; false: it will be resumed, or it is over (reader->history is NULL). */
-static bool look(struct reader *reader)
+static bool look_at_store(struct reader *reader)
 {
     struct history *history = reader->history;
     if (!history->has_looked) {
@@ -239,7 +239,7 @@ static bool look(struct reader *reader)
         cursors_place_at_tails(reader);
         batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, cursors_next_sequence(reader));
         history->after = reader->last_sequence;
-        finish(reader);
+        join_rings(reader);
         return false;
     }
     return true;
@@ -262,7 +262,7 @@ static bool try_rings(struct reader *reader)
         if (!cursors_reach_time(reader, reader->start_ns))
             return true;
         history->after = cursors_place_before_time(reader, reader->start_ns);
-        finish(reader);
+        join_rings(reader);
         return false;
     }
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
@@ -276,11 +276,11 @@ static bool try_rings(struct reader *reader)
     hub_refresh(reader->hub);
     if (!cursors_reach(reader, history->after)) /* evicted between the two */
         return true;
-    finish(reader);
+    join_rings(reader);
     return false;
 }
 
-static void request(struct reader *reader)
+static void request_piece(struct reader *reader)
 {
     struct history *history = reader->history;
     history->fetch.after = history->after;
@@ -308,7 +308,7 @@ static void take_piece(struct reader *reader)
         run_release(&reader->hub->runs, run);
         segment_release(fetch->segment);
         fetch->segment = NULL;
-        reader->replaying = true;
+        reader->is_replaying = true;
     }
     history->after = reader->last_sequence = fetch->after;
     history->is_continuous |= fetch->from == FETCH_AFTER;
@@ -329,21 +329,21 @@ static void fetch_next(struct reader *reader)
         return;
     bool is_even = fetch->from == FETCH_AFTER || fetch->complete; /* all up to `after` has been sent */
     if (is_even && !reader->follow && history->after >= history->end) {
-        finish(reader);
+        join_rings(reader);
         return;
     }
     if (is_even && cursors_reach(reader, history->after) && has_come_in(reader)) {
-        finish(reader);
+        join_rings(reader);
         return;
     }
-    request(reader);
+    request_piece(reader);
 }
 
 void history_fill(struct reader *reader)
 {
     struct history *history = reader->history;
     if (history->step == STEP_LOOK) {
-        if (!look(reader))
+        if (!look_at_store(reader))
             return;
         history->step = STEP_RINGS;
     }

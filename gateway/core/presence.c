@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/presence.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/list.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/channel.h"
@@ -41,7 +41,7 @@ struct presence {
     const char *gateway;
     struct source *source;
     atomic_uint flying;
-    pthread_mutex_t lock; /* of the rest, but for due_ns */
+    struct lock lock; /* of the rest, but for due_ns */
     struct presence_subject *subjects;
     struct list dirty; /* the first to be told first */
     size_t bytes;      /* of all lists */
@@ -50,7 +50,7 @@ struct presence {
 };
 
 /* One message on its way. */
-struct told {
+struct notice {
     struct publish publish;
     struct presence *presence;
     uint64_t changes;
@@ -62,18 +62,18 @@ struct presence *presence_create(const char *gateway, struct source *source)
     presence->gateway = gateway;
     presence->source = source;
     list_init(&presence->dirty);
-    CHECK(pthread_mutex_init(&presence->lock, NULL) == 0);
+    lock_init(&presence->lock);
     return presence;
 }
 
-static void lose(uint64_t changes)
+static void count_lost(uint64_t changes)
 {
     metrics_add_shared(METRIC_PRESENCE_LOST, (int64_t)changes);
 }
 
 /* ---- subjects ---- */
 
-static void reset(struct presence *presence, struct presence_subject *subject)
+static void reset_subject(struct presence *presence, struct presence_subject *subject)
 {
     presence->bytes -= subject->joins.len + subject->leaves.len;
     buffer_dispose(&subject->joins);
@@ -83,12 +83,12 @@ static void reset(struct presence *presence, struct presence_subject *subject)
     list_remove(&subject->dirty);
 }
 
-static void destroy(struct presence *presence, struct presence_subject *subject)
+static void destroy_subject(struct presence *presence, struct presence_subject *subject)
 {
     CHECK(presence->subjects != NULL);
     HASH_DEL(presence->subjects, subject);
-    lose(subject->joined + subject->left);
-    reset(presence, subject);
+    count_lost(subject->joined + subject->left);
+    reset_subject(presence, subject);
     free(subject);
 }
 
@@ -99,13 +99,13 @@ void presence_destroy(struct presence *presence)
         return;
     CHECK(atomic_load(&presence->flying) == 0);
     HASH_ITER (hh, presence->subjects, subject, next)
-        destroy(presence, subject);
-    pthread_mutex_destroy(&presence->lock);
+        destroy_subject(presence, subject);
+    lock_dispose(&presence->lock);
     free(presence);
 }
 
 /* Found or made; NULL: there are too many. */
-static struct presence_subject *find(struct presence *presence, const char *path, const char *name)
+static struct presence_subject *find_subject(struct presence *presence, const char *path, const char *name)
 {
     size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1, key_len = path_size + name_size;
     struct presence_subject *subject = check_calloc(1, sizeof(*subject) + key_len), *found;
@@ -129,7 +129,7 @@ static struct presence_subject *find(struct presence *presence, const char *path
 static void add_time(struct buffer *json)
 {
     char text[TIME_SIZE] = "";
-    units_write_time(text, clock_wall_ns() / 1000000);
+    units_write_time(text, clock_wall_ns() / NS_PER_MS);
     buffer_format(json, "\"time\":\"%s\"", text);
 }
 
@@ -156,8 +156,8 @@ static void add_stream(struct buffer *json, const struct presence_stream *stream
 }
 
 /* Under the lock. Named if there is room, else only counted. */
-static void note(struct presence *presence, struct presence_subject *subject, struct buffer *list,
-                 const struct buffer *item)
+static void note_change(struct presence *presence, struct presence_subject *subject, struct buffer *list,
+                        const struct buffer *item)
 {
     size_t more = item->len + 1;
     if (list->len + more > PRESENCE_LIST_BYTES || presence->bytes + more > PRESENCE_BYTES) {
@@ -178,21 +178,21 @@ void presence_join(struct presence *presence, struct presence_stream *stream, co
                    const struct reader *reader)
 {
     struct buffer item = {.bytes = NULL};
-    pthread_mutex_lock(&presence->lock);
-    struct presence_subject *subject = find(presence, reader->route->path, name);
+    lock_take(&presence->lock);
+    struct presence_subject *subject = find_subject(presence, reader->route->path, name);
     *stream = (struct presence_stream){subject, ++presence->last_number, clock_mono_coarse_ns()};
     if (subject != NULL) {
         add_stream(&item, stream, reader);
         buffer_add_text(&item, "}");
         ++subject->streams;
         ++subject->joined;
-        note(presence, subject, &subject->joins, &item);
+        note_change(presence, subject, &subject->joins, &item);
     }
-    pthread_mutex_unlock(&presence->lock);
+    lock_give(&presence->lock);
     buffer_dispose(&item);
     if (subject != NULL)
         return;
-    lose(1);
+    count_lost(1);
     log_write_limited(LOG_WARN, "presence-full", log_u64("subjects", PRESENCE_SUBJECTS_MAX));
 }
 
@@ -206,12 +206,12 @@ void presence_leave(struct presence *presence, struct presence_stream *stream, c
     buffer_format(&item, ",\"reason\":\"%s\",\"seconds\":", close_reason_label(reader->reason));
     buffer_add_seconds(&item, clock_mono_coarse_ns() - stream->joined_ns);
     buffer_add_text(&item, "}");
-    pthread_mutex_lock(&presence->lock);
+    lock_take(&presence->lock);
     CHECK(subject->streams != 0);
     --subject->streams;
     ++subject->left;
-    note(presence, subject, &subject->leaves, &item);
-    pthread_mutex_unlock(&presence->lock);
+    note_change(presence, subject, &subject->leaves, &item);
+    lock_give(&presence->lock);
     buffer_dispose(&item);
     stream->subject = NULL;
 }
@@ -230,21 +230,21 @@ static const char *status_text(enum publish_status status)
 }
 
 /* Any thread. */
-static void on_done(struct publish *publish)
+static void on_published(struct publish *publish)
 {
-    struct told *told = publish->owner;
+    struct notice *notice = publish->owner;
     if (publish->status == PUBLISH_OK) {
         metrics_add_shared(METRIC_PRESENCE_PUBLISHED, 1);
     } else {
-        lose(told->changes);
+        count_lost(notice->changes);
         log_write_limited(LOG_WARN, "presence-lost", log_str("subject", publish->subject),
-                          log_u64("changes", told->changes), log_str("reason", status_text(publish->status)));
+                          log_u64("changes", notice->changes), log_str("reason", status_text(publish->status)));
     }
-    unsigned before = atomic_fetch_sub(&told->presence->flying, 1);
+    unsigned before = atomic_fetch_sub(&notice->presence->flying, 1);
     CHECK(before != 0);
     free(publish->subject);
     free(publish->data);
-    free(told);
+    free(notice);
 }
 
 /* Under the lock. */
@@ -266,37 +266,37 @@ static void write_message(const struct presence *presence, const struct presence
 }
 
 /* Under the lock. The subject may be gone after it. */
-static struct told *take(struct presence *presence, struct presence_subject *subject)
+static struct notice *take_notice(struct presence *presence, struct presence_subject *subject)
 {
-    struct told *told = check_calloc(1, sizeof(*told));
+    struct notice *notice = check_calloc(1, sizeof(*notice));
     struct buffer json = {.bytes = NULL};
     write_message(presence, subject, &json);
-    told->presence = presence;
-    told->changes = subject->joined + subject->left;
-    told->publish = (struct publish){
+    notice->presence = presence;
+    notice->changes = subject->joined + subject->left;
+    notice->publish = (struct publish){
         .subject = check_strdup(subject->subject),
         .data_len = json.len,
-        .done = on_done,
-        .owner = told,
+        .done = on_published,
+        .owner = notice,
     };
-    told->publish.data = buffer_take(&json);
-    reset(presence, subject);
+    notice->publish.data = buffer_take(&json);
+    reset_subject(presence, subject);
     if (subject->streams == 0)
-        destroy(presence, subject);
-    return told;
+        destroy_subject(presence, subject);
+    return notice;
 }
 
 static bool tell_next(struct presence *presence)
 {
-    struct told *told = NULL;
-    pthread_mutex_lock(&presence->lock);
+    struct notice *notice = NULL;
+    lock_take(&presence->lock);
     if (!list_is_empty(&presence->dirty))
-        told = take(presence, LIST_ENTRY(presence->dirty.next, struct presence_subject, dirty));
-    pthread_mutex_unlock(&presence->lock);
-    if (told == NULL)
+        notice = take_notice(presence, LIST_ENTRY(presence->dirty.next, struct presence_subject, dirty));
+    lock_give(&presence->lock);
+    if (notice == NULL)
         return false;
     atomic_fetch_add(&presence->flying, 1);
-    presence->source->ops->publish(presence->source, &told->publish);
+    presence->source->ops->publish(presence->source, &notice->publish);
     return true;
 }
 

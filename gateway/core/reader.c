@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/thread.h"
 #include "gateway/core/batch.h"
 #include "gateway/core/history.h"
@@ -17,7 +18,7 @@
  * A store may take long to be reached for the first time; a stream's head
  * leaves after so long. Other sources say themselves when the wait is over.
  */
-#define OPENING_NS 500000000LL
+#define OPENING_NS (500 * NS_PER_MS)
 
 static void unlink_cursors(struct reader *reader)
 {
@@ -35,9 +36,9 @@ static void wait_for_more(struct reader *reader)
 }
 
 /* When it ends by itself, unless it is ending already. */
-static int64_t expires_ns(const struct reader *reader)
+static int64_t expiry_ns(const struct reader *reader)
 {
-    return reader->expires_ns != 0 && reader->ending == 0 ? reader->expires_ns : INT64_MAX;
+    return reader->expires_ns != 0 && reader->ending == CLOSE_NONE ? reader->expires_ns : INT64_MAX;
 }
 
 /*
@@ -47,7 +48,7 @@ static int64_t expires_ns(const struct reader *reader)
 static void set_deadline(struct reader *reader)
 {
     struct hub *hub = reader->hub;
-    int64_t heartbeat = reader->route->heartbeat_ms * 1000000, timeout = hub->write_timeout_ns;
+    int64_t heartbeat = reader->route->heartbeat_ms * NS_PER_MS, timeout = hub->write_timeout_ns;
     bool idle = reader->state == READER_IDLE;
     if (reader->state == READER_OPENING) {
         wheel_add(&hub->wheel, &reader->deadline, hub->now_ns + OPENING_NS);
@@ -59,9 +60,9 @@ static void set_deadline(struct reader *reader)
     if (timeout != 0 && overdue < next)
         next = overdue;
     if (next <= hub->now_ns) /* stuck for long on a connection that moves: look again soon */
-        next = hub->now_ns + 1000000000;
-    if (expires_ns(reader) < next)
-        next = expires_ns(reader);
+        next = hub->now_ns + NS_PER_S;
+    if (expiry_ns(reader) < next)
+        next = expiry_ns(reader);
     list_remove(&reader->deadline);
     if (next != INT64_MAX)
         wheel_add(&hub->wheel, &reader->deadline, next);
@@ -89,7 +90,7 @@ static void join_channels(struct reader *reader, const struct reader_options *op
         .format = route->format,
         .events = route->history.events,
         .bytes = route->history.bytes,
-        .linger_ns = route->history.linger_ms * 1000000,
+        .linger_ns = route->history.linger_ms * NS_PER_MS,
     };
     reader->cursors = &reader->first;
     if (options->subject_count > 1)
@@ -101,7 +102,7 @@ static void join_channels(struct reader *reader, const struct reader_options *op
         list_init(&cursor->link);
         cursor->view = hub_join(reader->hub, &profile, options->subjects[i], strlen(options->subjects[i]));
     }
-    reader->overlapping = any_overlap(options);
+    reader->has_overlap = any_overlap(options);
 }
 
 void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops *ops,
@@ -124,6 +125,7 @@ void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops
         .origin = options->origin,
         .last_sent_ns = hub->now_ns,
         .opened_ns = hub->now_ns,
+        .ending = CLOSE_NONE,
         .reason = CLOSE_CLIENT,
     };
     list_init(&reader->deadline);
@@ -153,20 +155,20 @@ static void send_batch(struct reader *reader, bool final)
     reader->bytes += batch->bytes;
     metrics_add(metrics, METRIC_EVENTS_SENT, batch->events);
     metrics_add(metrics, METRIC_BYTES_SENT, batch->bytes);
-    if (reader->replaying)
+    if (reader->is_replaying)
         metrics_add(metrics, METRIC_EVENTS_REPLAYED, batch->events);
     unlink_cursors(reader);
     reader->ops->send(reader, batch->pieces, batch->count, final);
 }
 
 /* Where it starts, once its channels flow. */
-static void place(struct reader *reader)
+static void place_reader(struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         if (reader->cursors[i].view->state == CHANNEL_PENDING)
             return;
     }
-    reader->placed = true;
+    reader->is_placed = true;
     if (replay_start(reader) == REPLAY_NEEDS_STORE)
         history_begin(reader);
 }
@@ -174,32 +176,32 @@ static void place(struct reader *reader)
 /* It follows the rings. */
 static bool is_live(const struct reader *reader)
 {
-    return reader->placed && reader->history == NULL;
+    return reader->is_placed && reader->history == NULL;
 }
 
 /* Sends what there is, ends what is to end, or waits. The reader is not FLYING, its batch is its own. */
-static void advance(struct reader *reader)
+static void advance_reader(struct reader *reader)
 {
     bool final = false;
     if (reader->batch == NULL)
         reader->batch = batch_take(&reader->hub->batches);
-    if (reader->ending == 0 && !reader->placed)
-        place(reader);
-    if (reader->ending == 0 && reader->history != NULL)
+    if (reader->ending == CLOSE_NONE && !reader->is_placed)
+        place_reader(reader);
+    if (reader->ending == CLOSE_NONE && reader->history != NULL)
         history_fill(reader);
-    if (reader->ending == 0 && is_live(reader)) {
+    if (reader->ending == CLOSE_NONE && is_live(reader)) {
         if (replay_fill(reader) == REPLAY_NEEDS_STORE) {
             history_rejoin(reader);
             history_fill(reader);
         }
     }
-    if (reader->ending == 0 && is_live(reader) && !reader->follow && replay_is_done(reader)) {
+    if (reader->ending == CLOSE_NONE && is_live(reader) && !reader->follow && replay_is_done(reader)) {
         reader->reason = CLOSE_DONE;
         final = true;
     }
     /* what fell behind or is told to go says goodbye after what is already on its way */
-    if (reader->ending != 0 && batch_has_room(reader->batch)) {
-        reader->reason = (enum close_reason)(reader->ending - 1);
+    if (reader->ending != CLOSE_NONE && batch_has_room(reader->batch)) {
+        reader->reason = (enum close_reason)reader->ending;
         batch_add_bye(reader, reader->reason);
         final = true;
     }
@@ -216,7 +218,7 @@ static void advance(struct reader *reader)
         unlink_cursors(reader);
 }
 
-static void refuse(struct reader *reader)
+static void refuse_reader(struct reader *reader)
 {
     reader->state = READER_ENDED;
     reader->reason = CLOSE_DENIED;
@@ -242,27 +244,27 @@ void reader_pump(struct reader *reader)
     }
     if (reader->state == READER_OPENING) {
         if (denied) {
-            refuse(reader);
+            refuse_reader(reader);
             return;
         }
         if (pending) {
             wait_for_more(reader);
             return;
         }
-        advance(reader);
+        advance_reader(reader);
         set_deadline(reader);
         return;
     }
     CHECK(reader->state == READER_IDLE);
     if (denied)
-        reader->ending = CLOSE_DENIED + 1;
-    advance(reader);
+        reader->ending = CLOSE_DENIED;
+    advance_reader(reader);
 }
 
 void reader_resume(struct reader *reader)
 {
     if (reader->state == READER_IDLE)
-        advance(reader);
+        advance_reader(reader);
 }
 
 /* From the broker's callback to the socket, for all that left together: what its oldest event took. */
@@ -282,27 +284,27 @@ void reader_sent(struct reader *reader)
     batch_give(&reader->hub->batches, &reader->hub->runs, reader->batch);
     reader->batch = NULL;
     reader->state = READER_IDLE;
-    for (unsigned i = 0; i != reader->cursor_count && reader->ending == 0; ++i) {
+    for (unsigned i = 0; i != reader->cursor_count && reader->ending == CLOSE_NONE; ++i) {
         if (reader->cursors[i].view->state == CHANNEL_DENIED)
-            reader->ending = CLOSE_DENIED + 1;
+            reader->ending = CLOSE_DENIED;
     }
-    advance(reader);
+    advance_reader(reader);
 }
 
 void reader_end(struct reader *reader, enum close_reason reason)
 {
-    if (reader->ending != 0 || reader->state == READER_ENDED)
+    if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
         return;
-    reader->ending = (uint8_t)(reason + 1);
+    reader->ending = (uint8_t)reason;
     if (reader->state == READER_OPENING) {
         reader->state = READER_ENDED;
         reader->reason = reason;
         unlink_cursors(reader);
-        reader->ops->refuse(reader, reader->comes_back        ? READER_CHANGED
+        reader->ops->refuse(reader, reader->is_asked_back     ? READER_CHANGED
                                     : reason == CLOSE_REVOKED ? READER_REVOKED
                                                               : READER_STOPPING);
     } else if (reader->state == READER_IDLE) {
-        advance(reader);
+        advance_reader(reader);
     }
 }
 
@@ -313,7 +315,7 @@ void reader_cut(struct reader *reader, enum close_reason reason)
     reader_end(reader, reason);
 }
 
-static void on_stuck(struct reader *reader)
+static void end_if_stuck(struct reader *reader)
 {
     int64_t timeout = reader->hub->write_timeout_ns, now = reader->hub->now_ns;
     if (timeout != 0 && now - reader->last_sent_ns >= timeout &&
@@ -326,9 +328,9 @@ static void on_stuck(struct reader *reader)
 void reader_check(struct reader *reader)
 {
     struct hub *hub = reader->hub;
-    int64_t heartbeat = reader->route->heartbeat_ms * 1000000;
+    int64_t heartbeat = reader->route->heartbeat_ms * NS_PER_MS;
     /* one that is opening gets its head first: that says what to do about it, a refusal doesn't */
-    if (reader->state != READER_OPENING && hub->now_ns >= expires_ns(reader))
+    if (reader->state != READER_OPENING && hub->now_ns >= expiry_ns(reader))
         reader_end(reader, CLOSE_EXPIRED);
     if (reader->state == READER_OPENING) {
         unlink_cursors(reader);
@@ -336,7 +338,7 @@ void reader_check(struct reader *reader)
         batch_add_preamble(reader, false);
         send_batch(reader, false);
     } else if (reader->state == READER_FLYING || reader->state == READER_ENDED) {
-        on_stuck(reader);
+        end_if_stuck(reader);
     } else if (reader->state == READER_IDLE && heartbeat != 0 && hub->now_ns - reader->last_sent_ns >= heartbeat) {
         reader->batch = batch_take(&hub->batches);
         batch_add_heartbeat(reader);

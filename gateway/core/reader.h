@@ -87,14 +87,14 @@ struct reader {
     uint8_t cursor_count;
     uint8_t state;  /* enum reader_state */
     uint8_t start;  /* enum reader_start */
-    uint8_t ending; /* enum close_reason + 1; 0: goes on */
+    uint8_t ending; /* enum close_reason: why it ends as soon as it can send, or CLOSE_NONE */
     bool follow;
-    bool overlapping; /* two patterns may match one message: the later one leaves it to the earlier */
-    bool conflating;  /* fell behind under `latest`: superseded events are left out until it has caught up */
-    bool replaying;   /* what is sent now counts as replayed */
-    bool placed;      /* its cursors stand where it starts */
-    bool comes_back;  /* it is revoked, but asked to try again */
-    bool parts;       /* it is in hub->parting */
+    bool has_overlap;   /* two patterns may match one message: the later one leaves it to the earlier */
+    bool is_conflating; /* fell behind under `latest`: superseded events are left out until it has caught up */
+    bool is_replaying;  /* what is sent now counts as replayed */
+    bool is_placed;     /* its cursors stand where it starts */
+    bool is_asked_back; /* it is revoked, but asked to try again */
+    bool is_parting;    /* it is in hub->parting */
     struct cursor first;
 
     uint64_t skip_to;        /* the client has what is numbered so far, though it hasn't come in here yet; else 0 */

@@ -116,7 +116,7 @@ enum replay_result replay_start(struct reader *reader)
 }
 
 /* What the client has, as it knows it: the id of the last event, or nothing. */
-static size_t write_last(const struct reader *reader, char *dst)
+static size_t write_last_id(const struct reader *reader, char *dst)
 {
     if (reader->route->history.store == POLICY_STORE_NONE)
         return 0;
@@ -127,11 +127,11 @@ static size_t write_last(const struct reader *reader, char *dst)
 static enum replay_result on_fallen_behind(struct reader *reader)
 {
     char last[EVENT_ID_MAX];
-    size_t len = write_last(reader, last);
+    size_t len = write_last_id(reader, last);
     if (reader->route->slow == POLICY_SLOW_DISCONNECT) {
         if (source_has_store(reader->source))
             return REPLAY_NEEDS_STORE;
-        reader->ending = CLOSE_SLOW + 1;
+        reader->ending = CLOSE_SLOW;
         return REPLAY_HAS_RINGS;
     }
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
@@ -141,7 +141,7 @@ static enum replay_result on_fallen_behind(struct reader *reader)
     }
     /* each time, also while it is conflating: what left the ring unseen may have been the newest of its subject */
     batch_add_gap(reader, GAP_SLOW, last, len, cursors_next_sequence(reader));
-    reader->conflating = reader->route->slow == POLICY_SLOW_LATEST;
+    reader->is_conflating = reader->route->slow == POLICY_SLOW_LATEST;
     return REPLAY_HAS_RINGS;
 }
 
@@ -162,7 +162,7 @@ static bool is_duplicate(const struct reader *reader, const struct cursor *curso
 static void pass_mark(struct reader *reader, uint64_t sequence)
 {
     char last[EVENT_ID_MAX];
-    size_t len = write_last(reader, last);
+    size_t len = write_last_id(reader, last);
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
         if (cursor->position >= cursor->view->head)
@@ -187,13 +187,13 @@ static void pass_late(struct reader *reader, struct cursor *cursor)
     char last[EVENT_ID_MAX];
     ++cursor->position;
     if (reader->cursor_count > 1)
-        batch_add_gap(reader, GAP_BROKER_LOST, last, write_last(reader, last), 0);
+        batch_add_gap(reader, GAP_BROKER_LOST, last, write_last_id(reader, last), 0);
 }
 
 /* The first of a batch stands for all of it: the oldest, if it is news and not a part of the past. */
 static void note_arrival(struct reader *reader, const struct view_entry *entry)
 {
-    if (!reader->replaying && reader->batch->events == 0)
+    if (!reader->is_replaying && reader->batch->events == 0)
         reader->batch->arrived_ns = entry->arrived_ns;
 }
 
@@ -220,27 +220,27 @@ static void take_entry(struct reader *reader, struct cursor *cursor)
     const struct view_entry *entry = view_entry(cursor->view, cursor->position);
     reader->last_sequence = entry->sequence;
     ++cursor->position;
-    if (reader->overlapping && is_duplicate(reader, cursor, entry))
+    if (reader->has_overlap && is_duplicate(reader, cursor, entry))
         return;
-    if (reader->conflating && entry->superseded)
+    if (reader->is_conflating && entry->superseded)
         return;
     note_arrival(reader, entry);
     batch_add_run(reader, entry->run, entry->offset, entry->size, 1);
 }
 
-static uint64_t limit_of(const struct reader *reader, const struct cursor *cursor)
+static uint64_t cursor_limit(const struct reader *reader, const struct cursor *cursor)
 {
     return reader->follow || cursor->end > cursor->view->head ? cursor->view->head : cursor->end;
 }
 
 /* The cursor whose next event is the oldest, or NULL at the heads. */
-static struct cursor *oldest(struct reader *reader)
+static struct cursor *oldest_cursor(struct reader *reader)
 {
     struct cursor *best = NULL;
     uint64_t best_sequence = 0;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
-        if (cursor->position >= limit_of(reader, cursor))
+        if (cursor->position >= cursor_limit(reader, cursor))
             continue;
         uint64_t sequence = view_entry(cursor->view, cursor->position)->sequence;
         if (best == NULL || sequence < best_sequence) {
@@ -269,24 +269,24 @@ enum replay_result replay_fill(struct reader *reader)
 {
     if (reader->skip_to != 0)
         skip_known(reader);
-    reader->replaying = reader->last_sequence < reader->replay_end;
+    reader->is_replaying = reader->last_sequence < reader->replay_end;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         if (reader->cursors[i].position < reader->cursors[i].view->tail) {
             enum replay_result result = on_fallen_behind(reader);
-            if (reader->ending != 0 || result == REPLAY_NEEDS_STORE)
+            if (reader->ending != CLOSE_NONE || result == REPLAY_NEEDS_STORE)
                 return result;
             break;
         }
     }
-    if (reader->conflating) {
+    if (reader->is_conflating) {
         for (unsigned i = 0; i != reader->cursor_count; ++i)
             view_mark_superseded(reader->cursors[i].view);
     }
-    bool whole_runs = reader->cursor_count == 1 && !reader->conflating;
+    bool whole_runs = reader->cursor_count == 1 && !reader->is_conflating;
     while (batch_has_room(reader->batch)) {
-        struct cursor *cursor = oldest(reader);
+        struct cursor *cursor = oldest_cursor(reader);
         if (cursor == NULL) {
-            reader->conflating = false;
+            reader->is_conflating = false;
             break;
         }
         const struct view_entry *entry = view_entry(cursor->view, cursor->position);
@@ -306,7 +306,7 @@ bool replay_is_done(const struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         const struct cursor *cursor = &reader->cursors[i];
-        if (cursor->position < limit_of(reader, cursor))
+        if (cursor->position < cursor_limit(reader, cursor))
             return false;
     }
     return true;

@@ -119,7 +119,7 @@ void snapshot_add_channel(struct topk *top, const struct snapshot_filter *filter
 static uint64_t events_behind(const struct hub *hub, const struct reader *reader)
 {
     uint64_t behind = 0, horizon = hub->horizon[reader->source->index];
-    if (!reader->placed)
+    if (!reader->is_placed)
         return 0;
     if (reader->history != NULL)
         return horizon > reader->last_sequence ? horizon - reader->last_sequence : 0;

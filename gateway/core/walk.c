@@ -57,7 +57,7 @@ bool walk_step(struct hub *hub)
     for (unsigned i = 0; i != TURN_LOOKS && !list_is_empty(&hub->unlooked); ++i) {
         struct reader *reader = LIST_ENTRY(hub->unlooked.next, struct reader, all);
         list_remove(&reader->all);
-        list_append(reader->parts ? &hub->parting.waiting : &hub->readers, &reader->all);
+        list_append(reader->is_parting ? &hub->parting.waiting : &hub->readers, &reader->all);
         look_at(hub, reader);
     }
     if (list_is_empty(&hub->unlooked))

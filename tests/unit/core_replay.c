@@ -262,7 +262,7 @@ Test(core_replay, latest_says_so_each_time_it_falls_behind)
     rig_turn();
     r->flying = false;
     reader_sent(&r->reader);
-    cr_assert(r->flying && r->reader.conflating);
+    cr_assert(r->flying && r->reader.is_conflating);
     cr_assert_eq(r->reader.gaps, 1);
     rig_publish_n("p.*", "p.x", 0, 8); /* p.d and p.e go, and nothing supersedes them */
     rig_flush(r);
@@ -338,7 +338,7 @@ Test(core_replay, of_overlapping_patterns_the_first_brings_it_in_any_order_of_ar
     static const char *const patterns[] = {"a.*", "*.x", "a.x.>", NULL};
     struct rig_reader *r = rig_open(READER_FROM_NOW, NULL, true, patterns);
     rig_flush(r);
-    cr_assert(r->reader.overlapping);
+    cr_assert(r->reader.has_overlap);
     rig_publish("*.x", "a.x", "1"); /* 4: left to a.* */
     rig_publish("a.*", "a.x", "1"); /* 5 */
     rig_publish("a.*", "a.x", "2"); /* 6 */
@@ -349,6 +349,6 @@ Test(core_replay, of_overlapping_patterns_the_first_brings_it_in_any_order_of_ar
     cr_assert_str_eq(r->log, "|abc-5|1\n|abc-6|2\n|abc-8|3\n|abc-9|4\n");
     rig_close(r);
     struct rig_reader *apart = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a.*", "b.*", NULL});
-    cr_assert_not(apart->reader.overlapping);
+    cr_assert_not(apart->reader.has_overlap);
     rig_close(apart);
 }

@@ -54,7 +54,7 @@ Test(core_slow, latest_sends_the_newest_of_each_subject)
     rig_flush(r);
     cr_assert_str_eq(r->log, "freshet.gap|abc-10|{\"reason\":\"slow\",\"last\":\"abc-1\",\"next\":\"abc-11\"}\n"
                              "|abc-12|10\n|abc-13|11\n|abc-14|12\n");
-    cr_assert_not(r->reader.conflating);
+    cr_assert_not(r->reader.is_conflating);
     rig_publish_n("p.*", "p.x", 13, 2);
     rig_flush(r);
     cr_assert(strstr(r->log, "|abc-15|13\n|abc-16|14\n") != NULL, "a reader that has caught up gets everything");
