@@ -9,6 +9,9 @@
 #define HEX_DIGITS_MAX 16
 
 static const char hex_digits[] = "0123456789abcdef";
+_Static_assert(sizeof(hex_digits) - 1 == 16, "one for each value of four bits");
+_Static_assert(HEX_DIGITS_MAX * 4 == 64, "any incarnation can be written");
+_Static_assert(EVENT_ID_MAX == HEX_DIGITS_MAX + 1 + sizeof("18446744073709551615") - 1, "the longest id");
 
 static size_t hex_size(uint64_t v)
 {

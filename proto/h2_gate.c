@@ -53,13 +53,19 @@ static const struct rate {
 #define RESET_RATE 2
 #define RESET_BURST 5
 
+_Static_assert(sizeof(H2_GATE_PREFACE) - 1 == H2_GATE_PREFACE_LEN, "the preface of RFC 9113, 3.4");
+_Static_assert(H2_GATE_UNKNOWN_FLOOD <= UINT8_MAX && H2_GATE_UPLOADS <= UINT8_MAX, "kept in a byte each");
+_Static_assert(6 * SETTINGS_MAX <= H2_GATE_FRAME_MAX, "SETTINGS of the most entries is a legal frame");
+_Static_assert(SMALL_DATA<H2_GATE_FRAME_MAX && BODY_SLACK> H2_GATE_FRAME_MAX, "a frame in flight is within the slack");
+_Static_assert(UINT64_C(1000000) * HEADERS_BURST * PUBLISH_FACTOR <= UINT32_MAX, "the largest rate fits");
+
 struct frame {
     uint32_t length, stream;
     uint8_t type, flags;
     const uint8_t *payload;
 };
 
-/* What can be said of a type by its frame header alone. */
+/* The rules for a type that its frame header alone can break. */
 enum stream_rule { STREAM_ZERO, STREAM_ODD, STREAM_ANY_BUT_ZERO, STREAM_ZERO_OR_ODD };
 static const struct shape {
     enum stream_rule stream;
@@ -83,6 +89,7 @@ const char *h2_gate_reason_text(enum h2_gate_reason reason)
                                         H2_GATE_REASONS(H2_GATE_REASON, H2_GATE_REASON)
 #undef H2_GATE_REASON
     };
+    _Static_assert(sizeof(texts) / sizeof(texts[0]) == H2_GATE_UNKNOWN_FLOOD + 1, "each reason has its text");
     return texts[reason];
 }
 
@@ -166,7 +173,7 @@ static bool is_stream_legal(enum stream_rule rule, uint32_t stream)
     return false;
 }
 
-/* As much as a request of header_bytes may need, and the same again: what is refused within that is refused in words. */
+/* Twice what a request of header_bytes may need: up to that, the server can answer 431 instead of a dead connection. */
 static uint32_t header_frame_max(const struct h2_gate_rules *rules)
 {
     return rules->header_bytes < (H2_GATE_FRAME_MAX - 1024) / 2 ? 2 * rules->header_bytes + 1024 : H2_GATE_FRAME_MAX;

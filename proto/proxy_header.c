@@ -8,6 +8,10 @@
 #define TCP_OVER_IPV4 0x11
 #define TCP_OVER_IPV6 0x21
 
+_Static_assert(PROXY_HEADER_START == SIGNATURE_LEN + 4, "version and command, family, and a length of two bytes");
+_Static_assert(PROXY_HEADER_KEPT == PROXY_HEADER_START + 2 * 16 + 2 * 2, "the longest pair of addresses and ports");
+_Static_assert(PROXY_HEADER_KEPT <= PROXY_HEADER_MAX, "what is kept is part of a legal header");
+
 static const uint8_t signature[SIGNATURE_LEN] = {'\r', '\n', '\r', '\n', '\0', '\r', '\n', 'Q', 'U', 'I', 'T', '\n'};
 static const uint8_t text_form[] = {'P', 'R', 'O', 'X', 'Y'};
 

@@ -6,6 +6,9 @@
 
 #include "proto/text.h"
 
+_Static_assert(ROUTE_SEGMENTS_MAX == 16 && ROUTE_PARAMS_MAX == 8 && ROUTE_NAME_MAX == 32, "messages below name them");
+_Static_assert(ROUTE_PARAMS_MAX <= ROUTE_SEGMENTS_MAX, "each parameter is a segment");
+
 /* Length of the piece of s that ends at the separator or at the end. */
 static size_t piece_len(const char *s, size_t len, char separator)
 {

@@ -14,6 +14,7 @@ const char *subject_verdict_text(enum subject_verdict verdict)
     case SUBJECT_EMPTY:
         return "is empty";
     case SUBJECT_TOO_LONG:
+        _Static_assert(SUBJECT_MAX == 256, "the text names it");
         return "is longer than 256 bytes";
     case SUBJECT_TOO_MANY_TOKENS:
         return "has too many tokens";
@@ -74,7 +75,7 @@ static bool tokens_equal(const struct tokens *a, const struct tokens *b)
     return a->len == b->len && memcmp(a->token, b->token, a->len) == 0;
 }
 
-/* What one byte spoils, whatever stands around it. */
+/* Faults of single bytes, wherever they are. */
 static enum subject_verdict check_bytes(const char *s, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
@@ -107,7 +108,7 @@ static enum subject_verdict check_tokens(const char *s, size_t len, bool wildcar
     return SUBJECT_OK;
 }
 
-static enum subject_verdict check(const char *s, size_t len, bool wildcards)
+static enum subject_verdict check_subject(const char *s, size_t len, bool wildcards)
 {
     if (len == 0)
         return SUBJECT_EMPTY;
@@ -124,12 +125,12 @@ static enum subject_verdict check(const char *s, size_t len, bool wildcards)
 
 enum subject_verdict subject_check_literal(const char *s, size_t len)
 {
-    return check(s, len, false);
+    return check_subject(s, len, false);
 }
 
 enum subject_verdict subject_check_pattern(const char *s, size_t len)
 {
-    return check(s, len, true);
+    return check_subject(s, len, true);
 }
 
 enum subject_verdict subject_check_token(const char *s, size_t len)
@@ -137,7 +138,7 @@ enum subject_verdict subject_check_token(const char *s, size_t len)
     if (len != 0 && len <= SUBJECT_MAX && memchr(s, '.', len) != NULL)
         return SUBJECT_TOO_MANY_TOKENS;
     /* '$' and '_' are reserved at the beginning of a subject, not of each of its tokens. */
-    enum subject_verdict verdict = check(s, len, false);
+    enum subject_verdict verdict = check_subject(s, len, false);
     return verdict == SUBJECT_RESERVED ? SUBJECT_OK : verdict;
 }
 

@@ -79,6 +79,7 @@ struct scan {
 };
 
 #define DEPTH_MAX 64
+_Static_assert(DEPTH_MAX == 8 * sizeof(((struct scan *)0)->open), "a bit for each level");
 
 /* The byte ahead, or -1 at the end. */
 static int peek(const struct scan *scan)

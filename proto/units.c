@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+_Static_assert(UNITS_TIME_LEN == sizeof("2026-11-22T13:41:26.123Z") - 1, "RFC 3339 with milliseconds");
+
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
@@ -35,6 +37,7 @@ static const struct unit durations[] = {
     {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 24 * 3600 * 1000}, {NULL, 0},
 };
 #define DURATION_MAX (UINT64_C(10) * 365 * 24 * 3600 * 1000)
+_Static_assert(DURATION_MAX < INT64_MAX / 1000000 / 2, "in nanoseconds, and added to a clock, it doesn't overflow");
 
 static const struct unit sizes[] = {
     {"B", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {NULL, 0},
