@@ -25,19 +25,19 @@ static const char help[] = "freshet " FRESHET_VERSION " - NATS subjects as Serve
                            "       freshet --dev             try it: a private broker, a throw-away certificate,\n"
                            "                                 demo subjects and a page at https://localhost:8443/\n"
                            "       freshet --check --config FILE\n"
-                           "                                 say what is wrong with FILE, and exit 0 or 1\n"
+                           "                                 check FILE, print each problem, and exit 0 or 1\n"
                            "       freshet --version | --help\n"
                            "\n"
                            "  -c, --config FILE   the configuration (YAML), see docs/configuration.md\n"
-                           "  -t, --check         check it only: files, certificates, templates, conflicts\n"
+                           "  -t, --check         only check it: files, certificates, templates, conflicts\n"
                            "      --dev           no file needed; for this machine only\n"
                            "  -V, --version       print the version\n"
                            "  -h, --help          print this\n"
                            "\n"
                            "environment: FRESHET_DEV_ADDRESS   where --dev listens (default " DEV_ADDRESS ")\n"
                            "\n"
-                           "SIGTERM or SIGINT ends all streams, evenly over drain.window, and then the process;\n"
-                           "a second one cuts that short. SIGHUP reads the configuration and the certificates again.\n"
+                           "SIGTERM or SIGINT ends all streams, evenly over drain.window, then the process;\n"
+                           "a second one ends them at once. SIGHUP reloads the configuration and the certificates.\n"
                            "Exit codes: 0 clean, 1 bad configuration or usage, 2 failed at run time.\n";
 
 struct options {
@@ -51,13 +51,13 @@ static void on_config_error(void *arg, const char *message)
     fprintf(stderr, "%s\n", message);
 }
 
-static int usage(const char *problem)
+static int refuse_usage(const char *problem)
 {
     fprintf(stderr, "freshet: %s\nTry 'freshet --help'.\n", problem);
     return SERVER_BAD_CONFIG;
 }
 
-/* >= 0: the exit code; -1: go on with *options. */
+/* >= 0: the exit code; -1: run with *options. */
 static int read_options(int argc, char **argv, struct options *options)
 {
     static const struct option names[] = {
@@ -88,11 +88,11 @@ static int read_options(int argc, char **argv, struct options *options)
         }
     }
     if (optind != argc)
-        return usage("there are no arguments but options");
+        return refuse_usage("unexpected argument: everything is an option");
     if (options->dev && (options->config != NULL || options->check))
-        return usage("--dev goes with neither --config nor --check");
+        return refuse_usage("--dev cannot be combined with --config or --check");
     if (!options->dev && options->config == NULL)
-        return usage("say --config FILE, or --dev to try it");
+        return refuse_usage("--config FILE is required (or --dev, to try it)");
     return -1;
 }
 
@@ -109,6 +109,7 @@ static int check_config(const char *file)
 static int run_config(const char *file)
 {
     struct config *config = config_load(file, on_config_error, NULL);
+    /* Problems go to the terminal as they are: the log's format is not known yet. */
     if (config == NULL || !server_check(config, on_config_error, NULL)) {
         config_destroy(config);
         return SERVER_BAD_CONFIG;
@@ -137,6 +138,7 @@ static struct config *dev_config(bool own_certificate)
 static int run_dev(void)
 {
     char error[512];
+    /* made by certs/make-dev-certs, so that a browser may trust it already; else a throw-away one */
     bool own_certificate = access(DEV_CERTIFICATE, R_OK) == 0 && access(DEV_KEY, R_OK) == 0;
     struct config *config = dev_config(own_certificate);
     if (config == NULL)
@@ -162,7 +164,7 @@ int main(int argc, char **argv)
     int result = read_options(argc, argv, &options);
     if (result >= 0)
         return result;
-    signals_block();
+    signals_block(); /* before any thread, the broker's of --dev included */
     if (options.check)
         return check_config(options.config);
     return options.dev ? run_dev() : run_config(options.config);

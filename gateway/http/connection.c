@@ -1,4 +1,4 @@
-/* connection.c - what is known of one client connection, from accept to close */
+/* connection.c - one client connection, from accept to close */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/http/connection.h"
 
@@ -36,7 +36,7 @@ static void on_socket_close(void *data)
     CHECK(list_is_empty(&connection->requests) && connection->asking == 0 && connection->streams == 0);
     CHECK(registry->count != 0);
     list_remove(&connection->link);
-    list_remove(&connection->away);
+    list_remove(&connection->away); /* its GOAWAY may still be due */
     registry->count--;
     metrics_sub(registry->metrics, METRIC_CONNECTIONS, 1);
     if (registry->on_close != NULL)
@@ -126,7 +126,7 @@ void connection_send_away(struct connection *connection)
 static void for_each_in(struct list *list, void (*fn)(void *arg, struct connection *connection), void *arg)
 {
     for (struct list *node = list->next, *next; node != list; node = next) {
-        next = node->next;
+        next = node->next; /* fn may move it to another list */
         fn(arg, LIST_ENTRY(node, struct connection, link));
     }
 }

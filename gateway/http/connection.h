@@ -1,4 +1,4 @@
-/* connection.h - what is known of one client connection, from accept to close */
+/* connection.h - one client connection, from accept to close */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HTTP_CONNECTION_H
 #define GATEWAY_HTTP_CONNECTION_H
@@ -39,7 +39,7 @@ enum connection_protocol { CONNECTION_OPENING = 0, CONNECTION_HTTP1, CONNECTION_
 
 /*
  * Lives from connection_attach until libh2o closes the socket, whatever
- * becomes of handshake and protocol in between; freed by nobody else.
+ * becomes of handshake and protocol in between; nothing else frees it.
  */
 struct connection {
     struct connections *registry;
@@ -57,28 +57,28 @@ struct connection {
         struct sockaddr_in v4;
         struct sockaddr_in6 v6;
     } peer;
-    const struct config_listen *listen; /* where it came in; NULL: nowhere that is configured in a list */
+    const struct config_listen *listen; /* the entry of `listen` it came in at; NULL: the admin listener */
     char *certificate_name;             /* malloc'd, freed with the connection: see certificate.h */
 
     /* the protocol */
     bool tls;
     uint8_t protocol; /* enum connection_protocol */
-    bool is_leaving;  /* its listener is no more: no new streams; set by the listener */
+    bool is_leaving;  /* its listener is no more: no new streams; set by the listeners */
     bool told_to_go;  /* connection_send_away has been called, and … */
     struct list away; /* … until its GOAWAY is written it is in sent_away */
 
     /* the requests: kept by http/exchange.c and limits.c */
-    struct list requests;     /* of which libh2o has not disposed, the oldest first */
+    struct list requests;     /* that libh2o has not disposed of, the oldest first */
     unsigned streams;         /* kept by the stream layer */
-    unsigned asking;          /* of them, those that are being handled: streams, and what has no answer yet */
-    unsigned admitted;        /* of these, streams, be it that they still wait for permission */
-    unsigned unsent;          /* those that have their whole answer, which has not left yet */
+    unsigned asking;          /* of them, those being handled: streams, and those without an answer yet */
+    unsigned admitted;        /* of these, streams, also those that still wait for permission */
+    unsigned unsent;          /* those whose whole answer is there, but has not left yet */
     bool requested;           /* there has been one */
     int64_t last_progress_ns; /* when its streams last made headway; starts as the time HTTP began */
     int64_t idle_since_ns;    /* when `asking` was last not 0, or HTTP began */
     int64_t unsent_since_ns;  /* when `unsent` last was 0 or shrank */
     int64_t bucket_ns;        /* of new streams */
-    int64_t body_since_ns;    /* since when a request's body is under way; 0: none is. Set by the gate */
+    int64_t body_since_ns;    /* since when a request's body is coming in; 0: none is. Set by the gate */
 };
 
 /* By the worker's thread. */
@@ -92,7 +92,7 @@ void connections_dispose(struct connections *connections);
  */
 struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
                                      const struct sockaddr *peer, int64_t now_ns);
-/* Somebody believed says who it really is. */
+/* A trusted proxy has named the real client. */
 void connection_set_peer(struct connection *connection, const struct sockaddr *peer);
 /* The protocol is known. Before h2o_http1_accept and h2o_http2_accept, which may already run handlers. */
 void connection_opened(struct connection *connection, enum connection_protocol protocol, int64_t now_ns);
@@ -113,8 +113,8 @@ struct connection *connection_of(struct st_h2o_req_t *req);
 void connection_kill(struct connection *connection);
 
 /*
- * Its client had better open its next streams over another connection: it will
- * be told so by GOAWAY, if it speaks HTTP/2, in the next turn. Some clients drop
+ * The client should open its next streams over another connection: over HTTP/2
+ * the next turn sends it a GOAWAY. Some clients drop
  * a connection at that, with all that is open on it, so it comes with the first
  * end of a stream and not before. Idempotent.
  */

@@ -1,4 +1,4 @@
-/* farewell.c - from the signal that ends the gateway until nobody is left on it */
+/* farewell.c - from the signal that ends the gateway until no client is left */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/farewell.h"
 
@@ -62,6 +62,7 @@ enum drain_end farewell_run(struct worker *const *workers, unsigned count, const
         worker_drain(workers[i], config->window_ms * NS_PER_MS);
     ask_all(workers, count);
     for (;;) {
+        /* All must say so twice: one that still accepted may have handed a connection to one that had answered. */
         if (are_drained(workers, count)) {
             if (asked_again)
                 break;
@@ -75,6 +76,7 @@ enum drain_end farewell_run(struct worker *const *workers, unsigned count, const
             end = DRAIN_TIMEOUT;
         if (end != DRAIN_DONE)
             break;
+        /* a worker's answer has ended the wait */
         if (clock_mono_ns() < next_ns)
             continue;
         next_ns = clock_mono_ns() + turn_ns;

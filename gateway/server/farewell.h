@@ -1,4 +1,4 @@
-/* farewell.h - from the signal that ends the gateway until nobody is left on it */
+/* farewell.h - from the signal that ends the gateway until no client is left */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVER_FAREWELL_H
 #define GATEWAY_SERVER_FAREWELL_H
@@ -9,7 +9,7 @@ struct config_drain;
 struct worker;
 
 /*
- * Drains all workers and waits until nobody is left, config->timeout_ms is over
+ * Drains all workers and waits until no client is left, config->timeout_ms is over
  * or a second signal comes; in any case worker_shutdown is next. turn is called
  * every turn_ns with the number of streams that are left. Main thread.
  */

@@ -11,7 +11,7 @@
 #include "gateway/base/thread.h"
 #include "gateway/server/interpose.h"
 
-/* Where this thread is; what it does on a socket before its loop is there, or afterwards, is nobody's business. */
+/* Where this thread is. Before it has a loop, and afterwards, it may do on a socket what it likes. */
 static _Thread_local enum { NO_LOOP = 0, OUTSIDE, INSIDE } place;
 
 #ifdef FRESHET_DEBUG
@@ -52,7 +52,7 @@ static void on_turn(h2o_timeout_entry_t *entry)
     loop->has_more |= is_pending(loop) || !h2o_linklist_is_empty(&loop->context->zero_timeout._entries);
 }
 
-/* All that is in the list, whatever the wall clock, by which libh2o measures timeouts, has done meanwhile. */
+/* Everything in the list, wherever the wall clock, by which libh2o measures timeouts, has been set. */
 static void run_all(struct loop *loop, h2o_timeout_t *list)
 {
     h2o_timeout_run(loop->context->loop, list, UINT64_MAX);

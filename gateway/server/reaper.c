@@ -1,4 +1,4 @@
-/* reaper.c - ends connections that nobody uses any more, or that hold on to what they don't take */
+/* reaper.c - ends connections that are idle, stuck or too old */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/reaper.h"
 
@@ -44,13 +44,14 @@ static int64_t earlier(int64_t a, int64_t b)
 
 static int64_t idle_end_ns(const struct reaper *reaper, const struct connection *connection)
 {
-    if (connection->asking != 0 || reaper->limits->idle_ms == 0)
+    if (connection->asking != 0 || reaper->limits->idle_ms == 0) /* in use, or without a limit */
         return INT64_MAX;
     return later(connection->idle_since_ns, connection->body_since_ns) + reaper->limits->idle_ms * NS_PER_MS;
 }
 
 static int64_t head_end_ns(const struct connection *connection)
 {
+    /* over HTTP/2 a preface without requests is only idle, and the gate bounds its frames */
     if (connection->protocol != CONNECTION_HTTP1 || connection->requested || connection->body_since_ns != 0)
         return INT64_MAX;
     return connection->idle_since_ns + REAPER_HEAD_NS;
@@ -103,7 +104,7 @@ static void look_at_connection(struct reaper *reaper, struct connection *connect
     int64_t idle_ns = idle_end_ns(reaper, connection), head_ns = head_end_ns(connection);
     int64_t stuck_ns = stuck_end_ns(reaper, connection), age_ns = age_end_ns(reaper, connection);
 
-    if (connection->killed)
+    if (connection->killed) /* it closes as soon as libh2o notices */
         return;
     if (stuck_ns <= now_ns) {
         end_connection(reaper, connection, METRIC_REJECTED_IDLE, "answer not taken");
@@ -116,7 +117,7 @@ static void look_at_connection(struct reaper *reaper, struct connection *connect
     } else {
         next_ns = earlier(earlier(idle_ns, head_ns), earlier(stuck_ns, age_ns));
         next_ns = earlier(next_ns, next_look_ns(reaper));
-        if (next_ns != INT64_MAX)
+        if (next_ns != INT64_MAX) /* else no limit is set, until a reload */
             wheel_add(&reaper->wheel, &connection->guard->deadline, next_ns);
     }
 }

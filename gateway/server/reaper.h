@@ -1,4 +1,4 @@
-/* reaper.h - ends connections that nobody uses any more, or that hold on to what they don't take */
+/* reaper.h - ends connections that are idle, stuck or too old */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVER_REAPER_H
 #define GATEWAY_SERVER_REAPER_H
@@ -16,9 +16,8 @@ struct metrics;
 /*
  * One per worker, its thread only. Its time is monotonic; libh2o's own timers
  * follow the wall clock, and see neither a connection that PINGs nor an answer
- * that isn't taken. A connection is looked at when the first of its deadlines
- * may have come and not before, so that those that stand idle, or that are in
- * use, cost nothing. It is killed
+ * that isn't taken. A connection is visited when the first of its deadlines may
+ * have come and not before, so that idle ones and busy ones cost nothing. It is killed
  * - without a request that is being handled for limits.idle,
  * - over HTTP/1.1, without a complete first request for REAPER_HEAD_NS,
  * - when answers have been waiting for limits.write_timeout to leave and none

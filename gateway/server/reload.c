@@ -56,7 +56,7 @@ static void free_change(struct change *change)
     free(change);
 }
 
-/* One less has to do with it. */
+/* One holder less. */
 static void leave_change(struct change *change)
 {
     if (atomic_fetch_sub(&change->holders, 1) != 1)
@@ -76,7 +76,7 @@ static void on_walk_over(struct eviction_walk *walk)
     leave_change(change);
 }
 
-/* Every new socket once more, for each worker. */
+/* Each worker gets a descriptor of its own for every new socket. */
 static bool duplicate_new(struct worker_change *part)
 {
     CHECK(part->first_new <= part->endpoint_count && part->fds == NULL);
@@ -85,6 +85,7 @@ static bool duplicate_new(struct worker_change *part)
     for (size_t i = 0; i != count; ++i) {
         part->fds[i] = fcntl(part->endpoints[part->first_new + i].fd, F_DUPFD_CLOEXEC, 0);
         if (part->fds[i] == -1) {
+            /* all or none: the change fails as a whole, and the streams stay */
             while (i != 0)
                 close(part->fds[--i]);
             free(part->fds);
@@ -113,6 +114,7 @@ static struct change *create_change(const struct reload *reload, const struct en
     struct change *change = check_calloc(1, sizeof(*change) + count * sizeof(struct part));
     bool is_good = true;
     change->count = count;
+    /* without a new configuration no walk goes through the streams */
     atomic_init(&change->holders, generation != NULL ? count + 1 : 1);
     CHECK(sem_init(&change->done, 0, 0) == 0);
     for (unsigned i = 0; i != count; ++i) {
@@ -152,6 +154,7 @@ static bool apply_change(struct reload *reload, struct endpoints *next, const st
         endpoints_discard(reload->endpoints, next);
         return false;
     }
+    /* Every worker knows the new endpoints before any accepts there: connections change workers on accept. */
     for (unsigned i = 0; i != change->count; ++i)
         worker_prepare(reload->workers[i], &change->parts[i].of_worker);
     wait_for_all(change);
@@ -171,6 +174,7 @@ static bool apply_change(struct reload *reload, struct endpoints *next, const st
 static uint64_t stamp_file(uint64_t sum, const char *file)
 {
     struct stat status;
+    /* a file that is missing for a moment, while it is replaced, counts as another one */
     if (file == NULL || stat(file, &status) != 0)
         return hash_add(sum, "", 1);
     const uint64_t facts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_size, (uint64_t)status.st_mtim.tv_sec,
@@ -193,14 +197,14 @@ static void log_failed(const char *what)
 {
     metrics_add_shared(METRIC_RELOADS_FAILED, 1);
     log_write(LOG_ERROR, "reload-failed", log_str("what", what),
-              log_str("reason", "see reload-error; all stays as it was"));
+              log_str("reason", "see reload-error; the running configuration is unchanged"));
 }
 
 static void reload_certificates(struct reload *reload, uint64_t now)
 {
     struct endpoints *next = endpoints_plan(reload->endpoints, reload->current->config, on_error, NULL);
     if (next == NULL || !apply_change(reload, next, NULL)) {
-        reload->failed = now;
+        reload->failed = now; /* not tried again before they change once more */
         log_failed("certificates");
         return;
     }
@@ -209,7 +213,7 @@ static void reload_certificates(struct reload *reload, uint64_t now)
     log_write(LOG_INFO, "reloaded", log_str("changed", "certificates"));
 }
 
-/* A certificate and its key are two files: they are let be until both are there. */
+/* A certificate and its key are two files: wait until neither has changed for a turn. */
 static void look_at_certificates(struct reload *reload)
 {
     uint64_t now = stamp_certificates(reload->current->config);
@@ -233,7 +237,7 @@ static void set_limits(const struct reload *reload, const struct config_limits *
     }
 }
 
-/* The line is to be seen if either of the two levels shows it. */
+/* The line appears if either of the two levels shows it. */
 static void log_reloaded(const struct config *before, const struct config *after, int64_t begin_ns)
 {
     char changes[CONFIG_CHANGES_MAX];
@@ -252,6 +256,7 @@ static void replace_generation(struct reload *reload, struct generation *generat
     metrics_add_shared(METRIC_RELOADS_OK, 1);
     reload->seen = reload->certificates = stamp_certificates(generation->config);
     log_reloaded(before->config, generation->config, begin_ns);
+    /* what a reload never changes lives there, so the first one stays to the end */
     if (before == reload->first)
         return;
     before->next = reload->replaced;
@@ -270,6 +275,7 @@ static bool take_config(struct reload *reload, struct config *config, int64_t be
     struct generation *generation = generation_create(config, reload->worker_count, on_error, NULL);
     if (generation == NULL)
         return false;
+    /* From the least to the most lasting: what fails before apply_change leaves nothing behind. */
     struct endpoints *next = endpoints_plan(reload->endpoints, config, on_error, NULL);
     if (next != NULL && !hidden_declare(config)) {
         on_error(NULL, HIDDEN_TOO_MANY " since the start, which needs a restart");

@@ -17,7 +17,7 @@ struct reload {
     pthread_t thread; /* the main thread */
     const char *file; /* of the configuration; NULL: there is none */
     struct endpoints *endpoints;
-    struct generation *first, *current; /* first: what is never changed has been taken from there; it stays */
+    struct generation *first, *current; /* first: holds what a reload never changes, so it stays */
     struct generation *replaced;        /* the others that still have requests */
     struct worker *const *workers;
     unsigned worker_count;
@@ -31,15 +31,15 @@ void reload_init(struct reload *reload);
 /*
  * Reads the file and takes it over as a whole, or not at all: each thing that
  * is wrong is logged as `reload-error`, and `reload-failed` says that the
- * running configuration stays. Streams that are still allowed go on. Returns
+ * running configuration stays. Streams that are still allowed stay. Returns
  * when all workers have the new one. False: it has failed.
  */
 bool reload_file(struct reload *reload);
 
 /*
  * Once a second: certificates whose files have changed, and stay as they are
- * for a second, are loaded anew, key files too; configurations that nobody uses
- * any more are freed.
+ * for a second, are loaded again, key files too; configurations no longer in use
+ * are freed.
  */
 void reload_turn(struct reload *reload);
 

@@ -131,13 +131,13 @@ static void create_workers(struct server *server)
 static bool start_watchdog(struct server *server)
 {
     int64_t period_ms = server->shared.config->watchdog_ms;
-    if (period_ms == 0)
+    if (period_ms == 0) /* switched off */
         return true;
     server->watchdog = watchdog_start(server->pulses, server->worker_count, period_ms);
     return server->watchdog != NULL;
 }
 
-/* Who asks nobody for anything needs no permission at the broker to hear of what is taken back. */
+/* A gateway without access control needs no permission at the broker to hear revocations. */
 static void listen_for_revocations(struct server *server)
 {
     bool wanted = false;
@@ -165,13 +165,13 @@ static bool start_server(struct server *server)
     listen_for_revocations(server);
     listen_for_questions(server);
     if (!sources_start(&server->shared.sources)) {
-        log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for NATS"));
+        log_write(LOG_ERROR, "start-failed", log_str("reason", "cannot start a thread for NATS"));
         return false;
     }
     for (unsigned i = 0; i != server->worker_count; ++i) {
         if (!worker_start(server->workers[i], server->reload.endpoints)) {
             log_write(LOG_ERROR, "start-failed", log_u64("worker", i),
-                      log_str("reason", "no thread or no descriptors for it"));
+                      log_str("reason", "out of threads or descriptors"));
             return false;
         }
     }
@@ -179,7 +179,7 @@ static bool start_server(struct server *server)
     if (server->info != NULL)
         info_open(server->info, server->apps[0]);
     if (!start_watchdog(server)) {
-        log_write(LOG_ERROR, "start-failed", log_str("reason", "no thread for the watchdog"));
+        log_write(LOG_ERROR, "start-failed", log_str("reason", "cannot start a thread for the watchdog"));
         return false;
     }
     if (server->dev != NULL)
@@ -204,13 +204,14 @@ static void reload_server(struct server *server)
 static int take_end(struct server *server, int64_t timeout_ns)
 {
     int number = signals_take(timeout_ns);
+    /* --dev has no file to read again: there the terminal's hang-up ends it */
     if (number != SIGHUP || server->reload.file == NULL)
         return number;
     reload_server(server);
     return 0;
 }
 
-/* Until the streams are warm, but not for long: who comes meanwhile is let in, and waits. The signal that came, or 0. */
+/* Until the streams are warm, but not for long: clients are let in meanwhile, and wait. The signal that came, or 0. */
 static int wait_for_streams(struct server *server, struct sources_report *report)
 {
     int64_t deadline_ns = clock_mono_ns() + WARM_NS;
@@ -223,7 +224,7 @@ static int wait_for_streams(struct server *server, struct sources_report *report
     return number;
 }
 
-/* Once a second, or as often as the service manager wants to hear of it. */
+/* Once a second, or as often as the service manager's watchdog wants. */
 static void turn_server(struct server *server)
 {
     systemd_feed(server->systemd, server->pulses, server->worker_count);
@@ -246,7 +247,7 @@ static void drain_workers(struct server *server, int number)
     farewell_run(server->workers, server->worker_count, config, turn_ns, on_drain_turn, server);
 }
 
-/* Until a signal comes, or it turns out at the start that a stream can't be served as it is configured. */
+/* Until a signal comes, or it turns out at the start that a stream can't be served as configured. */
 static enum server_exit serve_until_signal(struct server *server)
 {
     struct sources_report report;
@@ -264,6 +265,7 @@ static enum server_exit serve_until_signal(struct server *server)
         drain_workers(server, number);
     else
         log_write(LOG_ERROR, "stream-unusable", log_str("stream", report.stream), log_str("reason", report.reason));
+    /* A process that doesn't end from here on can be killed by another signal. */
     signals_release();
     return number != 0 ? SERVER_CLEAN : SERVER_FAILED;
 }
@@ -281,7 +283,9 @@ static bool stop_server(struct server *server)
     watchdog_stop(server->watchdog);
     for (unsigned i = 0; i != server->worker_count; ++i)
         clean &= worker_release(server->workers[i]);
+    /* The last leaves, while there is still a source to publish them. */
     presence_flush_all(server->shared.presence);
+    /* with a worker's connections left its streams still hold channels */
     if (clean)
         registry_close_all(&server->shared.registry);
     clean &= sources_stop(&server->shared.sources);
@@ -302,9 +306,9 @@ enum server_exit server_run(struct config *config, const char *file, const struc
 {
     struct server *server = check_calloc(1, sizeof(*server));
     enum server_exit result = SERVER_FAILED;
-    bool is_clean = true; /* nobody uses what is left */
+    bool is_clean = true; /* no thread uses the rest */
 
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* a peer that has closed is an error of write(2) */
     log_take_stderr();
     descriptors_prepare(config);
     H2O_TOKEN_CACHE_DIGEST->http2_should_reject = 1; /* its parser turns 6 kB into hundreds of MB */

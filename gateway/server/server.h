@@ -32,7 +32,7 @@ struct server_dev {
  * Runs until SIGTERM or SIGINT (after signals_block, in a process of one
  * thread), then drains and ends cleanly. A second signal cuts what has not
  * ended yet, a third one kills. dev: NULL
- * or what --dev adds. Says in the log what is wrong when it fails.
+ * or what --dev adds. A failure is logged with its reason.
  */
 enum server_exit server_run(struct config *config, const char *file, const struct server_dev *dev);
 

@@ -60,7 +60,7 @@ static bool look_at_stream(struct sources *sources, unsigned i, int64_t ms, stru
         break;
     case JS_WARM_NOT_YET:
         if (report->state == SOURCES_WARM)
-            *report = (struct sources_report){SOURCES_COLD, name, "it has not been reached yet; who asks for it waits"};
+            *report = (struct sources_report){SOURCES_COLD, name, "not reached yet; its clients wait"};
         break;
     case JS_WARM_FAULT:
         *report = (struct sources_report){.state = SOURCES_FAULT, .stream = name};

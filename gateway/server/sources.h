@@ -42,7 +42,7 @@ struct sources_report {
 /* Waits for at most so long for them to be anything but cold. */
 void sources_wait(struct sources *sources, int64_t ms, struct sources_report *report);
 
-/* After registry_close_all. False: a source's threads would not end; the process had better end as it is. */
+/* After registry_close_all. False: a source's threads would not end; the process should exit as it is. */
 bool sources_stop(struct sources *sources);
 void sources_destroy(struct sources *sources);
 

@@ -35,7 +35,7 @@
 
 /* libh2o's HTTP/1 parser alone puts a header of any length it allows on the stack. */
 #define STACK_BYTES (4u << 20)
-/* A GET needs no body; where nothing is published, nobody gets to send one of size. */
+/* A GET needs no body; without a publishing route no client gets to send a large one. */
 #define BODY_MAX 4096
 #define SWEEP_NS NS_PER_S
 /* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
@@ -148,7 +148,7 @@ static void set_up_loop(struct worker *worker)
     h2o_config_init(&worker->config);
     worker->config.server_name = h2o_iovec_init(H2O_STRLIT("freshet"));
     worker->config.max_request_entity_size = body_max(worker);
-    worker->config.http1.upgrade_to_http2 = 0;
+    worker->config.http1.upgrade_to_http2 = 0; /* over TLS only ALPN chooses */
     worker->config.http1.req_timeout = worker->config.http2.idle_timeout = LIBRARY_TIMEOUT_MS;
     h2o_hostconf_t *public = h2o_config_register_host(&worker->config, h2o_iovec_init(H2O_STRLIT("public")), 65535);
     h2o_hostconf_t *admin = h2o_config_register_host(&worker->config, h2o_iovec_init(H2O_STRLIT("admin")), 65535);
@@ -199,7 +199,7 @@ static void look_for_streams(struct worker *worker, struct worker_change *change
     size_t count = 0;
     settings_retain(change->settings);
     for (size_t i = 0; i != change->endpoint_count; ++i) {
-        if (change->endpoints[i].fd == -1)
+        if (change->endpoints[i].fd == -1) /* also those of earlier changes, whose streams end over their window */
             change->gone[count++] = listeners_origin(worker->listeners, i);
     }
     change->walk.gone = change->gone;
@@ -247,11 +247,12 @@ void worker_change(struct worker *worker, struct worker_change *change)
 /* One thread's task is enough. True: there is more to do. */
 static bool sweep_shared(struct worker *worker, int64_t now_ns)
 {
+    /* one worker does it for all: the structures are the process's */
     if (worker->number != 0)
         return false;
     bool more = registry_reclaim(&worker->shared->registry, now_ns, clock_wall_ns());
     more |= presence_flush(worker->shared->presence, now_ns);
-    if (now_ns - worker->swept_ns < SWEEP_NS)
+    if (now_ns - worker->swept_ns < SWEEP_NS) /* the rest looks at every channel and address */
         return more;
     worker->swept_ns = now_ns;
     registry_sweep(&worker->shared->registry, now_ns);
@@ -287,6 +288,7 @@ static void *run_worker(void *arg)
         more = loop_run(&worker->loop, !more);
     loop_dispose(&worker->loop);
     watchdog_pulse_end(&worker->pulse);
+    /* The hub stays until the sources have stopped, whose threads may still call its mailbox. */
     sem_post(&worker->finished);
     wait_for(&worker->dismissed);
     tear_down_loop(worker);
@@ -301,7 +303,7 @@ bool worker_start(struct worker *worker, const struct endpoints *endpoints)
     snprintf(name, sizeof(name), "worker-%u", worker->number);
     if (!thread_start(&worker->thread, name, STACK_BYTES, run_worker, worker))
         return false;
-    wait_for(&worker->running);
+    wait_for(&worker->running); /* until its listeners are there, or have failed */
     worker->is_started = true;
     return worker->listeners != NULL;
 }

@@ -24,7 +24,7 @@ struct worker;
  * when no source calls anybody any more, destroy each.
  */
 struct worker *worker_create(struct shared *shared, struct settings *settings, unsigned number);
-/* False: there are no threads or descriptors to be had. What follows works all the same, started or not. */
+/* False: out of threads or descriptors. The calls below work all the same, started or not. */
 bool worker_start(struct worker *worker, const struct endpoints *endpoints);
 /* What its requests are handled with. */
 struct app *worker_app(struct worker *worker);
@@ -58,12 +58,12 @@ void worker_change(struct worker *worker, struct worker_change *change);
 /*
  * Stops accepting, but on the admin listener; tells HTTP/2 clients to go
  * elsewhere; ends its streams one after the other over the window, with
- * freshet.bye; answers what is asked meanwhile with 503. Returns at once.
+ * freshet.bye; answers new requests with 503. Returns at once.
  */
 void worker_drain(struct worker *worker, int64_t window_ns);
 /*
- * True once a turn has passed since it was asked, and nobody is left who has
- * something coming. A worker that still accepts may hand a connection over to
+ * True once a turn has passed since it was asked, and no client waits for
+ * anything any more. A worker that still accepts may hand a connection over to
  * one that has found this already: ask again when all have.
  */
 void worker_ask_drained(struct worker *worker);
@@ -78,7 +78,7 @@ void worker_wait(struct worker *worker);
 
 /*
  * Gives the channels back. After worker_wait. False: a connection would not
- * close within seconds of its shutdown; the process had better end as it is.
+ * close within seconds of its shutdown; the process should exit as it is.
  */
 bool worker_release(struct worker *worker);
 void worker_destroy(struct worker *worker);

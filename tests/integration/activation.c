@@ -214,7 +214,7 @@ Test(activation, what_is_no_listening_socket_is_named)
 {
     int plain = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    require_failure(&plain, 1, "no listening TCP socket");
+    require_failure(&plain, 1, "not a listening TCP socket");
     close(plain);
 }
 

@@ -72,7 +72,7 @@ static void remove_directory(const char *path)
     nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* The last line the server logged, which says why it went. */
+/* The last line the server logged, which says why it ended. */
 static void last_log_line(const struct dev_broker *broker, char *line, size_t size)
 {
     char *text = NULL;
@@ -90,7 +90,7 @@ static void last_log_line(const struct dev_broker *broker, char *line, size_t si
     fclose(file);
 }
 
-/* In the child, between fork and exec: only what is safe in a copy of a process with threads. */
+/* In the child, between fork and exec: only calls that are safe in a copy of a process with threads. */
 _Noreturn static void become_server(char *const arguments[], int log_fd, pid_t parent)
 {
     sigset_t none;
@@ -102,7 +102,7 @@ _Noreturn static void become_server(char *const arguments[], int log_fd, pid_t p
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* The parent may have gone before it was asked for. */
     if (getppid() == parent) {
-        /* Both outputs: what it says before it has its log is why it doesn't start. */
+        /* Both outputs: before it has its log it says there why it does not start. */
         for (int fd = 1; fd <= 2; ++fd)
             dup2(log_fd, fd);
         execv(arguments[0], arguments);
@@ -178,7 +178,7 @@ static void set_pid(struct dev_broker *broker, pid_t pid)
 {
     lock_take(&broker->lock);
     broker->pid = pid;
-    if (pid > 0 && broker->is_stopping)
+    if (pid > 0 && broker->is_stopping) /* dev_broker_stop came while it was started */
         kill(pid, SIGKILL);
     lock_give(&broker->lock);
 }
@@ -193,7 +193,7 @@ static void run_server(struct dev_broker *broker, bool is_first)
     set_pid(broker, pid);
     bool is_ready = await_ready(broker, pid);
     if (is_ready) {
-        if (is_first)
+        if (is_first) /* later ones take the same port */
             snprintf(broker->url, sizeof(broker->url), "nats://127.0.0.1:%d", broker->port);
         log_write(LOG_INFO, is_first ? "dev-broker-started" : "dev-broker-restarted", log_str("url", broker->url),
                   log_i64("pid", pid), log_str("directory", broker->directory));
@@ -241,6 +241,7 @@ static void *supervise_server(void *arg)
             return NULL;
         char line[256];
         last_log_line(broker, line, sizeof(line));
+        /* a crash after a healthy life is no crash loop */
         if (clock_mono_ns() - began_ns > HEALTHY_NS)
             back_off_ms = RESTART_MIN_MS;
         log_write(LOG_WARN, "dev-broker-died", log_str("log", line), log_i64("restart_ms", back_off_ms));
@@ -267,11 +268,11 @@ static struct dev_broker *create_broker(char *error, size_t error_size)
     lock_init(&broker->lock);
     condition_init(&broker->changed);
     if (!find_program(broker->program)) {
-        snprintf(error, error_size, "--dev needs nats-server, which isn't installed: apt-get install nats-server");
+        snprintf(error, error_size, "--dev needs nats-server, which is not installed: apt-get install nats-server");
         destroy_broker(broker);
         return NULL;
     }
-    if (folder == NULL || strlen(folder) > 32)
+    if (folder == NULL || strlen(folder) > 32) /* its name has to fit, with the longest file in it */
         folder = "/tmp";
     snprintf(broker->directory, sizeof(broker->directory), "%s/freshet-dev-XXXXXX", folder);
     if (mkdtemp(broker->directory) == NULL) {
@@ -290,7 +291,7 @@ struct dev_broker *dev_broker_start(char *error, size_t error_size)
     if (broker == NULL)
         return NULL;
     if (!thread_start(&broker->thread, "dev-broker", 0, supervise_server, broker)) {
-        snprintf(error, error_size, "no thread for nats-server");
+        snprintf(error, error_size, "cannot start a thread for nats-server");
         destroy_broker(broker);
         return NULL;
     }

@@ -32,7 +32,7 @@ void gate_report(struct gate *gate, enum metric metric, const char *reason)
 
 void gate_refuse(struct gate *gate, enum metric metric, const char *reason)
 {
-    if (gate->connection->killed)
+    if (gate->connection->killed) /* counted once, though more of its bytes may come */
         return;
     gate_report(gate, metric, reason);
     connection_kill(gate->connection);
@@ -45,7 +45,7 @@ enum gate_shown gate_show(struct gate *gate, h2o_socket_t *sock, const char *err
     CHECK(gate->inner != NULL);
     gate->gone = &gone;
     gate->inner(sock, err);
-    if (gone) {
+    if (gone) { /* a reader may call a reader: both must know */
         if (outer != NULL)
             *outer = true;
         return GATE_GONE;

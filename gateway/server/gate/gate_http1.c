@@ -34,7 +34,7 @@ static bool is_number(const char *value, size_t len)
     return true;
 }
 
-/* What is wrong with one header field; NULL: nothing. */
+/* The fault of one header field; NULL: none. */
 static const char *check_field(struct gate_http1_head *head, struct seen *seen, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);

@@ -99,7 +99,7 @@ void gate_http1_read(h2o_socket_t *sock, const char *err)
 {
     struct gate *gate = gate_of(sock);
 
-    if (err != NULL) {
+    if (err != NULL) { /* libh2o closes the connection at it */
         gate_show(gate, sock, err);
         return;
     }

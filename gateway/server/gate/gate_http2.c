@@ -12,7 +12,7 @@
 #include "gateway/http/publish_send.h"
 #include "gateway/server/gate/gate_internal.h"
 
-/* What is read here of libh2o's own structures is true of this version. */
+/* The fields of libh2o's own structures that are read here are those of this version. */
 #if H2O_VERSION_MAJOR != 2 || H2O_VERSION_MINOR != 2 || H2O_VERSION_PATCH != 5
 #error "the gate knows libh2o 2.2.5 only: read its lib/http2 again before you change this"
 #endif
@@ -70,7 +70,7 @@ static void feed_refuse(struct feed *feed, const char *reason, bool is_flood)
 /*
  * False: libh2o reads no more. Either it is closing the connection (over TLS
  * its own part of it may be freed already), or its answers have piled up to
- * 512 kB, which by now only who sends without reading can bring about.
+ * 512 kB, which by now only a client that sends without reading can bring about.
  */
 static bool feed_show(struct feed *feed)
 {
@@ -87,7 +87,7 @@ static bool feed_show(struct feed *feed)
     return false;
 }
 
-/* From here on the socket's buffer holds what is being shown, and nothing else. */
+/* From here on the socket's buffer holds only the bytes libh2o is shown. */
 static void feed_split(struct feed *feed)
 {
     if (feed->is_split)
@@ -134,7 +134,7 @@ static enum answer ask_window(struct feed *feed, const struct h2_gate_verdict *v
 
     if (verdict->stream != 0) {
         h2o_http2_stream_t *stream = h2o_http2_conn_get_stream(conn, verdict->stream);
-        /* What is over needs no window. */
+        /* A stream that is over needs no window. */
         if (stream == NULL || is_over(stream))
             return DROP;
         window = &stream->output_window;
@@ -143,7 +143,7 @@ static enum answer ask_window(struct feed *feed, const struct h2_gate_verdict *v
     return h2o_http2_window_get_window(window) + verdict->window > INT32_MAX ? REFUSE : SHOW;
 }
 
-/* The same assertion, for all streams at once. Nobody honest changes the window at the very end of a stalled stream. */
+/* The same assertion, for all streams at once. No honest client changes the window at the very end of a stalled stream. */
 static enum answer ask_settings(struct feed *feed, const struct h2_gate_verdict *verdict)
 {
     h2o_http2_conn_t *conn = conn_of(feed->sock);
@@ -238,7 +238,7 @@ static bool feed_step(struct feed *feed, const struct h2_gate_verdict *verdict)
     return false;
 }
 
-/* Puts what is the beginning of a frame back where the rest of it will come to. */
+/* Puts the beginning of a frame back where the rest of it will arrive. */
 static void feed_put_back(struct feed *feed)
 {
     CHECK(feed->is_split && feed->sock->input->size == 0);

@@ -22,7 +22,7 @@ struct gate {
     h2o_socket_cb reader;
     void (*on_read_start)(struct gate *gate); /* before that; NULL: nothing to do */
     SSL_CTX *tls;                             /* a reference; NULL: none */
-    bool *gone; /* set when the connection is freed: whoever calls out looks at it after */
+    bool *gone; /* set when the connection is freed: the caller of libh2o looks at it afterwards */
     size_t sent_seen;
     int64_t budget, budget_ns; /* bytes that may still be received, as of then */
     union {

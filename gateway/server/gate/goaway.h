@@ -7,7 +7,7 @@ struct connection;
 
 /*
  * Sends a GOAWAY that refuses nothing (RFC 9113 section 6.8: NO_ERROR, the
- * highest stream id): the streams of the connection go on, what its client
+ * highest stream id): the streams of the connection stay open, what its client
  * has asked for meanwhile is answered, but it opens no more here.
  *
  * libh2o's own graceful shutdown is not used. Its second GOAWAY leaves a

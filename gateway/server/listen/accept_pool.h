@@ -15,13 +15,13 @@ struct accept_slot;
  * from accept_pool_reserve until accept_pool_release, so the sum never passes
  * the limit whichever worker accepts. Of the public ones only so many may be
  * opening (until accept_pool_opened). Those of the admin listener count apart,
- * so that whoever has to look into a gateway that is full gets in.
+ * so that an operator gets into a gateway that is full.
  *
  * Workers all listen to the same sockets, and which of them the kernel wakes
  * first is chance: ten connections of a hundred streams each fall seven to
  * three as easily as five to five, and so do the hashes of SO_REUSEPORT (which
- * besides lets a second process share the port unnoticed). So whoever accepts
- * gives the descriptor to the worker that has the fewest.
+ * besides lets a second process share the port unnoticed). So the worker that
+ * accepts gives the descriptor to the one that has the fewest.
  */
 enum accept_class { ACCEPT_PUBLIC = 0, ACCEPT_ADMIN, ACCEPT_CLASSES };
 enum accept_verdict { ACCEPT_OK = 0, ACCEPT_FULL, ACCEPT_OPENING };
@@ -31,7 +31,7 @@ enum accept_verdict { ACCEPT_OK = 0, ACCEPT_FULL, ACCEPT_OPENING };
 
 /* opening: how many public connections may be in their handshake; 0: any number. */
 struct accept_pool *accept_pool_create(size_t limit, size_t opening);
-/* From now on. What is open stays, also where it is more than that. */
+/* From now on. Open connections stay, even if there are more. */
 void accept_pool_set_limits(struct accept_pool *pool, size_t limit, size_t opening);
 /* All slots have left. */
 void accept_pool_destroy(struct accept_pool *pool);

@@ -39,13 +39,14 @@ void acceptor_destroy(struct acceptor *acceptor)
 void acceptor_open(struct acceptor *acceptor, h2o_context_t *context, int fd)
 {
     CHECK(acceptor->sock == NULL && !acceptor->is_gone);
+    /* libh2o only watches it: accept4(2) is called by the listeners */
     acceptor->sock = h2o_evloop_socket_create(context->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     acceptor->sock->data = acceptor;
 }
 
 void acceptor_read(struct acceptor *acceptor, void (*on_acceptable)(h2o_socket_t *sock, const char *err))
 {
-    if (acceptor->sock == NULL || acceptor->is_reading)
+    if (acceptor->sock == NULL || acceptor->is_reading) /* closed, or this worker leaves accepting to others */
         return;
     acceptor->is_reading = true;
     h2o_socket_read_start(acceptor->sock, on_acceptable);
@@ -70,6 +71,7 @@ bool acceptor_end(struct acceptor *acceptor)
 {
     if (acceptor->is_gone)
         return false;
+    /* The struct stays: connections that came in here point to its `listen`. */
     acceptor->is_gone = true;
     acceptor->listen = (struct config_listen){.address = NULL};
     acceptor_close(acceptor);

@@ -18,7 +18,7 @@
 #include "gateway/server/tls/tls.h"
 #include "gateway/server/tls/tls_clients.h"
 
-/* Our own look at a connection comes first, and counts it as what it is. */
+/* Our own write timeout comes first, and counts the connection by its reason. */
 #define STALL_MARGIN_MS 2000
 #define ERROR_MAX 512
 
@@ -77,6 +77,7 @@ static bool add_endpoints(struct endpoints *endpoints, const struct config *conf
     unsigned stall_ms = endpoints_stall_ms(&config->limits);
     size_t first = endpoints->count;
     size_t count = listen_socket_open(address, stall_ms, endpoints->passed, sockets, error, ERROR_MAX);
+    /* indexes are never used again, as connections on their way between workers carry them */
     if (count == 0 || first + count > ENDPOINTS_MAX) {
         if (count != 0)
             snprintf(error, ERROR_MAX, "%s: too many listeners have come and gone", address);
@@ -130,10 +131,11 @@ static bool open_addresses(struct endpoints *endpoints, const struct config *con
     }
     if (config->admin_address != NULL && !open_address(endpoints, config, config->admin_address, NULL))
         return false;
+    /* A socket passed for nothing would take connections that are never served. */
     const struct passed_socket *unused = passed_unused(endpoints->passed);
     if (unused == NULL)
         return true;
-    snprintf(error, sizeof(error), "%s, passed in LISTEN_FDS, is at none of listen[].address and admin.address",
+    snprintf(error, sizeof(error), "%s, passed in LISTEN_FDS, matches neither listen[].address nor admin.address",
              unused->text);
     log_write(LOG_ERROR, "listen-failed", log_str("reason", error));
     return false;
@@ -181,6 +183,7 @@ static size_t find_unclaimed(const struct plan *plan, const char *address, enum 
 {
     for (size_t i = 0; i != plan->before; ++i) {
         const struct endpoint *endpoint = &plan->next->all[i];
+        /* one that is gone does not come back: its acceptors are closed */
         if (endpoint->first == i && !plan->is_claimed[i] && endpoint->fd != -1 && endpoint->class == class &&
             is_endpoint_at(endpoint, address))
             return i;
@@ -213,7 +216,7 @@ static bool plan_addresses(struct plan *plan, const struct config *config,
     bool good = true;
     for (unsigned i = 0; i != config->listen_count; ++i) {
         if (!plan_address(plan, config, config->listen[i].address, &config->listen[i], error)) {
-            on_error(arg, error);
+            on_error(arg, error); /* all problems at once, not only the first */
             good = false;
         }
     }

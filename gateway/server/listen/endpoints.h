@@ -47,7 +47,7 @@ struct endpoints {
 /* The context of a listener with a certificate. NULL: error says why, naming the file. */
 SSL_CTX *endpoints_context(const struct config_listen *listen, char *error, size_t size);
 
-/* For listen_socket_open: when the kernel drops a connection that takes nothing, should nobody have done so before. */
+/* For listen_socket_open: when the kernel drops a connection that takes nothing, should the gateway not have done so before. */
 unsigned endpoints_stall_ms(const struct config_limits *limits);
 
 /*

@@ -16,7 +16,7 @@
 #include "gateway/base/address.h"
 #include "gateway/server/listen/passed.h"
 
-/* A peer that went away without a word is found after IDLE + COUNT * INTERVAL seconds. */
+/* A peer that vanished is found after IDLE + COUNT * INTERVAL seconds. */
 #define KEEPALIVE_IDLE_S 60
 #define KEEPALIVE_INTERVAL_S 10
 #define KEEPALIVE_COUNT 3
@@ -103,7 +103,7 @@ static bool is_absent(int error)
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
 }
 
-/* Whether the list may go on without this one. */
+/* Whether the others do without this one. */
 static bool may_skip(int error, const struct options *options, size_t opened)
 {
     return is_absent(error) || (options->any_port && opened != 0 && error == EADDRINUSE);

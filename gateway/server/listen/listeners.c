@@ -63,7 +63,7 @@ static void take_accepted(struct listeners *listeners, struct accepted *accepted
     CHECK(accepted->acceptor < listeners->count);
     const struct acceptor *acceptor = listeners->acceptors[accepted->acceptor];
 
-    if (listeners->is_stopped) {
+    if (listeners->is_stopped) { /* it was on its way when this worker stopped */
         close(accepted->fd);
         accept_pool_release(listeners->opener.slot, acceptor->class, true);
     } else {
@@ -139,7 +139,7 @@ static bool accept_one(struct listeners *listeners, struct acceptor *acceptor)
     accepted = check_calloc(1, sizeof(*accepted));
     accepted->fd = accept4(h2o_socket_get_fd(acceptor->sock), &accepted->peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (accepted->fd == -1) {
-        int error = errno;
+        int error = errno; /* before free and the lock may change it */
         free(accepted);
         accept_pool_cancel(listeners->opener.shared->pool, acceptor->class);
         if (is_exhausted(error))
@@ -149,6 +149,7 @@ static bool accept_one(struct listeners *listeners, struct acceptor *acceptor)
     }
     accepted->acceptor = acceptor->index;
     accepted->accepted_ns = clock_mono_coarse_ns();
+    /* From here on it may belong to another thread. */
     if (!accept_pool_hand_over(listeners->opener.slot, accepted))
         take_accepted(listeners, accepted);
     return true;
@@ -181,6 +182,7 @@ void listeners_add(struct listeners *listeners, const struct endpoint *endpoint,
     CHECK(listeners->count != ENDPOINTS_MAX);
     struct acceptor *acceptor = acceptor_create(listeners, listeners->count, endpoint);
     listeners->acceptors[listeners->count++] = acceptor;
+    /* Every worker has the acceptor, for connections that are handed over; few have its socket. */
     if (accept_pool_is_watcher(listeners->opener.slot))
         acceptor_open(acceptor, listeners->context, fd);
     else
@@ -239,6 +241,7 @@ static void leave_acceptor(void *arg, struct connection *connection)
     if (!acceptor_has(arg, connection) || connection->is_leaving)
         return;
     connection->is_leaving = true;
+    /* one with streams is told with the first that ends, one without a request with its first answer */
     if (connection->requested && connection->streams == 0)
         connection_send_away(connection);
 }

@@ -22,7 +22,7 @@
 #include "gateway/server/tls/tls_failure.h"
 
 #define OPENING_TIMEOUT_NS (10 * NS_PER_S)
-/* Where others wait for it to end: who means it needs no longer. */
+/* While others wait for it to end; an honest client needs no longer. */
 #define OPENING_CROWDED_NS (2 * NS_PER_S)
 
 _Static_assert(OPENING_CROWDED_NS < OPENING_TIMEOUT_NS, "end_overdue looks at nothing that is younger than the first");
@@ -64,7 +64,7 @@ static void reject_connection(h2o_socket_t *sock, const char *reason)
 static void on_handshake(h2o_socket_t *sock, const char *err)
 {
     if (err != NULL) {
-        /* Asked in any case, which empties OpenSSL's queue: what is left there would be another connection's error. */
+        /* Taken in any case, which empties OpenSSL's queue: an error left there would be reported for another connection. */
         const char *failure = tls_failure_take();
         /* libh2o has one text for all that OpenSSL can say; its others are about the socket, or a certificate. */
         reject_connection(sock, strcmp(err, "ssl handshake failure") == 0 ? failure : err);
@@ -80,7 +80,7 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
     size_t len = sock->input->size < preface.len ? sock->input->size : preface.len;
 
     if (err != NULL) {
-        /* A peer that connects and goes without a byte is a load balancer's health check, not a failure. */
+        /* A peer that connects and closes without a byte is a load balancer's health check, not a failure. */
         if (connection_of_socket(sock)->killed || len != 0)
             reject_connection(sock, err);
         else
@@ -89,7 +89,7 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
     }
     if (memcmp(sock->input->bytes, preface.base, len) != 0)
         begin_http(sock, CONNECTION_HTTP1);
-    else if (len == preface.len)
+    else if (len == preface.len) /* else more has to come before the two can be told apart */
         begin_http(sock, CONNECTION_HTTP2);
 }
 
@@ -100,7 +100,7 @@ static void start_handshake(struct connection *connection)
 
     gate_create(connection, &guard->opener->rules);
     if (tls != NULL) {
-        gate_keep_tls(connection, tls);
+        gate_keep_tls(connection, tls); /* a reload may release the context before the handshake begins */
         h2o_socket_ssl_handshake(connection->sock, tls, NULL, on_handshake);
     } else {
         h2o_socket_read_start(connection->sock, on_first_bytes);
@@ -171,7 +171,7 @@ void opener_open(struct opener *opener, const struct acceptor *acceptor, int fd,
     CHECK_THREAD(opener);
     guard_create(connection, opener, acceptor);
     connection->listen = acceptor->is_listed ? &acceptor->listen : NULL;
-    connection->is_leaving = acceptor->is_gone;
+    connection->is_leaving = acceptor->is_gone; /* accepted before, handed over after */
     if (proxy_is_expected(connection))
         proxy_expect(connection, &callbacks);
     else

@@ -20,8 +20,8 @@ struct st_h2o_context_t;
 /*
  * A connection is opening until its TLS handshake is done or, in cleartext,
  * until its first bytes tell HTTP/2 (RFC 9113 section 3.3) from HTTP/1.1. It
- * has ten seconds for that, and only two while too many are opening; what fails
- * is counted as freshet_rejected_total{reason="handshake"}. What is over a
+ * has ten seconds for that, and only two while too many are opening; failures
+ * are counted as freshet_rejected_total{reason="handshake"}. A connection over a
  * limit of its address is closed at once (reason="address-connections",
  * "address-memory"). One per worker, its thread only.
  */

@@ -1,4 +1,4 @@
-/* passed.c - listening sockets that whoever started the process has opened: sd_listen_fds(3) */
+/* passed.c - listening sockets that the starter of the process has opened: sd_listen_fds(3) */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/listen/passed.h"
 
@@ -54,7 +54,7 @@ static bool take_socket(struct passed *passed, int fd, const char *name, char *e
     if ((socket->address.ss_family == AF_INET || socket->address.ss_family == AF_INET6) && is_listening(fd) &&
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
         return true;
-    snprintf(error, size, "%s, passed in LISTEN_FDS, is no listening TCP socket", socket->text);
+    snprintf(error, size, "%s, passed in LISTEN_FDS, is not a listening TCP socket", socket->text);
     return false;
 }
 
@@ -63,7 +63,7 @@ static bool take_sockets(struct passed *passed, const char *fds, const char *nam
     char *end;
     unsigned long count = strtoul(fds, &end, 10);
     if (*fds == '\0' || *end != '\0' || count > PASSED_MAX) {
-        snprintf(error, size, "LISTEN_FDS is \"%s\", which is no number up to %d", fds, PASSED_MAX);
+        snprintf(error, size, "LISTEN_FDS is \"%s\", not a number up to %d", fds, PASSED_MAX);
         return false;
     }
     for (size_t i = 0; i != count; ++i) {
@@ -80,6 +80,7 @@ bool passed_take(struct passed *passed, char *error, size_t size)
     const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
     bool ok = true;
     passed->count = 0;
+    /* another process's variables may have been inherited */
     if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
         ok = take_sockets(passed, fds, getenv("LISTEN_FDNAMES"), error, size);
     unsetenv("LISTEN_PID");
@@ -110,7 +111,7 @@ int passed_find(struct passed *passed, const struct sockaddr *address, socklen_t
         if (!is_same_address(&passed->sockets[i].address, address, len))
             continue;
         passed->sockets[i].used = true;
-        return fcntl(passed->sockets[i].fd, F_DUPFD_CLOEXEC, 0);
+        return fcntl(passed->sockets[i].fd, F_DUPFD_CLOEXEC, 0); /* a reload may close it and ask again */
     }
     return -1;
 }

@@ -1,4 +1,4 @@
-/* passed.h - listening sockets that whoever started the process has opened: sd_listen_fds(3) */
+/* passed.h - listening sockets that the starter of the process has opened: sd_listen_fds(3) */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVER_LISTEN_PASSED_H
 #define GATEWAY_SERVER_LISTEN_PASSED_H
@@ -12,7 +12,7 @@
 
 /*
  * LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES say which. A socket that outlives
- * the process goes on taking connections while nobody serves it, so that a
+ * the process still takes connections while none serves it, so that a
  * restart refuses none. Main thread.
  */
 struct passed {
@@ -29,7 +29,7 @@ struct passed {
 bool passed_take(struct passed *passed, char *error, size_t size);
 /* A copy (close-on-exec) of the one that is bound to this address, -1: there is none. passed may be NULL. */
 int passed_find(struct passed *passed, const struct sockaddr *address, socklen_t len);
-/* One that nobody has asked for; NULL: none. */
+/* One that passed_find has not returned; NULL: none. */
 const struct passed_socket *passed_unused(const struct passed *passed);
 void passed_close(struct passed *passed);
 

@@ -22,7 +22,7 @@ struct proxy_reader {
     const struct proxy_callbacks *callbacks;
     struct proxy_header header;
     size_t have, wanted; /* of all its bytes; only the first are kept */
-    bool understood;     /* what is still to come is of no interest */
+    bool understood;     /* the rest of it is skipped */
     uint8_t bytes[PROXY_HEADER_KEPT];
 };
 
@@ -40,7 +40,7 @@ static void adopt_peer(struct connection *connection, const struct proxy_header 
     struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(header->port)};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(header->port)};
 
-    if (!header->has_address)
+    if (!header->has_address) /* LOCAL: the proxy itself, checking that we live */
         return;
     memcpy(&v4.sin_addr, header->address + 12, sizeof(v4.sin_addr));
     memcpy(&v6.sin6_addr, header->address, sizeof(v6.sin6_addr));
@@ -60,7 +60,7 @@ static void finish_header(struct connection *connection)
     callbacks->done(connection);
 }
 
-/* One read of what is wanted and no more; -1 with EAGAIN: nothing there. */
+/* Reads no further than the header; -1 with EAGAIN: nothing there. */
 static ssize_t read_header(struct proxy_reader *reader, int fd)
 {
     uint8_t skipped[512];
@@ -109,7 +109,7 @@ static void on_readable(h2o_socket_t *sock, const char *err)
         ssize_t got = read_header(reader, h2o_socket_get_fd(sock));
         if (got == -1 && errno == EINTR)
             continue;
-        if (got == -1 && errno == EAGAIN)
+        if (got == -1 && errno == EAGAIN) /* the opener's deadline ends one that never comes */
             return;
         reason = got == 0 ? "closed within the PROXY header" : got == -1 ? "I/O error" : understand_bytes(reader);
         if (reason != NULL) {

@@ -8,14 +8,14 @@
 struct connection;
 struct proxy_reader;
 
-/* Whether the connection's peer has to begin with a header: it comes from one of its listener's networks. */
+/* Whether the peer must begin with a header: it comes from one of its listener's proxy_protocol networks. */
 bool proxy_is_expected(const struct connection *connection);
 
 /*
  * Reads the header from a new connection's socket: exactly the header, so that
  * TLS finds its first byte where it looks for it. Calls one of the two, later:
  * `done`, with the connection's peer as the header says it and the socket as
- * new, or `failed` with the reason; NULL: the peer went without a byte.
+ * new, or `failed` with the reason; NULL: the peer closed without a byte.
  */
 struct proxy_callbacks {
     void (*done)(struct connection *connection);

@@ -25,7 +25,7 @@
 _Static_assert(FEEDS_PER_PERIOD >= 2, "one late feed is no reason to be killed");
 
 struct systemd {
-    int fd; /* -1: nobody to tell */
+    int fd; /* -1: no service manager */
     struct sockaddr_un address;
     socklen_t address_len;
     int64_t watchdog_ns; /* 0: it wants no WATCHDOG=1 */
@@ -48,7 +48,7 @@ static bool read_address(struct systemd *systemd, const char *name)
         return false;
     systemd->address.sun_family = AF_UNIX;
     memcpy(systemd->address.sun_path, name, len + 1);
-    if (name[0] == '@')
+    if (name[0] == '@') /* an abstract name begins with a NUL */
         systemd->address.sun_path[0] = '\0';
     systemd->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (name[0] == '/'));
     return true;
@@ -73,7 +73,7 @@ struct systemd *systemd_open(void)
         systemd->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     else if (socket_name != NULL)
         log_write(LOG_WARN, "notify-failed", log_str("socket", socket_name),
-                  log_str("reason", "neither path nor @name"));
+                  log_str("reason", "neither a path nor @name"));
     if (systemd->fd != -1)
         systemd->watchdog_ns = read_period(usec, pid);
     free(socket_name);
@@ -92,14 +92,14 @@ void systemd_close(struct systemd *systemd)
     free(systemd);
 }
 
-/* Never waits: a manager that doesn't read must not hold up who it manages. */
+/* Never waits: a manager that doesn't read must not hold up the gateway. */
 static void tell_manager(struct systemd *systemd, const char *message)
 {
     const struct sockaddr *address = (const struct sockaddr *)&systemd->address;
     if (systemd->fd == -1)
         return;
     if (sendto(systemd->fd, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT, address, systemd->address_len) < 0)
-        log_write_limited(LOG_WARN, "notify-failed", log_str("reason", "the manager's socket takes nothing"));
+        log_write_limited(LOG_WARN, "notify-failed", log_str("reason", "the manager's socket does not take it"));
 }
 
 void systemd_ready(struct systemd *systemd)
@@ -144,7 +144,7 @@ void systemd_feed(struct systemd *systemd, struct watchdog_pulse *const *pulses,
         uint64_t turns = atomic_load_explicit(&pulses[i]->turns, memory_order_relaxed);
         all &= turns != systemd->seen[i] || atomic_load_explicit(&pulses[i]->thread, memory_order_acquire) == 0;
     }
-    if (!all)
+    if (!all) /* no feed: the manager restarts a gateway with a stuck loop */
         return;
     for (size_t i = 0; i != count; ++i)
         systemd->seen[i] = atomic_load_explicit(&pulses[i]->turns, memory_order_relaxed);

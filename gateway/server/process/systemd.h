@@ -32,7 +32,7 @@ void systemd_status(struct systemd *systemd, const char *format, ...) __attribut
 /*
  * WATCHDOG=1 if every one of the loops has turned since the last one, or
  * rests. Called every systemd_turn_ns, which is default_ns or less where the
- * manager (WATCHDOG_USEC) wants to hear of it more often. The pulses are always
+ * manager (WATCHDOG_USEC) wants it more often. The pulses are always
  * the same.
  */
 void systemd_feed(struct systemd *systemd, struct watchdog_pulse *const *pulses, size_t count);

@@ -54,6 +54,7 @@ int64_t watchdog_pulses_longest_ns(struct watchdog_pulse *const *pulses, size_t 
     for (size_t i = 0; i != count; ++i) {
         int64_t turned_ns = atomic_load_explicit(&pulses[i]->turned_ns, memory_order_relaxed);
 
+        /* a loop that has ended, or not begun, is not stuck */
         if (atomic_load_explicit(&pulses[i]->thread, memory_order_acquire) == 0 || now_ns - turned_ns <= longest_ns)
             continue;
         longest_ns = now_ns - turned_ns;

@@ -12,7 +12,7 @@
 #include "gateway/base/clock.h"
 
 /*
- * A loop that is stuck serves nobody, and nothing inside it can tell. So each
+ * A loop that is stuck serves no client, and nothing inside it can tell. So each
  * counts its turns, and a thread outside looks several times per period. A
  * loop that has not turned for a whole period is logged as `worker-stuck` with
  * the stack its thread is in, then the process ends by SIGABRT: with a core
@@ -20,12 +20,12 @@
  *
  * Addresses are MODULE+OFFSET, as addr2line -e MODULE takes them. A process
  * that was stopped or suspended as a whole is not stuck: its watchdog has slept
- * as well, and begins the period anew.
+ * as well, and starts a new period.
  */
 struct watchdog_pulse {
     _Atomic uint64_t turns;
     _Atomic int64_t turned_ns; /* when it last did, monotonic and coarse */
-    _Atomic pid_t thread;      /* kernel's id of the thread that turns; 0: it rests, and nobody waits for it */
+    _Atomic pid_t thread;      /* kernel's id of the thread that turns; 0: no loop runs */
 };
 
 /* By the loop's own thread: it begins, has turned, has ended. */

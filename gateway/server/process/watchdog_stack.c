@@ -57,7 +57,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 
     (void)number;
     (void)info;
-    /* Somebody else's signal changes nothing; and the frames are written once. */
+    /* Another process's signal changes nothing; and the frames are written once. */
     if (atomic_compare_exchange_strong(&answer.asked, &self, 0)) {
         answer.count = backtrace(answer.frames, FRAMES_MAX);
         answer.where = interrupted_at(context);
@@ -78,7 +78,7 @@ void watchdog_stack_prepare(void)
     CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
 }
 
-/* snprintf at the end of what is there; what doesn't fit is left out. */
+/* snprintf at the end of what is there; text that doesn't fit is left out. */
 __attribute__((format(printf, 3, 4))) static bool append_text(char *dst, size_t *used, const char *format, ...)
 {
     va_list args;

@@ -94,7 +94,7 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
         ok = RAND_bytes(iv, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1;
     } else {
         found = tls_tickets_open(&tickets, clock_mono_coarse_ns(), name, &key);
-        if (found == TLS_TICKETS_UNKNOWN)
+        if (found == TLS_TICKETS_UNKNOWN) /* expired, or of another process: a full handshake */
             return 0;
         ok = true;
     }
@@ -102,7 +102,7 @@ static int on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
     OPENSSL_cleanse(&key, sizeof(key));
     if (!ok)
         return -1;
-    return found == TLS_TICKETS_PREVIOUS ? 2 : 1;
+    return found == TLS_TICKETS_PREVIOUS ? 2 : 1; /* 2: the client gets a ticket of the current key */
 }
 
 static void on_tls_info(const SSL *const_ssl, int where, int value)

@@ -105,8 +105,8 @@ void tls_alerts_end(SSL *ssl)
 
 /*
  * Written by us, past libh2o: a handshake that waits for its client has
- * nothing else on the way, and what is written is shorter than any send buffer.
- * If the peer is gone already nobody misses it.
+ * nothing else in flight, and an alert is shorter than any send buffer. If the
+ * peer is gone already, the alert does not matter.
  */
 void tls_alerts_send(const SSL *ssl, int value)
 {

@@ -8,7 +8,7 @@
 struct st_h2o_socket_t;
 
 /*
- * When a handshake fails libh2o drops what OpenSSL had to say and closes, so
+ * When a handshake fails libh2o drops OpenSSL's alert and closes, so
  * a client would see nothing but an end of file (RFC 8446 section 6.2 wants an
  * alert). All three belong into the context's info callback: keep at the start
  * of a handshake whose alerts may be encrypted, end when it is done, send when

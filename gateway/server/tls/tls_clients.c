@@ -16,7 +16,7 @@
 #include "gateway/server/tls/tls_failure.h"
 #include "proto/text.h"
 
-/* A chain of four RSA-4096 certificates takes 8 kB; OpenSSL would buffer 100 of whoever asks. */
+/* A chain of four RSA-4096 certificates takes 8 kB; OpenSSL would buffer 100 kB for anyone. */
 #define CHAIN_BYTES_MAX (32 * 1024)
 _Static_assert(CERTIFICATE_NAME_MAX > 4 * 64, "the longest common name, and its NUL");
 
@@ -53,8 +53,8 @@ static bool is_valid_now(const SSL_SESSION *session)
 
 /*
  * Each resumption under TLS 1.3 brings new tickets, so that without a look at
- * the certificate it would be good for ever. What is not resumed becomes a
- * full handshake, which refuses it with the right alert.
+ * the certificate it would be good for ever. A session that is not resumed
+ * becomes a full handshake, which refuses it with the right alert.
  */
 static SSL_TICKET_RETURN on_ticket_opened(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_len,
                                           SSL_TICKET_STATUS status, void *arg)

@@ -13,7 +13,7 @@ struct connection;
 /*
  * From now on the context wants a certificate of each client, valid, for
  * client use, and signed by one of the CAs of the PEM file; their names are
- * told to clients. A handshake without one fails. A ticket is good only where
+ * sent to clients. A handshake without one fails. A ticket is good only where
  * the same CAs are accepted, and only while the certificate in it is valid.
  * False: error says why, naming the file. Before the context's first use.
  */

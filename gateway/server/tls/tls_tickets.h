@@ -9,7 +9,7 @@
 #include "gateway/base/lock.h"
 
 /*
- * RFC 5077 section 4 and RFC 8446 section 4.6.1. Whoever steals a ticket key
+ * RFC 5077 section 4 and RFC 8446 section 4.6.1. With a stolen ticket key one
  * can read what TLS 1.2 sessions resumed with it said, so keys are random,
  * live in memory only and are thrown away: a key seals for one period and
  * opens for two, which lets every ticket be used for a period at least.
