@@ -5,6 +5,7 @@
 #include <h2o.h>
 
 #include "gateway/base/buffer.h"
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/config/config.h"
@@ -54,6 +55,7 @@ void access_log_stream(const struct exchange *exchange, const struct reader *rea
         fields[n++] = log_str("sub", reader->identity->sub);
     if (suppressed != 0)
         fields[n++] = log_u64("suppressed", suppressed);
+    CHECK(n < FIELDS_MAX);
     fields[n] = (struct log_field){.key = NULL};
     log_write_fields(LOG_INFO, "stream-end", fields);
     buffer_dispose(&subjects);

@@ -4,6 +4,7 @@
 
 #include <h2o.h>
 
+#include "gateway/base/check.h"
 #include "gateway/http/admin/dev.h"
 #include "gateway/http/connection.h"
 #include "gateway/http/exchange.h"
@@ -42,6 +43,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
 
 void app_register(struct app *app, h2o_hostconf_t *host)
 {
+    CHECK(app->hub != NULL && app->config != NULL && app->sources != NULL);
     h2o_pathconf_t *path = h2o_config_register_path(host, "/", 0);
     struct app_handler *handler = (struct app_handler *)h2o_create_handler(path, sizeof(*handler));
     handler->super.on_req = on_req;

@@ -5,6 +5,7 @@
 #include <h2o.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/reply.h"
@@ -64,6 +65,7 @@ static void add_allowed_headers(struct exchange *exchange)
 
 void cors_add_headers(struct exchange *exchange, const char *methods)
 {
+    CHECK(exchange->route != NULL);
     const struct config_cors *cors = &exchange->route->cors;
     const h2o_req_t *req = exchange->req;
     if (cors->origins_count == 0)

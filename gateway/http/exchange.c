@@ -7,16 +7,23 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/address_limits.h"
 #include "gateway/core/admission.h"
+#include "gateway/core/hub.h"
 #include "gateway/http/app.h"
 #include "gateway/http/connection.h"
+#include "gateway/http/refusal.h"
 #include "gateway/http/settings.h"
+
+_Static_assert(sizeof(struct exchange) <= 96, "each stream has one, for as long as it lives");
+_Static_assert(LIMIT_COUNT <= UINT8_MAX, "`over` holds any limit");
 
 static void uncount_stream(struct exchange *exchange)
 {
     if (!exchange->is_counted)
         return;
+    CHECK(exchange->connection->admitted != 0);
     exchange->is_counted = false;
     --exchange->connection->admitted;
     admission_give(exchange->app->admission);
@@ -28,6 +35,7 @@ static void stop_asking(struct exchange *exchange, int64_t now_ns)
 {
     struct connection *connection = exchange->connection;
     uncount_stream(exchange);
+    CHECK(connection->asking > connection->admitted);
     if (--connection->asking == 0)
         connection->idle_since_ns = now_ns;
 }
@@ -37,9 +45,11 @@ static void on_dispose(void *p)
 {
     struct exchange *exchange = p;
     struct connection *connection = exchange->connection;
+    CHECK_THREAD(exchange->app->hub);
     int64_t now_ns = clock_mono_coarse_ns();
     list_remove(&exchange->link);
     if (exchange->is_answered) {
+        CHECK(connection->unsent != 0);
         --connection->unsent;
         /* one answer has got through: the others get their full time again */
         connection->unsent_since_ns = now_ns;
@@ -53,6 +63,7 @@ static void on_dispose(void *p)
 
 struct exchange *exchange_begin(struct app *app, h2o_req_t *req)
 {
+    CHECK_THREAD(app->hub);
     struct exchange *exchange = h2o_mem_alloc_shared(&req->pool, sizeof(*exchange), on_dispose);
     struct connection *connection = connection_of(req);
     *exchange = (struct exchange){.app = app, .req = req, .connection = connection, .settings = app->settings};
@@ -72,8 +83,7 @@ struct exchange *exchange_begin(struct app *app, h2o_req_t *req)
 void exchange_answered(struct exchange *exchange)
 {
     int64_t now_ns = clock_mono_coarse_ns();
-    if (exchange->is_answered)
-        return;
+    CHECK(!exchange->is_answered);
     exchange->is_answered = true;
     if (exchange->connection->unsent++ == 0)
         exchange->connection->unsent_since_ns = now_ns;

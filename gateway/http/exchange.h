@@ -51,7 +51,7 @@ struct exchange {
  */
 struct exchange *exchange_begin(struct app *app, struct st_h2o_req_t *req);
 
-/* The whole answer is in libh2o's hands. Idempotent. */
+/* The whole answer is in libh2o's hands. Once at most. */
 void exchange_answered(struct exchange *exchange);
 
 /* Whether the configuration has changed since the request came: its route may not be what it was. */

@@ -50,6 +50,7 @@ static enum limit take_from_client(struct exchange *exchange)
 bool limits_measure(struct exchange *exchange)
 {
     const struct config_limits *limits = &exchange->app->config->limits;
+    CHECK(exchange->client == NULL && exchange->over == LIMIT_NONE);
     size_t fields = exchange->req->headers.size, bytes = header_bytes(exchange->req);
     if (limits->header_fields != 0 && fields > limits->header_fields) {
         refusal_send(exchange, LIMIT_HEADER_FIELDS);
@@ -70,6 +71,7 @@ static enum limit count_stream(struct exchange *exchange)
     struct app *app = exchange->app;
     const struct config_limits *limits = &app->config->limits;
     enum limit over = LIMIT_NONE;
+    CHECK(!exchange->is_counted);
     if (exchange->connection->admitted >= limits->streams)
         return LIMIT_STREAMS;
     if (!client_begin_stream(exchange->client))
@@ -125,6 +127,7 @@ bool limits_admit_bearer(struct exchange *exchange, const struct identity *ident
     if (exchange->app->config->limits.streams_per_token == 0 || !exchange->is_counted || identity == NULL ||
         (identity->sub == NULL && identity->jti == NULL))
         return true;
+    CHECK(exchange->bearer == NULL);
     if (identity->sub != NULL)
         exchange->bearer = take_bearer(exchange, identity->sub, 's');
     else

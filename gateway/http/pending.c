@@ -19,11 +19,14 @@ struct pending {
     void (*answer)(struct exchange *exchange, const struct route_params *params);
 };
 
+_Static_assert(sizeof(struct pending) <= 40, "each stream has one, for as long as it lives");
+
 static void on_turn(struct turn_later *later)
 {
     struct pending *pending = LIST_ENTRY(later, struct pending, later);
     struct exchange *exchange = pending->exchange;
     struct route_params params;
+    CHECK(!exchange->is_answered);
     if (exchange_is_outdated(exchange)) {
         refusal_send_changed(exchange);
         return;
@@ -43,6 +46,7 @@ static void on_dispose(void *p)
 void pending_add(struct exchange *exchange,
                  void (*answer)(struct exchange *exchange, const struct route_params *params))
 {
+    CHECK(exchange->route != NULL && answer != NULL);
     struct pending *pending = h2o_mem_alloc_shared(&exchange->req->pool, sizeof(*pending), on_dispose);
     *pending = (struct pending){.later.run = on_turn, .exchange = exchange, .answer = answer};
     turn_defer(exchange->app->hub, &pending->later);

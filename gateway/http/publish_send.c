@@ -24,6 +24,8 @@
 #define HEADERS_MAX 32
 #define HEADERS_BYTES 4096
 
+_Static_assert(PUBLISH_MSG_ID_MAX < HEADERS_BYTES, "Nats-Msg-Id is limited apart from the other headers, and tighter");
+
 /* One publish in flight. The request may be gone before it is confirmed: then `ticket` is NULL. */
 struct publish_call {
     struct publish publish;
@@ -85,6 +87,7 @@ static void on_published(struct errand *errand)
     struct publish_call *call = LIST_ENTRY(errand, struct publish_call, errand);
     if (call->ticket != NULL) {
         struct publish_ticket *ticket = call->ticket;
+        CHECK(ticket->call == call);
         ticket->call = NULL;
         send_result(ticket->exchange, call);
     }
@@ -202,6 +205,7 @@ static void send_call(struct exchange *exchange, const struct config_history *hi
 void publish_send(struct exchange *exchange, const struct config_history *history, const char *subject, size_t len)
 {
     size_t body_len = exchange->req->entity.len;
+    CHECK(subject_check_literal(subject, len) == SUBJECT_OK);
     if (body_len > PUBLISH_BODY_MAX) {
         reply_problem(exchange, 413, "a message of %zu bytes is too long, the limit is %u", body_len, PUBLISH_BODY_MAX);
         return;

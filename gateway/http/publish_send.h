@@ -16,6 +16,7 @@ struct exchange;
  * again; so bodies within twice the limit come here, to be answered.
  */
 #define PUBLISH_BODY_BUFFER (2 * PUBLISH_BODY_MAX)
+_Static_assert(PUBLISH_BODY_BUFFER > PUBLISH_BODY_MAX, "a body that is too large gets a 413");
 
 /*
  * The longest value of the request header Nats-Msg-Id, by which a stream

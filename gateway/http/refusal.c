@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/random.h"
@@ -72,6 +73,7 @@ static void send_retry(struct exchange *exchange, const char *why)
     char body[128];
     int len = snprintf(body, sizeof(body), ": %s\nretry: %lld\n\n", why,
                        (long long)random_spread(&exchange->app->hub->random, RETRY_MS));
+    CHECK(len > 0 && (size_t)len < sizeof(body));
     reply_header(exchange, "cache-control", H2O_STRLIT("no-cache, no-transform"));
     reply_send(exchange, 200, "text/event-stream; charset=utf-8", body, (size_t)len);
 }
@@ -82,6 +84,7 @@ static void send_retry(struct exchange *exchange, const char *why)
 void refusal_send(struct exchange *exchange, enum limit limit)
 {
     const struct limit_row *row = &rows[limit];
+    CHECK(limit > LIMIT_NONE && limit < LIMIT_COUNT);
     const struct app *app = exchange->app;
     char peer[CONNECTION_PEER_MAX], client[IP_TEXT_MAX];
     metrics_add(app->hub->metrics, row->metric, 1);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
@@ -13,6 +14,7 @@
 #include "proto/text.h"
 
 #define DETAIL_MAX 400
+#define JSON_BYTE_MAX 6 /* what text_json_write makes of one byte at most */
 
 const char *reply_phrase(int status)
 {
@@ -52,6 +54,7 @@ void reply_header(struct exchange *exchange, const char *name, const char *value
 void reply_send(struct exchange *exchange, int status, const char *content_type, const char *body, size_t len)
 {
     h2o_req_t *req = exchange->req;
+    CHECK(content_type != NULL || len == 0);
     metrics_add(exchange->app->hub->metrics, metrics_status(status), 1);
     req->res.status = status;
     req->res.reason = reply_phrase(status);
@@ -86,7 +89,7 @@ size_t reply_path_len(const char *path, size_t len)
 
 void reply_problem(struct exchange *exchange, int status, const char *format, ...)
 {
-    char detail[DETAIL_MAX], body[DETAIL_MAX * 6 + 128];
+    char detail[DETAIL_MAX], body[DETAIL_MAX * JSON_BYTE_MAX + 128];
     va_list args;
     va_start(args, format);
     int len = vsnprintf(detail, sizeof(detail), format, args);
@@ -101,6 +104,7 @@ void reply_problem(struct exchange *exchange, int status, const char *format, ..
     }
     int head = snprintf(body, sizeof(body), "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":\"",
                         reply_phrase(status), status);
+    CHECK(status >= 400 && head > 0 && (size_t)head + DETAIL_MAX * JSON_BYTE_MAX + 2 <= sizeof(body));
     size_t size = (size_t)head;
     size += text_json_write(body + size, detail, detail_len);
     body[size++] = '"';

@@ -15,6 +15,7 @@ static void note_over(struct settings *settings)
 void settings_replace(struct app *app, struct settings *settings)
 {
     struct settings *before = app->settings;
+    CHECK(settings != before && !settings->is_replaced && settings->config != NULL);
     app->settings = settings;
     app->config = settings->config;
     app->keys = settings->keys;
@@ -26,8 +27,11 @@ void settings_replace(struct app *app, struct settings *settings)
 
 void settings_retain(struct settings *settings)
 {
-    if (settings != NULL)
-        ++settings->requests;
+    if (settings == NULL)
+        return;
+    /* later it may already be freed */
+    CHECK(!settings->is_replaced);
+    ++settings->requests;
 }
 
 void settings_release(struct settings *settings)

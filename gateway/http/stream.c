@@ -35,6 +35,9 @@ struct attendance {
     struct presence_stream stream;
 };
 
+_Static_assert(offsetof(struct stream, reader) <= 64, "what a write needs is right before the reader");
+_Static_assert(READER_PEER_MAX >= IP_TEXT_MAX, "do_peer writes an address");
+
 static struct stream *stream_of(const struct reader *reader)
 {
     return LIST_ENTRY(reader, struct stream, reader);
@@ -72,6 +75,7 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
 static void do_refuse(struct reader *reader, enum reader_refusal refusal)
 {
     struct stream *stream = stream_of(reader);
+    CHECK(!stream->is_responding);
     switch (refusal) {
     case READER_DENIED:
         reply_header(stream->exchange, "retry-after", H2O_STRLIT("5"));
@@ -154,6 +158,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 static void on_dispose(void *p)
 {
     struct stream *stream = p;
+    CHECK(stream->connection->streams != 0);
     --stream->connection->streams;
     /* a drained client comes back: on another connection */
     if (stream->reader.reason == CLOSE_DRAIN)
@@ -169,6 +174,7 @@ void stream_start(struct exchange *exchange, const struct reader_options *option
 {
     h2o_req_t *req = exchange->req;
     struct connection *connection = exchange->connection;
+    CHECK(options->route == exchange->route && !exchange->is_answered);
     if (connection->is_leaving) {
         refusal_send_ending(exchange);
         return;

@@ -62,6 +62,7 @@ static void add_subject(struct ask *ask, const char *subject)
         if (!subject_covers(subject, len, ask->subjects[i], strlen(ask->subjects[i])))
             ask->subjects[kept++] = ask->subjects[i];
     }
+    CHECK(kept < READER_SUBJECTS_MAX);
     /* sorted, so that the same set is the same stream, in whatever order it is asked for */
     size_t at = kept;
     while (at != 0 && strcmp(ask->subjects[at - 1], subject) > 0) {

@@ -9,6 +9,7 @@
 
 #include "gateway/auth/revoked.h"
 #include "gateway/auth/token_verify.h"
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -42,7 +43,8 @@ static void send_no_token(struct exchange *exchange)
     if ((auth->from & CONFIG_FROM_COOKIE) != 0)
         len += (size_t)snprintf(places + len, sizeof(places) - len, ", in the cookie %.64s", auth->cookie);
     if ((auth->from & CONFIG_FROM_QUERY) != 0)
-        snprintf(places + len, sizeof(places) - len, ", in the query's %.64s", auth->query);
+        len += (size_t)snprintf(places + len, sizeof(places) - len, ", in the query's %.64s", auth->query);
+    CHECK(len < sizeof(places));
     note_refusal(exchange, "no token");
     reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer"));
     reply_problem(exchange, 401, "this needs a token%s", places);
@@ -99,6 +101,7 @@ bool authorize_begin(struct permit *permit, struct exchange *exchange, const str
     const struct config_auth *auth = &exchange->route->auth;
     struct token *token = NULL;
     struct token_text text;
+    CHECK(exchange->route != NULL);
     *permit = (struct permit){.exchange = exchange, .params = params};
     if (!auth->jwt)
         return true;
@@ -200,6 +203,7 @@ bool authorize_subject(const struct permit *permit, const char *subject, size_t 
     if (!permit->is_limited)
         return true;
     const struct token *token = permit->token;
+    CHECK(token != NULL);
     if (token_grants_cover(exchange->route->publish ? &token->publish : &token->subscribe, subject, len))
         return true;
     note_refusal(exchange, "a subject that the token does not grant");
@@ -287,6 +291,7 @@ static void ask_service(const struct permit *permit, const char *const *subjects
 void authorize_then(struct permit *permit, const char *const *subjects, size_t subject_count, void *data, size_t size,
                     authorize_then_fn then)
 {
+    CHECK(subject_count != 0);
     if (permit->exchange->route->auth.request != NULL) {
         ask_service(permit, subjects, subject_count, data, size, then);
         permit->token = NULL; /* the copy's now */

@@ -14,11 +14,13 @@
 #include "gateway/base/list.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/config/config.h"
 #include "gateway/core/errand.h"
 #include "gateway/core/evict.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/identity.h"
+#include "gateway/core/reader.h"
 #include "gateway/core/request.h"
 #include "gateway/core/source.h"
 #include "gateway/http/access/service_cache.h"
@@ -70,7 +72,7 @@ struct service_auth *service_auth_create(struct app *app)
 
 void service_auth_destroy(struct service_auth *service)
 {
-    CHECK(list_is_empty(&service->in_flight));
+    CHECK(list_is_empty(&service->in_flight) && service->calls == NULL);
     service_cache_destroy(service->cache);
     free(service);
 }
@@ -101,6 +103,7 @@ static void answer_unavailable(struct service_question *question)
 /* The first of those that are left: an answer may end other requests, too, and so remove their tickets. */
 static struct service_question *take_ticket(struct list *tickets)
 {
+    CHECK(!list_is_empty(tickets));
     struct ticket *ticket = LIST_ENTRY(tickets->next, struct ticket, link);
     list_remove(&ticket->link);
     return ticket->question;
@@ -154,6 +157,8 @@ static int64_t expiry_ns(const struct service_auth *service, const struct servic
     return reply->lifetime_ms != 0 ? service->app->hub->now_ns + reply->lifetime_ms * NS_PER_MS : 0;
 }
 
+_Static_assert(READER_SUBJECTS_MAX <= SERVICE_SUBJECTS_MAX, "an answer can name each subject of a question");
+
 static void keep_reply(struct service_auth *service, const struct call *call, const struct service_reply *reply)
 {
     int64_t now_ns = service->app->hub->now_ns, until_ns = expiry_ns(service, reply);
@@ -181,6 +186,7 @@ static void on_back(struct errand *errand)
     struct call *call = LIST_ENTRY(errand, struct call, errand);
     struct service_auth *service = call->service;
     struct service_reply reply;
+    CHECK_THREAD(service->app->hub);
     if (!list_is_empty(&call->tickets)) {
         bool known = read_reply(call, &reply);
         if (known)
@@ -195,6 +201,7 @@ static void on_back(struct errand *errand)
         }
     }
     withdraw_call(call);
+    CHECK(list_is_empty(&call->tickets));
     list_remove(&call->link);
     free(call->request.reply);
     free(call->request.subject);
@@ -255,6 +262,8 @@ void service_auth_ask(struct service_question *question)
     const char *wrong;
     struct call *call;
     size_t len;
+    CHECK_THREAD(service->app->hub);
+    CHECK(question->exchange->route->auth.request != NULL && question->subject_count != 0);
     if (service->is_stopped) {
         answer_unavailable(question);
         return;
@@ -299,6 +308,7 @@ static void withdraw_calls(struct service_auth *service)
 void service_auth_revoke(struct service_auth *service, const struct eviction *eviction)
 {
     struct list meant;
+    CHECK_THREAD(service->app->hub);
     list_init(&meant);
     service_cache_clear(service->cache);
     withdraw_calls(service);
@@ -319,6 +329,7 @@ void service_auth_revoke(struct service_auth *service, const struct eviction *ev
 void service_auth_stop(struct service_auth *service)
 {
     struct list all;
+    CHECK_THREAD(service->app->hub);
     list_init(&all);
     service->is_stopped = true;
     withdraw_calls(service);

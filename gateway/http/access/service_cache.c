@@ -33,6 +33,7 @@ struct service_cache *service_cache_create(size_t size)
 
 static void forget_known(struct service_cache *cache, struct known *known)
 {
+    CHECK(cache->count != 0);
     HASH_DEL(cache->table, known);
     list_remove(&known->age);
     free(known->verdict.reason);
@@ -49,6 +50,7 @@ void service_cache_clear(struct service_cache *cache)
 void service_cache_destroy(struct service_cache *cache)
 {
     service_cache_clear(cache);
+    CHECK(cache->count == 0 && cache->table == NULL);
     free(cache);
 }
 
@@ -90,6 +92,7 @@ void service_cache_put(struct service_cache *cache, const unsigned char question
     HASH_ADD(hh, cache->table, question, DIGEST_SIZE, known);
     list_append(&cache->by_age, &known->age);
     ++cache->count;
+    CHECK(cache->count <= cache->size);
 }
 
 size_t service_cache_count(const struct service_cache *cache)

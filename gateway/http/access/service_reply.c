@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "proto/subject.h"
 #include "proto/units.h"
 
@@ -97,6 +98,7 @@ bool service_reply_read(const char *text, size_t len, const char *const *subject
                         struct service_reply *reply, char *error, size_t size)
 {
     json_error_t wrong;
+    CHECK(size != 0);
     *reply = (struct service_reply){.is_allowed = false};
     /* a service that repeats input of the client may let it add a second "allow" */
     json_t *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &wrong);

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/config/config.h"
@@ -30,6 +31,7 @@ struct admin_handler {
 /* In a time that depends on the given length only, so that nobody can guess the token byte by byte. */
 static bool is_same(const char *given, size_t given_len, const char *token, size_t token_len)
 {
+    CHECK(token_len != 0);
     size_t different = given_len ^ token_len;
     for (size_t i = 0; i != given_len; ++i)
         different |= (size_t)(unsigned char)(given[i] ^ token[i % token_len]);

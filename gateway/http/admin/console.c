@@ -135,6 +135,7 @@ void console_send_info(struct exchange *exchange)
     json_t *info = json_pack("{s:s, s:b, s:s?, s:s, s:s, s:o}", "version", FRESHET_VERSION, "dev", dev, "nats",
                              app->dev_nats_url, "metrics", dev ? "/dev/metrics" : "/metrics", "streams",
                              dev ? "/dev/streams" : "/streams", "routes", routes);
+    CHECK(info != NULL);
     char *text = json_dumps(info, JSON_COMPACT);
     CHECK(text != NULL);
     json_decref(info);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/http/admin/console.h"
 #include "gateway/http/admin/metrics_page.h"
@@ -32,6 +33,7 @@ static void send_connection(struct exchange *exchange)
                        "{\"connection\":%llu,\"protocol\":\"%s\",\"streams\":%u,\"peer\":\"%s\",\"nats\":\"%s\"}",
                        (unsigned long long)req->conn->id, req->version >= 0x200 ? "h2" : "http/1.1",
                        connection->streams, connection_peer(connection, peer), exchange->app->dev_nats_url);
+    CHECK(len > 0 && (size_t)len < sizeof(body));
     reply_header(exchange, "cache-control", H2O_STRLIT("no-store"));
     reply_send(exchange, 200, "application/json", body, (size_t)len);
 }
@@ -124,6 +126,7 @@ static void answer_publish(struct exchange *exchange)
 
 bool dev_answer(struct exchange *exchange)
 {
+    CHECK(exchange->app->dev_nats_url != NULL);
     if (exchange_path_len(exchange) > sizeof(PUBLISH_PREFIX) - 1 &&
         memcmp(exchange->req->path.base, PUBLISH_PREFIX, sizeof(PUBLISH_PREFIX) - 1) == 0) {
         answer_publish(exchange);

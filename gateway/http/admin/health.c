@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/buffer.h"
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/config/config.h"
 #include "gateway/core/hub.h"
@@ -59,6 +60,7 @@ static bool needs_core(const struct app *app)
 
 static struct check *add_check(struct checks *checks, bool is_good, const char *good, const char *bad)
 {
+    CHECK(checks->count < CHECKS_MAX);
     struct check *check = &checks->rows[checks->count++];
     check->is_bad = !is_good;
     check->state = is_good ? good : bad;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/buffer.h"
+#include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/base/process.h"
@@ -43,6 +44,7 @@ static void write_bound(struct buffer *text, int64_t ns)
 static void write_histogram(struct buffer *text, enum metric histogram)
 {
     const char *name = rows[histogram].name;
+    CHECK(metrics_bound_ns[METRICS_BUCKETS - 1] == INT64_MAX);
     double sum = (double)metrics_sum(histogram) / (double)NS_PER_S;
     unsigned long long count = 0;
     for (unsigned i = 0; i != METRICS_BUCKETS; ++i) {

@@ -4,6 +4,7 @@
 
 #include <h2o.h>
 
+#include "gateway/base/check.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/snapshot.h"
 #include "gateway/http/app.h"
@@ -21,6 +22,7 @@ struct overview {
 static void on_done(void *arg, const char *json, size_t len)
 {
     struct overview *overview = arg;
+    CHECK(overview->snapshot != NULL);
     overview->snapshot = NULL;
     reply_header(overview->exchange, "cache-control", H2O_STRLIT("no-store"));
     reply_send(overview->exchange, 200, "application/json", json, len);
