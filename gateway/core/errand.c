@@ -42,6 +42,7 @@ static void on_published(struct publish *publish)
 
 void errand_publish(struct errand *errand, struct source *source, struct publish *publish)
 {
+    CHECK_THREAD(errand->hub);
     errand_start(errand);
     publish->done = on_published;
     publish->owner = errand;
@@ -55,6 +56,7 @@ static void on_answered(struct request *request)
 
 void errand_request(struct errand *errand, struct source *source, struct request *request)
 {
+    CHECK_THREAD(errand->hub);
     errand_start(errand);
     request->done = on_answered;
     request->owner = errand;

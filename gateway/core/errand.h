@@ -15,8 +15,8 @@ struct source;
 /*
  * A source answers on a thread of its own, and the asker may be gone by then.
  * So an errand lies, beside the question, in an object that does not end with
- * the asker but lives until `back` has run: on the hub's thread, with the tasks
- * of a turn. `back` passes the answer on if somebody still waits for it, and
+ * the asker but lives until `back` has run, with the tasks of a turn of its
+ * hub. `back` passes the answer on if somebody still waits for it, and
  * frees the object or keeps it for its next question.
  */
 struct errand {
@@ -36,7 +36,7 @@ void errand_publish(struct errand *errand, struct source *source, struct publish
 void errand_request(struct errand *errand, struct source *source, struct request *request);
 
 /* ---- any thread ---- */
-/* The answer is written. At most once for each start, and the thread's last use of the object. */
+/* Any thread: the answer is written. At most once for each start, and the thread's last use of the object. */
 void errand_return(struct errand *errand);
 
 #endif

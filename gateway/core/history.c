@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/batch.h"
 #include "gateway/core/cursors.h"
 #include "gateway/core/errand.h"
@@ -57,6 +58,7 @@ static void make_ready(struct history *history)
 
 struct reader *history_next_ready(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     if (list_is_empty(&hub->ready))
         return NULL;
     struct history *history = LIST_ENTRY(hub->ready.next, struct history, ready);
@@ -119,6 +121,7 @@ static void copy_patterns(struct history *history)
 
 static struct history *create_history(struct reader *reader)
 {
+    CHECK(reader->history == NULL && source_has_store(reader->source));
     struct history *history = check_calloc(1, sizeof(*history));
     history->reader = reader;
     list_init(&history->ready);
@@ -142,6 +145,7 @@ static struct history *create_history(struct reader *reader)
 
 void history_begin(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     struct history *history = create_history(reader);
     history->is_continuous = reader->start == READER_FROM_CURSOR;
     bool is_ahead = history->after > reader->replay_end;
@@ -155,6 +159,7 @@ void history_begin(struct reader *reader)
 
 void history_rejoin(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     struct history *history = create_history(reader);
     history->is_continuous = true;
     history->end = reader->replay_end;
@@ -164,6 +169,7 @@ void history_rejoin(struct reader *reader)
 void history_end(struct reader *reader)
 {
     struct history *history = reader->history;
+    CHECK_THREAD(reader->hub);
     if (history == NULL)
         return;
     reader->history = NULL;
@@ -300,6 +306,7 @@ static void take_piece(struct reader *reader)
 {
     struct history *history = reader->history;
     struct fetch *fetch = &history->fetch;
+    CHECK(!history->fetching.is_out);
     history->has_piece = false;
     check_gap(reader, fetch->segment != NULL ? fetch->first_sequence : 0, fetch->after);
     if (fetch->segment != NULL) {
@@ -342,6 +349,8 @@ static void fetch_next(struct reader *reader)
 void history_fill(struct reader *reader)
 {
     struct history *history = reader->history;
+    CHECK_THREAD(reader->hub);
+    CHECK(history->reader == reader && reader->batch != NULL);
     if (history->step == STEP_LOOK) {
         if (!look_at_store(reader))
             return;
@@ -357,5 +366,6 @@ void history_fill(struct reader *reader)
 
 bool history_waits_for_rings(const struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     return reader->history->step == STEP_RINGS;
 }

@@ -24,6 +24,10 @@
 #define TURN_MESSAGES 64
 #define TIME_SIZE 32
 
+_Static_assert(2 * PRESENCE_LIST_BYTES < 1u << 20,
+               "a message with both lists full is one that brokers take by default");
+_Static_assert(PRESENCE_LIST_BYTES <= PRESENCE_BYTES, "a list may become full");
+
 /* Under the lock. */
 struct presence_subject {
     UT_hash_handle hh; /* by key: the route's path, NUL, the subject, NUL */
@@ -75,6 +79,8 @@ static void count_lost(uint64_t changes)
 
 static void reset_subject(struct presence *presence, struct presence_subject *subject)
 {
+    CHECK_HELD(&presence->lock);
+    CHECK(presence->bytes >= subject->joins.len + subject->leaves.len);
     presence->bytes -= subject->joins.len + subject->leaves.len;
     buffer_dispose(&subject->joins);
     buffer_dispose(&subject->leaves);
@@ -107,6 +113,7 @@ void presence_destroy(struct presence *presence)
 /* Found or made; NULL: there are too many. */
 static struct presence_subject *find_subject(struct presence *presence, const char *path, const char *name)
 {
+    CHECK_HELD(&presence->lock);
     size_t path_size = strlen(path) + 1, name_size = strlen(name) + 1, key_len = path_size + name_size;
     struct presence_subject *subject = check_calloc(1, sizeof(*subject) + key_len), *found;
     memcpy(subject->key, path, path_size);
@@ -159,6 +166,7 @@ static void add_stream(struct buffer *json, const struct presence_stream *stream
 static void note_change(struct presence *presence, struct presence_subject *subject, struct buffer *list,
                         const struct buffer *item)
 {
+    CHECK_HELD(&presence->lock);
     size_t more = item->len + 1;
     if (list->len + more > PRESENCE_LIST_BYTES || presence->bytes + more > PRESENCE_BYTES) {
         subject->incomplete = true;
@@ -268,6 +276,8 @@ static void write_message(const struct presence *presence, const struct presence
 /* Under the lock. The subject may be gone after it. */
 static struct notice *take_notice(struct presence *presence, struct presence_subject *subject)
 {
+    CHECK_HELD(&presence->lock);
+    CHECK(subject->joined + subject->left != 0);
     struct notice *notice = check_calloc(1, sizeof(*notice));
     struct buffer json = {.bytes = NULL};
     write_message(presence, subject, &json);

@@ -20,6 +20,10 @@
  */
 #define OPENING_NS (500 * NS_PER_MS)
 
+_Static_assert(READER_SUBJECTS_MAX <= UINT8_MAX && CLOSE_NONE <= UINT8_MAX, "struct reader keeps both in a byte");
+_Static_assert(offsetof(struct reader, first) + sizeof(struct cursor) <= 3 * 64,
+               "reader_prefetch asks for three lines");
+
 static void unlink_cursors(struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i)
@@ -30,6 +34,7 @@ static void wait_for_more(struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
+        CHECK(cursor->reader == reader);
         list_remove(&cursor->link);
         list_append(&cursor->view->waiting, &cursor->link);
     }
@@ -149,6 +154,8 @@ static void send_batch(struct reader *reader, bool final)
 {
     struct batch *batch = reader->batch;
     struct metrics *metrics = reader->hub->metrics;
+    CHECK(reader->state != READER_FLYING && reader->state != READER_ENDED);
+    CHECK(batch->count != 0 || final);
     reader->state = final ? READER_ENDED : READER_FLYING;
     reader->last_sent_ns = reader->hub->now_ns;
     reader->events += batch->events;
@@ -237,6 +244,7 @@ void reader_prefetch(const struct cursor *cursor)
 
 void reader_pump(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     bool pending = false, denied = false;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         denied |= reader->cursors[i].view->state == CHANNEL_DENIED;
@@ -263,6 +271,7 @@ void reader_pump(struct reader *reader)
 
 void reader_resume(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     if (reader->state == READER_IDLE)
         advance_reader(reader);
 }
@@ -279,6 +288,7 @@ static void note_delivery(const struct reader *reader)
 
 void reader_sent(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     CHECK(reader->state == READER_FLYING);
     note_delivery(reader);
     batch_give(&reader->hub->batches, &reader->hub->runs, reader->batch);
@@ -293,6 +303,8 @@ void reader_sent(struct reader *reader)
 
 void reader_end(struct reader *reader, enum close_reason reason)
 {
+    CHECK_THREAD(reader->hub);
+    CHECK(reason != CLOSE_NONE);
     if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
         return;
     reader->ending = (uint8_t)reason;
@@ -310,6 +322,7 @@ void reader_end(struct reader *reader, enum close_reason reason)
 
 void reader_cut(struct reader *reader, enum close_reason reason)
 {
+    CHECK_THREAD(reader->hub);
     if (reader->state == READER_FLYING)
         reader->reason = reason;
     reader_end(reader, reason);
@@ -327,6 +340,7 @@ static void end_if_stuck(struct reader *reader)
 
 void reader_check(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     struct hub *hub = reader->hub;
     int64_t heartbeat = reader->route->heartbeat_ms * NS_PER_MS;
     /* one that is opening gets its head first: that says what to do about it, a refusal doesn't */
@@ -352,6 +366,7 @@ void reader_close(struct reader *reader)
     struct hub *hub = reader->hub;
     if (hub == NULL)
         return;
+    CHECK_THREAD(hub);
     history_end(reader);
     if (reader->batch != NULL)
         batch_give(&hub->batches, &hub->runs, reader->batch);
@@ -362,6 +377,7 @@ void reader_close(struct reader *reader)
         free(reader->cursors);
     list_remove(&reader->deadline);
     list_remove(&reader->all);
+    CHECK(hub->reader_count != 0);
     --hub->reader_count;
     metrics_sub(hub->metrics, METRIC_STREAMS, 1);
     metrics_add(hub->metrics, metrics_closed(reader->reason), 1);

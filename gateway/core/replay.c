@@ -3,6 +3,7 @@
 #include "gateway/core/replay.h"
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/batch.h"
 #include "gateway/core/cursors.h"
 #include "gateway/core/hub.h"
@@ -81,6 +82,8 @@ static enum replay_result start_in_store(struct reader *reader)
 
 enum replay_result replay_start(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
+    CHECK(reader->history == NULL && reader->batch != NULL);
     hub_refresh(reader->hub);
     reader->replay_end = reader->hub->horizon[reader->source->index];
     for (unsigned i = 0; i != reader->cursor_count; ++i)
@@ -209,6 +212,7 @@ static void take_run(struct reader *reader, struct cursor *cursor)
         end = cursor->end;
         end_offset = last->offset + last->size;
     }
+    CHECK(end > cursor->position && end <= cursor->view->head && end_offset > entry->offset);
     note_arrival(reader, entry);
     batch_add_run(reader, run, entry->offset, end_offset - entry->offset, end - cursor->position);
     cursor->position = end;
