@@ -18,12 +18,12 @@
 enum step { STEP_LOOK = 0, STEP_RINGS, STEP_FETCH };
 
 struct history {
-    struct reader *reader; /* NULL: gone, what is still under way comes to nothing */
+    struct reader *reader; /* NULL: gone; the answers still on their way are dropped */
     struct list ready;     /* in the hub's list, until the turn hands the reader on */
     enum step step;
     uint64_t after;     /* the reader has all up to here */
     uint64_t end;       /* follow=false: where it stops */
-    bool is_continuous; /* what is gone from the store after `after` is missing, rather than not wanted */
+    bool is_continuous; /* the client had all up to `after`: an event the store has lost since then is a gap */
     const struct source_epoch *epoch;
 
     struct look look;
@@ -101,7 +101,7 @@ static void on_closed(struct errand *errand)
 
 /* ---- the reader's side ---- */
 
-/* Own copies: channels may be gone before the source has let go of the fetch. */
+/* Own copies: the source may keep the fetch for longer than the channels live. */
 static void copy_patterns(struct history *history)
 {
     const struct reader *reader = history->reader;
@@ -188,9 +188,9 @@ static void add_gap(struct reader *reader, enum gap_reason reason, uint64_t next
 }
 
 /*
- * The reader goes on with the event `next`, or (0) after `upto`. Is anything
- * missing before it: because the store was made anew, or has let go of what
- * the reader had not got yet?
+ * The reader continues with the event `next`, or (0) after `upto`. Is anything
+ * missing before it, because the store was recreated, or has dropped events
+ * that the reader had not received yet?
  */
 static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
 {
@@ -218,6 +218,7 @@ static void join_rings(struct reader *reader)
         reader->last_sequence = hole;
         add_gap(reader, GAP_EVICTED, cursors_next_sequence(reader));
     }
+    /* follow=false ends at what the store held when it was asked, not at the current head of the rings */
     for (unsigned i = 0; !reader->follow && i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
         cursor->end = view_after(cursor->view, history->end);
@@ -229,7 +230,7 @@ static void join_rings(struct reader *reader)
     history_end(reader);
 }
 
-/* The steps: true when done; false: it will be resumed, or it is over (reader->history is NULL). */
+/* The steps. True: done, the next one begins. False: an answer is awaited, or the rings have taken over. */
 static bool look_at_store(struct reader *reader)
 {
     struct history *history = reader->history;
@@ -242,6 +243,7 @@ static bool look_at_store(struct reader *reader)
         return false;
     history->end = history->look.last;
     if (history->is_continuous && history->after > history->look.last) {
+        /* beyond the end of the store: the id is of a store that was lost, or the client has invented it */
         cursors_place_at_tails(reader);
         batch_add_gap(reader, GAP_UNKNOWN_ID, reader->cursor_text, reader->cursor_len, cursors_next_sequence(reader));
         history->after = reader->last_sequence;
@@ -251,7 +253,7 @@ static bool look_at_store(struct reader *reader)
     return true;
 }
 
-/* All that a reader with follow=false is to get. */
+/* All events that a reader with follow=false waits for have reached this process. */
 static bool has_come_in(const struct reader *reader)
 {
     return reader->follow || reader->hub->horizon[reader->source->index] >= reader->history->end;
@@ -262,6 +264,7 @@ static bool try_rings(struct reader *reader)
 {
     struct history *history = reader->history;
     bool fills = false;
+    /* rings hold every event, not the last of each subject; and what has not come in yet is in no ring */
     if (reader->start == READER_FROM_LAST || !has_come_in(reader))
         return true;
     if (reader->start == READER_FROM_TIME) {

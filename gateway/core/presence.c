@@ -1,4 +1,4 @@
-/* presence.c - tells a NATS subject who has come to a route's streams, and who has gone */
+/* presence.c - publishes to a NATS subject which streams of a route have begun and ended */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/presence.h"
 
@@ -20,7 +20,7 @@
 #include "gateway/core/source.h"
 #include "proto/units.h"
 
-/* Messages of one call, so that whoever calls has other things to do as well. */
+/* Messages of one call: the calling thread has other work, too. */
 #define TURN_MESSAGES 64
 #define TIME_SIZE 32
 
@@ -50,7 +50,7 @@ struct presence {
     struct list dirty; /* the first to be told first */
     size_t bytes;      /* of all lists */
     uint64_t last_number;
-    int64_t due_ns; /* of whoever flushes */
+    int64_t due_ns; /* the flushing thread's */
 };
 
 /* One message on its way. */

@@ -1,4 +1,4 @@
-/* presence.h - tells a NATS subject who has come to a route's streams, and who has gone */
+/* presence.h - publishes to a NATS subject which streams of a route have begun and ended */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_PRESENCE_H
 #define GATEWAY_CORE_PRESENCE_H
@@ -24,14 +24,14 @@ struct source;
  *
  * streams: those of this subject on this gateway that are open after it. What
  * doesn't fit into PRESENCE_LIST_BYTES of a list, or PRESENCE_BYTES in all, is
- * only counted, and complete is false then. While the broker is away they are
- * gathered on. What couldn't be told in the end is METRIC_PRESENCE_LOST.
+ * only counted, and complete is false then. While the broker is away they keep
+ * gathering. Changes that are never published count as METRIC_PRESENCE_LOST.
  * A stream's number is its own for the life of the process.
  */
 #define PRESENCE_PERIOD_NS 100000000LL
 #define PRESENCE_LIST_BYTES (256u << 10)
 #define PRESENCE_BYTES (16u << 20)
-/* More subjects at a time are not told of. */
+/* Streams of further subjects are not reported, only counted as lost. */
 #define PRESENCE_SUBJECTS_MAX 100000u
 /* Messages that the source has not done with; the others wait. */
 #define PRESENCE_FLYING_MAX 128u
@@ -41,7 +41,7 @@ struct presence *presence_create(const char *gateway, struct source *source);
 /* The source has stopped. NULL is fine. */
 void presence_destroy(struct presence *presence);
 
-/* A stream's part; belongs to whoever has the reader. All zero: it has not joined. */
+/* A stream's part; belongs to the owner of the reader. All zero: it has not joined. */
 struct presence_stream {
     struct presence_subject *subject;
     uint64_t number;

@@ -15,8 +15,8 @@
 #include "proto/subject.h"
 
 /*
- * A store may take long to be reached for the first time; a stream's head
- * leaves after so long. Other sources say themselves when the wait is over.
+ * A store may take long to be reached for the first time: the head of the
+ * response is then sent after this time. Other sources always report when the wait is over.
  */
 #define OPENING_NS (500 * NS_PER_MS)
 
@@ -40,7 +40,7 @@ static void wait_for_more(struct reader *reader)
     }
 }
 
-/* When it ends by itself, unless it is ending already. */
+/* When its permission ends, unless it is ending already. */
 static int64_t expiry_ns(const struct reader *reader)
 {
     return reader->expires_ns != 0 && reader->ending == CLOSE_NONE ? reader->expires_ns : INT64_MAX;
@@ -168,7 +168,7 @@ static void send_batch(struct reader *reader, bool final)
     reader->ops->send(reader, batch->pieces, batch->count, final);
 }
 
-/* Where it starts, once its channels flow. */
+/* Sets its cursors, once all of its channels flow. */
 static void place_reader(struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
@@ -206,7 +206,7 @@ static void advance_reader(struct reader *reader)
         reader->reason = CLOSE_DONE;
         final = true;
     }
-    /* what fell behind or is told to go says goodbye after what is already on its way */
+    /* the bye follows the events that this batch already holds; a full one leaves it to the next */
     if (reader->ending != CLOSE_NONE && batch_has_room(reader->batch)) {
         reader->reason = (enum close_reason)reader->ending;
         batch_add_bye(reader, reader->reason);
@@ -235,7 +235,7 @@ static void refuse_reader(struct reader *reader)
 
 void reader_prefetch(const struct cursor *cursor)
 {
-    /* right for a reader of one channel, whose cursor is `first`; for others it is only wasted */
+    /* right for a reader of one channel, whose cursor is `first`; with several, a wasted prefetch does no harm */
     const char *reader = (const char *)cursor - offsetof(struct reader, first);
     __builtin_prefetch(reader, 1);
     __builtin_prefetch(reader + 64, 1);
@@ -276,7 +276,7 @@ void reader_resume(struct reader *reader)
         advance_reader(reader);
 }
 
-/* From the broker's callback to the socket, for all that left together: what its oldest event took. */
+/* From the broker's callback to the socket: all events of one batch count with the time of the oldest. */
 static void note_delivery(const struct reader *reader)
 {
     const struct hub *hub = reader->hub;

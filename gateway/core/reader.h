@@ -29,8 +29,8 @@ struct reader;
  *   IDLE     when it has sent all there is: its cursors wait in their views,
  *   FLYING   from ops->send until reader_sent,
  *   ENDED    after the last send.
- * Behind a slow connection it stands still, with one batch in flight; its
- * cursors are all it is behind by.
+ * Behind a slow connection it waits with one batch in flight, and its cursors
+ * fall behind the heads of their views: nothing is queued for it.
  */
 enum reader_state { READER_OPENING = 0, READER_IDLE, READER_FLYING, READER_ENDED };
 
@@ -48,15 +48,15 @@ struct reader_ops {
     void (*refuse)(struct reader *reader, enum reader_refusal refusal);
     /* When the reader's connection last took something. Only asked between a send and what follows it. */
     int64_t (*last_progress_ns)(const struct reader *reader);
-    /* send will be called soon: what it touches had better be in the cache. May be NULL. */
+    /* send will be called soon: brings what it touches into the cache. May be NULL. */
     void (*prefetch)(const struct reader *reader);
     /* Shut the connection down; reader_close follows, later. */
     void (*kill)(struct reader *reader);
-    /* Who it is, for whoever looks at the gateway: an address, NUL terminated. May be NULL. */
+    /* The client's address for /streams, NUL terminated. May be NULL. */
     void (*peer)(const struct reader *reader, char dst[static READER_PEER_MAX]);
 };
 
-/* LAST: the last event of each subject, then on; of a source with a store only. */
+/* LAST: the last event of each subject, then live; of a source with a store only. */
 enum reader_start { READER_FROM_NOW = 0, READER_FROM_EARLIEST, READER_FROM_TIME, READER_FROM_CURSOR, READER_FROM_LAST };
 
 struct reader_options {
@@ -70,11 +70,11 @@ struct reader_options {
     size_t cursor_len;
     bool follow;
     int64_t expires_ns;              /* monotonic: it ends then with freshet.bye "expired"; 0: never */
-    const struct identity *identity; /* who it is for; NULL: nobody in particular */
-    const void *origin;              /* the listener that it came in by, whatever that is; only compared */
+    const struct identity *identity; /* the client's; NULL: the route asks for none */
+    const void *origin;              /* the listener that accepted it; only compared */
 };
 
-/* What each event touches stands together at the start: with 100,000 streams every cache line of it is a miss. */
+/* The members that each event touches come first: with 100,000 streams every cache line is a miss. */
 struct reader {
     const struct reader_ops *ops;
     struct hub *hub;
@@ -82,7 +82,7 @@ struct reader {
     uint64_t last_sequence; /* all up to here has been sent, or is known to be missed */
     uint64_t replay_end;    /* the horizon when it started */
     int64_t last_sent_ns;
-    uint64_t events, bytes; /* sent, for whoever closes it */
+    uint64_t events, bytes; /* sent so far */
     struct cursor *cursors; /* `first`, or an array of its own */
     uint8_t cursor_count;
     uint8_t state;  /* enum reader_state */
@@ -97,7 +97,7 @@ struct reader {
     bool is_parting;    /* it is in hub->parting */
     struct cursor first;
 
-    uint64_t skip_to;        /* the client has what is numbered so far, though it hasn't come in here yet; else 0 */
+    uint64_t skip_to;        /* the client has all events up to here, some of which have yet to come in; else 0 */
     struct history *history; /* until it has caught up with the rings, where a store has older events; else NULL */
     const struct config_route *route;
     struct source *source;
@@ -117,18 +117,18 @@ struct reader {
 /* Joins the channels. ops->send or ops->refuse follows, perhaps before this returns. */
 void reader_open(struct reader *reader, struct hub *hub, const struct reader_ops *ops,
                  const struct reader_options *options);
-/* What ops->send sent has left. May call ops->send. */
+/* The pieces of ops->send have been written. May call ops->send. */
 void reader_sent(struct reader *reader);
 /* Ends with freshet.bye as soon as the reader can send; at once when it is idle. Idempotent. */
 void reader_end(struct reader *reader, enum close_reason reason);
-/* The same; what does not get that far any more counts as ended for this reason, and not by its client. */
+/* The same; a reader that is closed before its bye is sent counts as ended for this reason, not by its client. */
 void reader_cut(struct reader *reader, enum close_reason reason);
 /* The stream is gone, for whatever reason. Lets go of everything; calls nothing. Idempotent. */
 void reader_close(struct reader *reader);
 
 /* ---- of core ---- */
 
-/* The cursor is to be pumped soon: its reader had better be in the cache. May be given the list's head. */
+/* The cursor will be pumped soon: brings its reader into the cache. May be given the list's head. */
 void reader_prefetch(const struct cursor *cursor);
 /* An OPENING or IDLE reader with a pending cursor: starts, sends, or goes back to waiting. */
 void reader_pump(struct reader *reader);

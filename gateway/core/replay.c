@@ -89,7 +89,7 @@ enum replay_result replay_start(struct reader *reader)
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         reader->cursors[i].end = reader->cursors[i].view->head;
 
-    /* without history, what is still in the ring is there for slow readers, and no place to start from */
+    /* without history the ring only serves slow readers: no stream starts from older events */
     bool from_now = reader->route->history.store == POLICY_STORE_NONE && reader->start != READER_FROM_CURSOR;
     bool has_store = source_has_store(reader->source);
     switch (from_now ? READER_FROM_NOW : (enum reader_start)reader->start) {
@@ -118,7 +118,7 @@ enum replay_result replay_start(struct reader *reader)
     return REPLAY_HAS_RINGS;
 }
 
-/* What the client has, as it knows it: the id of the last event, or nothing. */
+/* The id of the last event that the client has, as the client knows it; nothing on routes without ids. */
 static size_t write_last_id(const struct reader *reader, char *dst)
 {
     if (reader->route->history.store == POLICY_STORE_NONE)
@@ -161,7 +161,7 @@ static bool is_duplicate(const struct reader *reader, const struct cursor *curso
     return false;
 }
 
-/* One mark stands in each channel of an outage, under one number: the reader passes them all at once. */
+/* An outage leaves one mark in each of its channels, all under one number: the reader passes them together. */
 static void pass_mark(struct reader *reader, uint64_t sequence)
 {
     char last[EVENT_ID_MAX];
@@ -255,13 +255,13 @@ static struct cursor *oldest_cursor(struct reader *reader)
     return best;
 }
 
-/* Events that the client had from elsewhere before they came in here. */
+/* Events that the client got from another gateway, or from the store, before they came in here. */
 static void skip_known(struct reader *reader)
 {
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         struct cursor *cursor = &reader->cursors[i];
         uint64_t position = view_after(cursor->view, reader->skip_to);
-        /* otherwise some that it doesn't have are gone, and it has fallen behind */
+        /* with a higher floor, events that it doesn't have are gone: then it has fallen behind */
         if (cursor->position < position && cursor->view->floor <= reader->skip_to)
             cursor->position = position;
     }
