@@ -11,6 +11,7 @@
 
 void js_channels_index(struct js_source *source, struct js_channel *channel)
 {
+    CHECK_HELD(&source->live.lock);
     const char *pattern = ingress_pattern(channel->channel);
     subject_index_add(source->live.index, pattern, strlen(pattern), channel->channel);
     channel->indexed = true;
@@ -28,6 +29,7 @@ static void take_in_channel(struct js_source *source, struct js_channel *channel
 
 void js_channels_take_in(struct js_source *source)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     CHECK_HELD(&live->lock);
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
@@ -96,6 +98,7 @@ void js_channels_close(struct js_source *source, struct channel *channel)
 
 struct channel **js_channels_list(struct js_live *live)
 {
+    CHECK_HELD(&live->lock);
     struct channel **channels = check_calloc(live->channel_count + 1, sizeof(struct channel *));
     size_t count = 0;
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next)

@@ -9,6 +9,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_held.h"
 #include "gateway/source/jetstream/js_rewind.h"
 #include "gateway/source/jetstream/js_state.h"
@@ -45,6 +46,7 @@ static void add_stray(struct js_link *link, uint64_t generation)
 
 void js_consumer_delete_strays(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     char name[CONSUMER_NAME_SIZE];
     unsigned kept = 0;
     bool answers = true;
@@ -62,6 +64,7 @@ void js_consumer_delete_strays(struct js_source *source, struct js_link *link)
 
 void js_consumer_delete(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     struct js_live *live = &source->live;
     char name[CONSUMER_NAME_SIZE];
     name_consumer(link, live->generation, name);
@@ -97,6 +100,7 @@ static uint64_t expect_consumer(struct js_source *source, struct js_link *link)
 
 natsStatus js_consumer_create(struct js_source *source, struct js_link *link, jsErrCode *code)
 {
+    CHECK_THREAD(source);
     uint64_t next = expect_consumer(source, link);
     size_t size = link->inbox_len + sizeof(".l");
     char *deliver = check_malloc(size);
@@ -127,6 +131,7 @@ natsStatus js_consumer_create(struct js_source *source, struct js_link *link, js
 
 void js_consumer_ignore(struct js_source *source)
 {
+    CHECK_THREAD(source);
     lock_take(&source->live.lock);
     source->live.working = false;
     js_held_forget(&source->live);

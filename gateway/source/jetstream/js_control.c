@@ -233,6 +233,7 @@ static void leave_inbox(struct js_source *source)
 void *js_control_main(void *arg)
 {
     struct js_source *source = arg;
+    source->thread = pthread_self();
     while (!atomic_load(&source->inbox.stop)) {
         struct js_link *link = js_link_connect(source);
         if (link == NULL) {

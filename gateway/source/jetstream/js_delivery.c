@@ -27,6 +27,7 @@ static void note_hole(struct js_source *source, uint64_t number)
 
 void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_arrival *arrival)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     uint64_t number = arrival->number;
     struct message message = {
@@ -44,6 +45,7 @@ void js_delivery_append(struct js_source *source, natsMsg *msg, const struct js_
 
 void js_delivery_reach(struct js_source *source, uint64_t number)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     if (number > live->horizon) {
         note_hole(source, number + 1);

@@ -6,6 +6,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_channels.h"
 #include "gateway/source/jetstream/js_live.h"
@@ -38,6 +39,7 @@ static bool subscribe_feed(struct js_source *source, struct js_feed *feed, const
 
 bool js_feeds_subscribe(struct js_source *source, struct js_link *link, size_t *count)
 {
+    CHECK_THREAD(source);
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
     char subject[SUBJECT_MAX + 1];
@@ -72,6 +74,7 @@ bool js_feeds_subscribe(struct js_source *source, struct js_link *link, size_t *
 
 void js_feeds_index(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     lock_take(&source->live.lock);
     for (struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
         struct js_channel *channel = FEED(node)->owner;
@@ -83,6 +86,7 @@ void js_feeds_index(struct js_source *source, struct js_link *link)
 
 void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t last)
 {
+    CHECK_THREAD(source);
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
     lock_take(&live->lock);
@@ -106,6 +110,7 @@ void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t l
 
 void js_feeds_end(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     for (struct list *node = link->feeds.next, *next; node != &link->feeds; node = next) {
         struct js_feed *feed = FEED(node);
         next = node->next;

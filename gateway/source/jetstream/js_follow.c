@@ -4,6 +4,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_consumer.h"
 #include "gateway/source/jetstream/js_inspect.h"
 #include "gateway/source/jetstream/js_live.h"
@@ -68,6 +69,7 @@ static enum js_follow_status adopt_stream(struct js_source *source, struct js_li
 
 enum js_follow_status js_follow_start(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     struct js_stream stream;
     jsErrCode code;
     js_consumer_ignore(source);
@@ -100,6 +102,7 @@ enum js_follow_status js_follow_start(struct js_source *source, struct js_link *
 
 void js_follow_end(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     js_consumer_ignore(source);
     if (!atomic_load(&link->session.over))
         js_consumer_delete(source, link);
@@ -107,6 +110,7 @@ void js_follow_end(struct js_source *source, struct js_link *link)
 
 const char *js_follow_trouble(struct js_source *source, int64_t now_ns)
 {
+    CHECK_THREAD(source);
     struct js_live *live = &source->live;
     lock_take(&live->lock);
     const char *reason = live->broken;
@@ -128,6 +132,7 @@ const char *js_follow_trouble(struct js_source *source, int64_t now_ns)
  */
 void js_follow_check_hole(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     struct js_live *live = &source->live;
     struct js_stream stream;
     int64_t now_ns = clock_mono_ns();

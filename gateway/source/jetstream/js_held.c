@@ -17,6 +17,7 @@ void js_held_init(struct js_live *live)
 struct js_held *js_held_add(struct js_source *source, enum js_held_kind kind, natsMsg *msg, uint64_t first,
                             uint64_t end)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_held *held = check_calloc(1, sizeof(*held));
     *held = (struct js_held){.kind = kind, .msg = msg, .first = first, .end = end};
     *source->live.held_end = held;
@@ -30,6 +31,7 @@ struct js_held *js_held_add(struct js_source *source, enum js_held_kind kind, na
 
 struct js_held *js_held_take(struct js_live *live)
 {
+    CHECK_HELD(&live->lock);
     struct js_held *held = live->held;
     live->held = held->next;
     if (live->held == NULL)
@@ -45,6 +47,7 @@ void js_held_free(struct js_held *held)
 
 void js_held_forget(struct js_live *live)
 {
+    CHECK_HELD(&live->lock);
     while (live->held != NULL)
         js_held_free(js_held_take(live));
 }

@@ -3,6 +3,7 @@
 #include "gateway/source/jetstream/js_hole.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_ask.h"
 #include "gateway/source/jetstream/js_delivery.h"
 #include "gateway/source/jetstream/js_held.h"
@@ -18,6 +19,7 @@
 #define BUDGET_NS 20000000 /* in a row: control has more to do */
 #define HOLE_RETRY_MS 500  /* a question that wasn't answered is asked again */
 #define FAILURES_MAX 4     /* questions in a row without an answer: perhaps another server gives one */
+_Static_assert(HOLE_RETRY_MS << (FAILURES_MAX - 1) <= 4000, "the longest pause of a session");
 
 /* live.lock is held. Only control makes consumers, so this is still the one that it looked at before. */
 static bool is_working(const struct js_source *source, const struct js_link *link)
@@ -153,6 +155,7 @@ static void begin_again(struct js_source *source, const struct js_link *link)
 
 int64_t js_hole_due(struct js_source *source)
 {
+    CHECK_THREAD(source);
     lock_take(&source->live.lock);
     bool waits = source->live.held != NULL;
     lock_give(&source->live.lock);
@@ -188,6 +191,7 @@ static bool settle_next(struct js_source *source, struct js_link *link, struct j
 
 void js_hole_settle(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     struct js_question questions[QUESTIONS_MAX];
     int64_t now_ns = clock_mono_ns(), end_ns = now_ns + BUDGET_NS;
     size_t count;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_republish.h"
 #include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_retry.h"
@@ -28,6 +29,7 @@ static const char *failure_text(struct js_link *link, natsStatus status, char te
 void js_inspect_log_failure(struct js_source *source, struct js_link *link, const char *what, natsStatus status,
                             jsErrCode code)
 {
+    CHECK_THREAD(source);
     char text[JS_REASON_MAX];
     const char *reason = failure_text(link, status, text);
     ++source->failures;
@@ -110,6 +112,7 @@ static bool take_configuration(struct js_source *source, const struct js_stream 
 
 enum js_stream_status js_inspect_stream(struct js_source *source, struct js_link *link, struct js_stream *stream)
 {
+    CHECK_THREAD(source);
     enum js_stream_status status = js_stream_read(&link->session, stream);
     if (status == JS_STREAM_FAILED)
         js_inspect_log_failure(source, link, "info", stream->status, stream->code);

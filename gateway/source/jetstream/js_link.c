@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/source/jetstream/js_link.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_ask.h"
 #include "gateway/source/jetstream/js_delivery.h"
 #include "gateway/source/jetstream/js_feeds.h"
@@ -19,6 +21,7 @@
 
 #define STOP_WAIT_MS 5000   /* for the client library to let go of a connection */
 #define RELEASE_WAIT_MS 250 /* for the readers of stored events to let go of one that is about to be closed */
+_Static_assert(offsetof(struct js_link, session) == 0, "a session is disposed, and freed, as its link");
 
 /* ---- threads of the client library ---- */
 
@@ -107,6 +110,7 @@ static void add_server(struct js_source *source, const char *url)
 
 void js_link_remember_servers(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     char **urls = NULL;
     int count = 0;
     if (natsConnection_GetDiscoveredServers(link->session.connection, &urls, &count) != NATS_OK)
@@ -199,6 +203,7 @@ static bool subscribe_link(struct js_link *link, natsSubscription **subscription
 
 struct js_link *js_link_connect(struct js_source *source)
 {
+    CHECK_THREAD(source);
     struct js_link *link = source->spare != NULL ? source->spare : check_calloc(1, sizeof(*link));
     natsInbox *inbox = NULL;
     source->spare = NULL;
@@ -236,6 +241,7 @@ struct js_link *js_link_connect(struct js_source *source)
 
 void js_link_end(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     atomic_store(&link->session.over, true);
     js_publish_expire(source, 0, true);
     /*

@@ -17,6 +17,7 @@
 
 void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, struct message *message)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     const char *subject = message->subject;
     size_t subject_len = message->subject_len;
@@ -36,6 +37,7 @@ void js_live_append(struct js_source *source, natsMsg *msg, uint64_t number, str
 
 void js_live_break_off(struct js_source *source, const char *reason)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     live->working = false;
     js_held_forget(live);
@@ -55,6 +57,7 @@ static uint64_t window_start(const struct js_source *source, const struct js_str
 
 void js_live_begin_epoch(struct js_source *source, const struct js_stream *stream)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     struct channel **channels = js_channels_list(live);
     bool is_first = !live->has_horizon;
@@ -74,6 +77,7 @@ void js_live_begin_epoch(struct js_source *source, const struct js_stream *strea
 
 void js_live_lose(struct js_source *source, uint64_t up_to)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
     struct channel **channels = js_channels_list(live);
     log_write_limited(LOG_WARN, "stream-events-lost", log_str("stream", source->stream),

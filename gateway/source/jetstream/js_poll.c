@@ -4,6 +4,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/ingress.h"
 #include "gateway/source/jetstream/js_consumer.h"
 #include "gateway/source/jetstream/js_feeds.h"
@@ -17,6 +18,7 @@
 
 int64_t js_poll_due(const struct js_source *source)
 {
+    CHECK_THREAD(source);
     return source->republish.wanted ? source->republish.poll_at_ns : 0;
 }
 
@@ -82,6 +84,7 @@ static void delete_consumers(struct js_source *source, struct js_link *link, boo
 
 bool js_poll_work(struct js_source *source, struct js_link *link)
 {
+    CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
     size_t fed = 0;
     uint64_t last;

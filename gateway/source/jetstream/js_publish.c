@@ -12,6 +12,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_message.h"
@@ -79,6 +80,7 @@ void js_publish_dispose(struct js_source *source)
 
 int64_t js_publish_expire(struct js_source *source, int64_t now_ns, bool all)
 {
+    CHECK_THREAD(source);
     struct js_sent_list *list = &source->sent;
     for (;;) {
         struct publish *publish = NULL;
@@ -98,6 +100,7 @@ int64_t js_publish_expire(struct js_source *source, int64_t now_ns, bool all)
 
 void js_publish_refuse(struct js_source *source, struct publish *publishes)
 {
+    CHECK_THREAD(source);
     for (struct publish *publish = publishes, *next; publish != NULL; publish = next) {
         next = publish->next;
         finish_publish(source, publish, PUBLISH_UNAVAILABLE);
@@ -122,6 +125,7 @@ static natsStatus send_message(struct js_source *source, struct js_link *link, c
 
 void js_publish_send(struct js_source *source, struct js_link *link, struct publish *publishes)
 {
+    CHECK_THREAD(source);
     size_t size = link->inbox_len + sizeof(".p.") + 20;
     char *reply = check_malloc(size);
     for (struct publish *publish = publishes, *next; publish != NULL; publish = next) {

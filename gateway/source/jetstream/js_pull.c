@@ -303,6 +303,7 @@ static enum js_pull_status status_of(enum verdict verdict)
         [VERDICT_END] = JS_PULL_END,
         [VERDICT_LOST] = JS_PULL_FAILED,
     };
+    CHECK(verdict != VERDICT_STALE);
     return statuses[verdict];
 }
 

@@ -8,6 +8,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/message.h"
 #include "gateway/source/jetstream/js_held.h"
 #include "gateway/source/jetstream/js_live.h"
@@ -51,6 +52,7 @@ static bool is_same(const char *a, const char *b)
 
 void js_republish_adopt(struct js_source *source, const char *from, const char *to, bool headers_only)
 {
+    CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
     if (!republish->wanted)
         return;
@@ -73,6 +75,7 @@ void js_republish_adopt(struct js_source *source, const char *from, const char *
 
 void js_republish_reset(struct js_source *source)
 {
+    CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
     struct js_live *live = &source->live;
     if (!republish->wanted)
@@ -188,6 +191,7 @@ static void queue_republished(struct js_source *source, natsMsg *msg)
 
 void js_republish_try(struct js_source *source)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_republish *republish = &source->republish;
     struct js_live *live = &source->live;
     if (republish->look_from != 0 && republish->consumer_at >= republish->look_to)
@@ -256,6 +260,7 @@ void js_republish_on_denial(struct js_source *source, const char *text)
 
 bool js_republish_leads(struct js_source *source)
 {
+    CHECK_THREAD(source);
     lock_take(&source->live.lock);
     bool leads = source->republish.mode == JS_BY_REPUBLISH;
     lock_give(&source->live.lock);

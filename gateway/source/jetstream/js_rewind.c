@@ -9,6 +9,7 @@
 
 void js_rewind_look_back(struct js_source *source)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_republish *republish = &source->republish;
     uint64_t horizon = source->live.horizon;
     if (republish->mode != JS_BY_REPUBLISH)
@@ -21,6 +22,7 @@ void js_rewind_look_back(struct js_source *source)
 
 void js_rewind_keep_progress(struct js_source *source)
 {
+    CHECK_HELD(&source->live.lock);
     struct js_republish *republish = &source->republish;
     uint64_t next = republish->consumer_at + 1;
     if (republish->rewind != 0 && republish->rewind < next)

@@ -122,6 +122,8 @@ enum js_mode {
  */
 #define JS_QUEUE_MAX 4096 /* republished messages that wait for the consumer to get there */
 #define JS_SEEN_MAX 65536
+_Static_assert((JS_QUEUE_MAX & (JS_QUEUE_MAX - 1)) == 0, "head and tail may wrap around");
+_Static_assert((JS_SEEN_MAX & (JS_SEEN_MAX - 1)) == 0, "a hash finds its place with a mask");
 struct js_republish {
     enum js_mode mode;
     struct list unfed;    /* channels to subscribe for */
@@ -234,7 +236,8 @@ struct js_source {
     _Atomic int64_t lost_ns; /* since when the stream hasn't been followed; 0: it is */
 
     /* control */
-    pthread_t control;
+    pthread_t control; /* for the stop */
+    pthread_t thread;  /* the same, as control knows it */
     bool started, stopped;
     bool abandoned; /* the client library didn't let go */
     struct js_source *next_abandoned;

@@ -8,6 +8,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/ingress.h"
 #include "gateway/source/nats/nats_delivery.h"
 #include "gateway/source/nats/nats_denial.h"
@@ -45,6 +46,7 @@ static void deny_channel(struct nats_source *source, struct nats_channel *channe
 
 void nats_channels_proven(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->waiting.next, *next; node != &source->waiting; node = next) {
         next = node->next;
         if (WAITING(node)->feed != NULL)
@@ -85,6 +87,7 @@ static void subscribe_channel(struct nats_source *source, struct nats_channel *c
 
 void nats_channels_open(struct nats_source *source, struct nats_channel *opens)
 {
+    CHECK_THREAD(source);
     int64_t now_ns = clock_mono_ns();
     for (struct nats_channel *channel = opens, *next; channel != NULL; channel = next) {
         next = channel->next_open;
@@ -109,6 +112,7 @@ static void finish_close(struct nats_channel *channel)
 
 void nats_channels_close(struct nats_source *source, struct nats_channel *closes)
 {
+    CHECK_THREAD(source);
     for (struct nats_channel *channel = closes, *next; channel != NULL; channel = next) {
         next = channel->next_close;
         list_remove(&channel->waiting);
@@ -138,7 +142,9 @@ void nats_channels_drop(struct nats_source *source, struct nats_channel *channel
 
 void nats_channels_completed(struct nats_feed *feed)
 {
+    CHECK_THREAD(feed->source);
     struct nats_channel *channel = feed->owner;
+    CHECK(channel->feeds != 0);
     if (channel->feed == feed)
         channel->feed = NULL;
     if (--channel->feeds == 0 && channel->closing)
@@ -148,6 +154,7 @@ void nats_channels_completed(struct nats_feed *feed)
 /* The feeds themselves end by way of delivery, like any others. */
 void nats_channels_detach(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->table.next; node != &source->table; node = node->next)
         ENTRY(node)->feed = NULL;
     for (struct list *node = source->closing.next; node != &source->closing; node = node->next)
@@ -156,6 +163,7 @@ void nats_channels_detach(struct nats_source *source)
 
 void nats_channels_restore(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->closing.next; node != &source->closing; node = node->next) {
         if (ENTRY(node)->feed != NULL)
             natsSubscription_Unsubscribe(ENTRY(node)->feed->subscription);
@@ -168,6 +176,7 @@ void nats_channels_restore(struct nats_source *source)
 
 void nats_channels_restored(struct nats_source *source, bool confirmed)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->table.next; node != &source->table; node = node->next)
         ENTRY(node)->unproven = !confirmed && ENTRY(node)->announced;
     source->has_unproven = !confirmed;
@@ -175,6 +184,7 @@ void nats_channels_restored(struct nats_source *source, bool confirmed)
 
 void nats_channels_abandon(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->table.next; node != &source->table; node = node->next) {
         if (ENTRY(node)->feed != NULL)
             atomic_store(&ENTRY(node)->feed->channel, NULL);
@@ -198,6 +208,7 @@ static bool is_hit(const struct nats_channel *channel, const struct nats_refused
 
 unsigned nats_channels_count_denied(struct nats_source *source, const struct nats_refused *refused)
 {
+    CHECK_THREAD(source);
     unsigned count = 0;
     for (struct list *node = source->table.next; node != &source->table; node = node->next)
         count += is_hit(ENTRY(node), refused);
@@ -206,6 +217,7 @@ unsigned nats_channels_count_denied(struct nats_source *source, const struct nat
 
 void nats_channels_deny(struct nats_source *source, const struct nats_refused *refused)
 {
+    CHECK_THREAD(source);
     for (struct list *node = source->table.next; node != &source->table; node = node->next) {
         if (is_hit(ENTRY(node), refused))
             deny_channel(source, ENTRY(node));
@@ -244,6 +256,7 @@ static bool look_at_drops(struct nats_source *source, struct nats_channel *chann
 
 void nats_channels_watch_drops(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     int64_t missing = 0;
     source->watch_drops = false;
     lock_take(&source->table_lock);
@@ -266,6 +279,7 @@ void nats_channels_watch_drops(struct nats_source *source)
 
 int64_t nats_channels_tick(struct nats_source *source, int64_t now_ns)
 {
+    CHECK_THREAD(source);
     int64_t at_ns = 0;
     while (!list_is_empty(&source->waiting)) {
         struct nats_channel *channel = WAITING(source->waiting.next);

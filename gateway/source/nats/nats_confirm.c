@@ -7,6 +7,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_channels.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_feed.h"
@@ -55,6 +56,7 @@ static void handle_denial(struct nats_source *source, const char *text, struct p
 
 void nats_confirm_denials(struct nats_source *source, struct nats_denial *denials, struct publish *publishes)
 {
+    CHECK_THREAD(source);
     for (struct nats_denial *denial = denials, *next; denial != NULL; denial = next) {
         next = denial->next;
         handle_denial(source, denial->text, publishes);
@@ -64,6 +66,7 @@ void nats_confirm_denials(struct nats_source *source, struct nats_denial *denial
 
 bool nats_confirm(struct nats_source *source, struct publish *publishes, int64_t ms)
 {
+    CHECK_THREAD(source);
     bool confirmed = natsConnection_FlushTimeout(source->connection, ms) == NATS_OK;
     if (confirmed) {
         nats_feed_free_retired(source);

@@ -140,6 +140,7 @@ void *nats_control_main(void *arg)
     struct nats_source *source = arg;
     struct nats_work work;
     int64_t wake_at_ns = 0;
+    source->thread = pthread_self();
     nats_link_connect(source);
     do {
         nats_inbox_take(&source->inbox, &work, wake_at_ns);

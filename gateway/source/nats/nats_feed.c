@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_state.h"
 
 struct nats_feed *nats_feed_create(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     struct nats_feed *feed = check_calloc(1, sizeof(*feed));
     feed->source = source;
     return feed;
@@ -24,6 +26,7 @@ static void on_complete(void *arg)
 natsStatus nats_feed_subscribe(struct nats_feed *feed, const char *subject, natsMsgHandler on_message,
                                int pending_messages)
 {
+    CHECK_THREAD(feed->source);
     struct nats_source *source = feed->source;
     natsStatus status = natsConnection_Subscribe(&feed->subscription, source->connection, subject, on_message, feed);
     if (status != NATS_OK) {
@@ -46,6 +49,7 @@ natsStatus nats_feed_subscribe(struct nats_feed *feed, const char *subject, nats
 
 void nats_feed_retire(struct nats_feed *feed)
 {
+    CHECK_THREAD(feed->source);
     struct nats_source *source = feed->source;
     CHECK(source->feeds-- != 0);
     feed->next = source->retired;
@@ -54,6 +58,7 @@ void nats_feed_retire(struct nats_feed *feed)
 
 void nats_feed_free_retired(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     struct nats_feed *feed;
     while ((feed = source->retired) != NULL) {
         source->retired = feed->next;

@@ -134,6 +134,7 @@ static bool start_detached(const char *name, void *(*function)(void *), void *ar
 
 int64_t nats_link_schedule(struct nats_source *source, bool was_turned_away)
 {
+    CHECK_THREAD(source);
     int64_t ms = was_turned_away ? nats_retry_ms(REBUILD_MIN_MS, REBUILD_MAX_MS, source->rebuilds)
                                  : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, source->rebuilds);
     ++source->rebuilds;
@@ -143,6 +144,7 @@ int64_t nats_link_schedule(struct nats_source *source, bool was_turned_away)
 
 void nats_link_connect(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     source->rebuild_at_ns = 0;
     source->connecting = start_detached("nats-connector", connector_main, source);
     if (!source->connecting)
@@ -160,6 +162,7 @@ static void *closer_main(void *arg)
 /* On a thread of its own, because an attempt to connect that hangs holds the connection's lock. */
 void nats_link_close(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     if (!start_detached("nats-closer", closer_main, source->connection))
         closer_main(source->connection);
     source->connection = NULL;
@@ -167,6 +170,7 @@ void nats_link_close(struct nats_source *source)
 
 void nats_link_log_up(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     char url[512] = "";
     natsConnection_GetConnectedUrl(source->connection, url, sizeof(url));
     nats_settings_strip_url(url);

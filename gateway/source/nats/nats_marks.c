@@ -4,6 +4,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/ingress.h"
 #include "gateway/source/nats/nats_state.h"
 
@@ -12,6 +13,7 @@
 /* One array for all channels of a mark, kept: an outage of 100,000 channels must not begin with growing it. */
 void nats_marks_collect(struct nats_source *source, struct channel *channel)
 {
+    CHECK_HELD(&source->table_lock);
     if (source->lost_count == source->lost_capacity) {
         source->lost_capacity = source->lost_capacity == 0 ? 64 : source->lost_capacity * 2;
         source->lost = check_realloc(source->lost, source->lost_capacity * sizeof(struct channel *));
@@ -21,6 +23,7 @@ void nats_marks_collect(struct nats_source *source, struct channel *channel)
 
 void nats_marks_tell(struct nats_source *source)
 {
+    CHECK_HELD(&source->table_lock);
     if (source->lost_count != 0)
         ingress_lost(&source->base, source->lost, source->lost_count);
     source->lost_count = 0;

@@ -5,6 +5,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_channels.h"
 #include "gateway/source/nats/nats_confirm.h"
 #include "gateway/source/nats/nats_link.h"
@@ -86,6 +87,8 @@ static void go_closed(struct nats_source *source, const struct nats_link_news *n
 
 void nats_outage_handle(struct nats_source *source, const struct nats_link_news *news)
 {
+    CHECK_THREAD(source);
+    CHECK(!news->connector_done || source->connection == NULL); /* one connection at a time */
     if (news->connector_done) {
         source->connecting = false;
         source->connection = news->connection;

@@ -7,6 +7,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_feed.h"
 #include "gateway/source/nats/nats_questions.h"
@@ -64,6 +65,7 @@ static void subscribe_to_replies(struct nats_source *source)
 
 bool nats_own_takes_replies(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     if (source->questions.reply_prefix == NULL)
         make_reply_prefix(source);
     if (source->own[NATS_OWN_REPLIES] == NULL)
@@ -73,6 +75,7 @@ bool nats_own_takes_replies(struct nats_source *source)
 
 void nats_own_restore(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     /* whoever never asks needs no permission to hear replies */
     if (source->own[NATS_OWN_REPLIES] == NULL && source->questions.reply_prefix != NULL)
         subscribe_to_replies(source);
@@ -84,12 +87,14 @@ void nats_own_restore(struct nats_source *source)
 
 void nats_own_detach(struct nats_source *source)
 {
+    CHECK_THREAD(source);
     for (unsigned i = 0; i != NATS_OWN_COUNT; ++i)
         source->own[i] = NULL;
 }
 
 void nats_own_completed(struct nats_source *source, const struct nats_feed *feed)
 {
+    CHECK_THREAD(source);
     for (unsigned i = 0; i != NATS_OWN_COUNT; ++i) {
         if (source->own[i] == feed)
             source->own[i] = NULL;
@@ -98,6 +103,7 @@ void nats_own_completed(struct nats_source *source, const struct nats_feed *feed
 
 void nats_own_denied(struct nats_source *source, const struct nats_refused *refused)
 {
+    CHECK_THREAD(source);
     const char *prefix = source->questions.reply_prefix;
     bool is_reply =
         prefix != NULL && refused->len > strlen(prefix) && strncmp(refused->subject, prefix, strlen(prefix)) == 0;

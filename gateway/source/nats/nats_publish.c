@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_message.h"
 #include "gateway/source/nats/nats_state.h"
@@ -52,6 +53,7 @@ static enum publish_status send_publish(struct nats_source *source, const struct
 
 void nats_publish_send(struct nats_source *source, struct publish *publishes)
 {
+    CHECK_THREAD(source);
     for (struct publish *publish = publishes; publish != NULL; publish = publish->next)
         publish->status = send_publish(source, publish);
 }
@@ -76,6 +78,7 @@ void nats_publish_deny(struct publish *publishes, const struct nats_refused *ref
 
 void nats_publish_finish(struct nats_source *source, struct publish *publishes, bool confirmed)
 {
+    CHECK_THREAD(source);
     unsigned count = 0;
     for (struct publish *publish = publishes, *next; publish != NULL; publish = next) {
         next = publish->next;

@@ -9,6 +9,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/request.h"
 #include "gateway/source/nats/nats_denial.h"
 #include "gateway/source/nats/nats_state.h"
@@ -86,6 +87,7 @@ static void send_question(struct nats_source *source, struct nats_question *ques
 
 void nats_questions_send(struct nats_source *source, struct nats_question *questions, bool can_send)
 {
+    CHECK_THREAD(source);
     for (struct nats_question *question = questions, *next; question != NULL; question = next) {
         next = question->next;
         if (can_send)
@@ -97,6 +99,7 @@ void nats_questions_send(struct nats_source *source, struct nats_question *quest
 
 int64_t nats_questions_tick(struct nats_source *source, int64_t now_ns)
 {
+    CHECK_THREAD(source);
     struct nats_questions *questions = &source->questions;
     struct nats_question *question, *next, *late = NULL;
     if (questions->due_ns == 0 || now_ns < questions->due_ns)
@@ -122,6 +125,7 @@ int64_t nats_questions_tick(struct nats_source *source, int64_t now_ns)
 
 void nats_questions_fail(struct nats_source *source, const struct nats_refused *refused)
 {
+    CHECK_THREAD(source);
     struct nats_question *question, *next, *lost = NULL;
     lock_take(&source->questions.lock);
     HASH_ITER (hh, source->questions.table, question, next) {

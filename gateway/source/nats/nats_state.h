@@ -118,7 +118,8 @@ struct nats_source {
     size_t lost_count, lost_capacity;
 
     /* control */
-    pthread_t control;
+    pthread_t control; /* for the stop */
+    pthread_t thread;  /* the same, as control knows it */
     bool started, stopped;
     bool abandoned; /* the client library didn't let go */
     struct nats_source *next_abandoned;

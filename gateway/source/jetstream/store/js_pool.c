@@ -29,7 +29,9 @@ struct js_pool *js_pool_create(const struct js_pool_options *options)
 void js_pool_destroy(struct js_pool *pool)
 {
     js_worker_stop_all(pool);
+    lock_take(&pool->lock);
     CHECK(js_queue_is_empty(pool) && pool->by_channel == NULL);
+    lock_give(&pool->lock);
     lock_dispose(&pool->lock);
     free(pool->workers);
     free(pool);

@@ -15,11 +15,13 @@ struct js_job *js_queue_make_job(void)
 
 bool js_queue_is_empty(const struct js_pool *pool)
 {
+    CHECK_HELD(&pool->lock);
     return list_is_empty(&pool->fills) && list_is_empty(&pool->fetches);
 }
 
 void js_queue_add(struct js_pool *pool, struct js_job *job)
 {
+    CHECK_HELD(&pool->lock);
     CHECK(list_is_empty(&job->node));
     job->state = JOB_QUEUED;
     job->row = 0;
@@ -28,6 +30,7 @@ void js_queue_add(struct js_pool *pool, struct js_job *job)
 
 void js_queue_add_first(struct js_pool *pool, struct js_job *job)
 {
+    CHECK_HELD(&pool->lock);
     CHECK(list_is_empty(&job->node));
     job->state = JOB_QUEUED;
     list_append((job->is_fill ? pool->fills : pool->fetches).next, &job->node);
@@ -35,6 +38,7 @@ void js_queue_add_first(struct js_pool *pool, struct js_job *job)
 
 struct js_job *js_queue_take(struct js_pool *pool)
 {
+    CHECK_HELD(&pool->lock);
     struct list *queue = list_is_empty(&pool->fills) ? &pool->fetches : &pool->fills;
     if (list_is_empty(queue))
         return NULL;
@@ -47,6 +51,7 @@ struct js_job *js_queue_take(struct js_pool *pool)
 
 struct js_job *js_queue_find_fill(const struct js_pool *pool, struct channel *channel)
 {
+    CHECK_HELD(&pool->lock);
     struct js_job *job;
     HASH_FIND_PTR(pool->by_channel, &channel, job);
     return job;
@@ -54,12 +59,14 @@ struct js_job *js_queue_find_fill(const struct js_pool *pool, struct channel *ch
 
 void js_queue_note_fill(struct js_pool *pool, struct js_job *job)
 {
+    CHECK_HELD(&pool->lock);
     CHECK(job->is_fill && job->channel != NULL);
     HASH_ADD_PTR(pool->by_channel, channel, job);
 }
 
 void js_queue_forget_fill(struct js_pool *pool, struct js_job *job)
 {
+    CHECK_HELD(&pool->lock);
     CHECK(job->is_fill && js_queue_find_fill(pool, job->channel) == job);
     HASH_DEL(pool->by_channel, job);
 }

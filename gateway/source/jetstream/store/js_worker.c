@@ -219,6 +219,7 @@ static void add_worker(struct js_pool *pool)
 
 void js_worker_call(struct js_pool *pool)
 {
+    CHECK_HELD(&pool->lock);
     if (!list_is_empty(&pool->idle)) {
         /* Out of the list at once: the next job calls another one. */
         struct js_worker *worker = LIST_ENTRY(pool->idle.next, struct js_worker, idle);
@@ -235,6 +236,8 @@ void js_worker_call(struct js_pool *pool)
 
 void js_worker_unhold(struct js_job *job)
 {
+    CHECK_HELD(&job->worker->pool->lock);
+    CHECK(job->state == JOB_HELD && job->worker->held == job);
     job->worker->held = NULL;
     condition_signal(&job->worker->changed);
     job->worker = NULL;
