@@ -67,7 +67,7 @@ static void rig_on_closed(natsConnection *connection, void *arg)
     (void)connection;
     (void)arg;
     if (rig.session != NULL)
-        atomic_store(&rig.session->over, true);
+        atomic_store(&rig.session->is_over, true);
     atomic_store(&rig.closed, true);
 }
 
@@ -115,7 +115,7 @@ static void rig_disconnect(void)
 {
     if (rig.session == NULL)
         return;
-    atomic_store(&rig.session->over, true);
+    atomic_store(&rig.session->is_over, true);
     natsConnection_Close(rig.session->connection);
     AWAIT(atomic_load(&rig.closed));
     js_session_release(rig.session);
@@ -128,7 +128,7 @@ static struct js_session *rig_acquire(void *owner)
     (void)owner;
     pthread_mutex_lock(&rig.lock);
     while (!atomic_load(&rig.stop)) {
-        if (rig.session != NULL && !atomic_load(&rig.session->over)) {
+        if (rig.session != NULL && !atomic_load(&rig.session->is_over)) {
             session = rig.session;
             js_session_retain(session);
             break;
@@ -145,7 +145,7 @@ static void rig_complain(void *owner, struct js_session *session)
 {
     (void)owner;
     ++rig.complaints;
-    atomic_store(&session->over, true);
+    atomic_store(&session->is_over, true);
 }
 
 /* ---- start and stop ---- */

@@ -19,9 +19,9 @@
 #define WINDOW 64
 #define SUBJECT_SIZE 320
 
-static enum js_answer failed(struct js_session *session, natsStatus status, int64_t code)
+static enum js_answer fail_call(struct js_session *session, natsStatus status, int64_t code)
 {
-    if (!atomic_load(&session->over))
+    if (!atomic_load(&session->is_over))
         log_write_limited(LOG_WARN, "jetstream-call-failed", log_str("stream", session->stream),
                           log_str("call", "message-get"), log_str("reason", natsStatus_GetText(status)),
                           log_i64("code", code));
@@ -38,7 +38,7 @@ static enum js_answer read_answer(struct js_session *session, json_t *root, uint
     json_t *number = json_object_get(message, "seq");
     const char *time = json_string_value(json_object_get(message, "time"));
     if (!json_is_integer(number) || time == NULL || !units_parse_time(time, strlen(time), stored_ns))
-        return failed(session, NATS_ERR, code);
+        return fail_call(session, NATS_ERR, code);
     *sequence = (uint64_t)json_integer_value(number);
     return JS_ANSWER_OK;
 }
@@ -76,11 +76,11 @@ static enum js_answer get_message(struct js_session *session, json_t *request, u
     char subject[SUBJECT_SIZE], *text = write_request(request);
     natsMsg *reply = NULL;
     if (text == NULL)
-        return failed(session, NATS_INVALID_ARG, 0);
+        return fail_call(session, NATS_INVALID_ARG, 0);
     name_call(session, subject);
     natsStatus status = natsConnection_RequestString(&reply, session->connection, subject, text, CALL_WAIT_MS);
     free(text);
-    return status == NATS_OK ? read_reply(session, reply, sequence, stored_ns) : failed(session, status, 0);
+    return status == NATS_OK ? read_reply(session, reply, sequence, stored_ns) : fail_call(session, status, 0);
 }
 
 enum js_answer js_ask_next(struct js_session *session, const char *pattern, uint64_t at_least, uint64_t *sequence)
@@ -137,7 +137,7 @@ enum js_answer js_ask_each(struct js_session *session, struct js_answers *answer
         if (status == NATS_OK)
             status = take_reply(answers, first, &reply, &index);
         if (status != NATS_OK)
-            return failed(session, status, 0);
+            return fail_call(session, status, 0);
         if (index >= asked) {
             natsMsg_Destroy(reply);
             continue;
@@ -175,7 +175,7 @@ enum js_answer js_ask_range(struct js_session *session, uint64_t *first, uint64_
     options.Wait = CALL_WAIT_MS;
     natsStatus status = js_GetStreamInfo(&info, session->js, session->stream, &options, &error);
     if (status != NATS_OK)
-        return failed(session, status, error);
+        return fail_call(session, status, error);
     *last = info->State.LastSeq;
     *first = info->State.Msgs != 0 ? info->State.FirstSeq : *last + 1;
     jsStreamInfo_Destroy(info);

@@ -14,7 +14,7 @@ void js_channels_index(struct js_source *source, struct js_channel *channel)
     CHECK_HELD(&source->live.lock);
     const char *pattern = ingress_pattern(channel->channel);
     subject_index_add(source->live.index, pattern, strlen(pattern), channel->channel);
-    channel->indexed = true;
+    channel->is_indexed = true;
 }
 
 /* All that comes from here on goes into the channel. */
@@ -34,7 +34,7 @@ void js_channels_take_in(struct js_source *source)
     CHECK_HELD(&live->lock);
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
         struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
-        if (!channel->indexed)
+        if (!channel->is_indexed)
             take_in_channel(source, channel);
     }
 }
@@ -45,7 +45,7 @@ static void begin_republished(struct js_source *source, struct js_channel *chann
     CHECK_HELD(&source->live.lock);
     struct js_republish *republish = &source->republish;
     list_init(&channel->unfed);
-    if (!republish->wanted)
+    if (!republish->is_wanted)
         return;
     ++republish->unconfirmed;
     list_append(&republish->unfed, &channel->unfed);
@@ -55,10 +55,10 @@ static void begin_republished(struct js_source *source, struct js_channel *chann
 static void end_republished(struct js_source *source, struct js_channel *channel)
 {
     struct js_republish *republish = &source->republish;
-    if (!republish->wanted)
+    if (!republish->is_wanted)
         return;
     list_remove(&channel->unfed);
-    if (!channel->confirmed)
+    if (!channel->is_confirmed)
         --republish->unconfirmed;
     if (channel->feed != NULL)
         channel->feed->owner = NULL;
@@ -87,7 +87,7 @@ void js_channels_close(struct js_source *source, struct channel *channel)
     struct js_channel *closed = ingress_source_data(channel);
     const char *pattern = ingress_pattern(channel);
     lock_take(&live->lock);
-    if (closed->indexed)
+    if (closed->is_indexed)
         subject_index_remove(live->index, pattern, strlen(pattern), channel);
     list_remove(&closed->node);
     --live->channel_count;

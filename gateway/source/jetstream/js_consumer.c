@@ -86,7 +86,7 @@ static uint64_t expect_consumer(struct js_source *source, struct js_link *link)
     snprintf(live->mark, size, ".%s.%s.", source->stream, live->consumer);
     live->link = link;
     live->consumer_sequence = 0;
-    live->working = true;
+    live->is_working = true;
     live->broken = NULL;
     int64_t now_ns = clock_mono_ns();
     atomic_store(&live->heard_ns, now_ns);
@@ -133,7 +133,7 @@ void js_consumer_ignore(struct js_source *source)
 {
     CHECK_THREAD(source);
     lock_take(&source->live.lock);
-    source->live.working = false;
+    source->live.is_working = false;
     js_held_forget(&source->live);
     source->live.link = NULL;
     source->live.broken = NULL;

@@ -21,7 +21,7 @@
 #define LOOK_RETRY_MS 500     /* a question that wasn't answered is asked again */
 #define SILENCES_MAX 2        /* calls in a row without an answer: perhaps another server gives one */
 
-static int64_t earlier(int64_t a, int64_t b)
+static int64_t earlier_of(int64_t a, int64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
@@ -41,14 +41,14 @@ static void take_work(struct js_source *source, struct js_link *link, struct js_
 {
     js_inbox_take(&source->inbox, link != NULL ? &link->news : NULL, work, until_ns);
     add_looks(source, work->looks);
-    if (work->discovered || work->lame_duck)
+    if (work->has_discovered || work->is_lame_duck)
         js_link_remember_servers(source, link);
 }
 
 /* Another server may take us at once; without one it's better to stay until this one goes. */
 static bool is_to_move(const struct js_source *source, const struct js_work *work)
 {
-    return work->lame_duck && source->servers_count > 1;
+    return work->is_lame_duck && source->servers_count > 1;
 }
 
 /* Lets time pass. False: there is no point in going on with the session (or, without one, at all). */
@@ -59,7 +59,7 @@ static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
     do {
         take_work(source, link, &work, deadline_ns);
         js_publish_refuse(source, work.publishes);
-        if (work.stop || (link != NULL && (atomic_load(&link->session.over) || is_to_move(source, &work))))
+        if (work.is_stopping || (link != NULL && (atomic_load(&link->session.is_over) || is_to_move(source, &work))))
             return false;
     } while (clock_mono_ns() < deadline_ns);
     return true;
@@ -67,7 +67,7 @@ static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
 
 /* ---- looks ---- */
 
-static void answer_with(struct js_source *source, uint64_t first, uint64_t last)
+static void answer_all(struct js_source *source, uint64_t first, uint64_t last)
 {
     for (struct look *look = source->looks, *next; look != NULL; look = next) {
         next = look->next;
@@ -92,13 +92,13 @@ static void answer_looks(struct js_source *source, struct js_link *link)
     }
     uint64_t base = link->session.base;
     js_session_raise_first(&source->base, base + stream.first);
-    answer_with(source, base + stream.first, base + stream.last);
+    answer_all(source, base + stream.first, base + stream.last);
 }
 
 static void answer_unasked(struct js_source *source)
 {
     uint64_t last = atomic_load(&source->base.published), first = atomic_load(&source->base.first);
-    answer_with(source, first != 0 && first <= last ? first : last + 1, last);
+    answer_all(source, first != 0 && first <= last ? first : last + 1, last);
 }
 
 /* ---- a session at work ---- */
@@ -125,7 +125,7 @@ static void go_live(struct js_source *source, struct js_link *link)
     natsConnection_GetConnectedUrl(link->session.connection, url, sizeof(url));
     nats_settings_strip_url(url);
     log_write(LOG_INFO, "stream-live", log_str("stream", source->stream), log_str("url", url), log_u64("next", next),
-              log_i64("outage_ms", source->was_live ? (clock_mono_ns() - lost_ns) / 1000000 : 0));
+              log_i64("outage_ms", source->was_live ? (clock_mono_ns() - lost_ns) / NS_PER_MS : 0));
     source->was_live = true;
     source->lost_reason = NULL;
 }
@@ -152,20 +152,20 @@ static enum js_follow_status restart_live(struct js_source *source, struct js_li
 }
 
 /* Returns what became of the consumer; OK: nothing, but the session is over. */
-static enum js_follow_status work_on(struct js_source *source, struct js_link *link, const char **reason)
+static enum js_follow_status work_on_session(struct js_source *source, struct js_link *link, const char **reason)
 {
     enum js_follow_status status = JS_FOLLOW_OK;
     struct js_work work;
     int64_t until_ns = clock_mono_ns();
     for (;;) {
         take_work(source, link, &work, until_ns);
-        bool over = atomic_load(&link->session.over);
-        if (work.stop || over || is_to_move(source, &work)) {
+        bool over = atomic_load(&link->session.is_over);
+        if (work.is_stopping || over || is_to_move(source, &work)) {
             js_publish_refuse(source, work.publishes);
-            *reason = work.stop     ? NULL
-                      : work.closed ? "the connection is lost"
-                      : over        ? "nothing stored could be read on the connection"
-                                    : "the server is about to stop";
+            *reason = work.is_stopping ? NULL
+                      : work.is_closed ? "the connection is lost"
+                      : over           ? "nothing stored could be read on the connection"
+                                       : "the server is about to stop";
             return JS_FOLLOW_OK;
         }
         js_publish_send(source, link, work.publishes);
@@ -180,11 +180,11 @@ static enum js_follow_status work_on(struct js_source *source, struct js_link *l
             return status;
         until_ns = js_poll_due(source);
         if (!js_republish_leads(source))
-            until_ns = earlier(until_ns, atomic_load(&source->live.heard_ns) + JS_SILENCE_MS * NS_PER_MS);
-        until_ns = earlier(until_ns, js_publish_expire(source, now_ns, false));
-        until_ns = earlier(until_ns, js_hole_due(source));
+            until_ns = earlier_of(until_ns, atomic_load(&source->live.heard_ns) + JS_SILENCE_MS * NS_PER_MS);
+        until_ns = earlier_of(until_ns, js_publish_expire(source, now_ns, false));
+        until_ns = earlier_of(until_ns, js_hole_due(source));
         if (source->looks != NULL)
-            until_ns = earlier(until_ns, source->look_at_ns);
+            until_ns = earlier_of(until_ns, source->look_at_ns);
     }
 }
 
@@ -195,7 +195,7 @@ static int64_t pause_after(const struct js_source *source, enum js_follow_status
 }
 
 /* True: another session may be made at once. */
-static bool serve(struct js_source *source, struct js_link *link)
+static bool serve_session(struct js_source *source, struct js_link *link)
 {
     const char *reason = "the connection is lost";
     enum js_follow_status status = JS_FOLLOW_OK;
@@ -205,7 +205,7 @@ static bool serve(struct js_source *source, struct js_link *link)
         if (status == JS_FOLLOW_OK) {
             set_current(source, link);
             go_live(source, link);
-            status = work_on(source, link, &reason);
+            status = work_on_session(source, link, &reason);
             goes_on = status != JS_FOLLOW_OK;
             set_current(source, NULL);
             js_publish_expire(source, 0, true);
@@ -216,7 +216,7 @@ static bool serve(struct js_source *source, struct js_link *link)
             goes_on = wait_for(source, link, pause_after(source, status));
     }
     go_down(source, reason);
-    metrics_add_shared(METRIC_NATS_DISCONNECTS, atomic_load(&link->session.over));
+    metrics_add_shared(METRIC_NATS_DISCONNECTS, atomic_load(&link->session.is_over));
     return status == JS_FOLLOW_OK || status == JS_FOLLOW_STALE;
 }
 
@@ -234,7 +234,7 @@ void *js_control_main(void *arg)
 {
     struct js_source *source = arg;
     source->thread = pthread_self();
-    while (!atomic_load(&source->inbox.stop)) {
+    while (!atomic_load(&source->inbox.is_stopping)) {
         struct js_link *link = js_link_connect(source);
         if (link == NULL) {
             unsigned n = source->failures++;
@@ -243,7 +243,7 @@ void *js_control_main(void *arg)
                                              : nats_retry_ms(RECONNECT_MIN_MS, RECONNECT_MAX_MS, n));
             continue;
         }
-        bool at_once = serve(source, link);
+        bool at_once = serve_session(source, link);
         js_follow_end(source, link);
         js_republish_reset(source);
         js_link_end(source, link);

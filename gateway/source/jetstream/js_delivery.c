@@ -93,14 +93,14 @@ static bool on_event(struct js_link *link, natsMsg *msg)
         return false;
     lock_take(&live->lock);
     /* A consumer that was given up may have been delivering until just now. */
-    if (live->working && live->link == link && strstr(reply, live->mark) != NULL) {
+    if (live->is_working && live->link == link && strstr(reply, live->mark) != NULL) {
         atomic_store_explicit(&live->heard_ns, clock_mono_coarse_ns(), memory_order_relaxed);
         if (metadata.consumer_sequence != live->consumer_sequence + 1)
             js_live_break_off(source, "messages of the consumer were lost on the way");
         else if (++live->consumer_sequence != 0)
             is_taken = take_event(source, msg, &metadata);
     } else {
-        live->stray_heard = true;
+        live->has_heard_stray = true;
     }
     lock_give(&live->lock);
     return is_taken;
@@ -141,9 +141,9 @@ static void on_heartbeat(struct js_link *link, natsMsg *msg)
     uint64_t consumer_sequence, stream_sequence;
     lock_take(&live->lock);
     int64_t now_ns = clock_mono_coarse_ns();
-    live->stray_heard |= !live->working;
+    live->has_heard_stray |= !live->is_working;
     /* It doesn't say whose it is: one that comes sooner than a new consumer could be idle is of the one before. */
-    if (live->working && live->link == link && now_ns >= live->heartbeats_from_ns) {
+    if (live->is_working && live->link == link && now_ns >= live->heartbeats_from_ns) {
         atomic_store_explicit(&live->heard_ns, now_ns, memory_order_relaxed);
         if (read_header(msg, "Nats-Last-Consumer", &consumer_sequence) &&
             read_header(msg, "Nats-Last-Stream", &stream_sequence))

@@ -78,7 +78,7 @@ void js_feeds_index(struct js_source *source, struct js_link *link)
     lock_take(&source->live.lock);
     for (struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
         struct js_channel *channel = FEED(node)->owner;
-        if (channel != NULL && !channel->indexed)
+        if (channel != NULL && !channel->is_indexed)
             js_channels_index(source, channel);
     }
     lock_give(&source->live.lock);
@@ -93,9 +93,9 @@ void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t l
     uint64_t floor = last > live->horizon ? last : live->horizon;
     for (struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
         struct js_channel *channel = FEED(node)->owner;
-        if (channel == NULL || channel->confirmed)
+        if (channel == NULL || channel->is_confirmed)
             continue;
-        channel->confirmed = true;
+        channel->is_confirmed = true;
         --republish->unconfirmed;
         if (republish->mode == JS_BY_REPUBLISH && channel->floor < floor)
             channel->floor = channel->known = floor;
@@ -120,14 +120,14 @@ void js_feeds_end(struct js_source *source, struct js_link *link)
         if (!is_closed)
             continue;
         bool completed = js_inbox_is_completed(&source->inbox, &feed->is_completed);
-        if (feed->retired) {
+        if (feed->is_retired) {
             list_remove(&feed->node);
             natsSubscription_Destroy(feed->subscription);
             free(feed);
         } else if (completed) {
-            feed->retired = true;
-        } else if (!feed->ending) {
-            feed->ending = true;
+            feed->is_retired = true;
+        } else if (!feed->is_ending) {
+            feed->is_ending = true;
             natsSubscription_Unsubscribe(feed->subscription);
         }
     }

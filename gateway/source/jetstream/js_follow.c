@@ -44,7 +44,7 @@ static enum js_follow_status adopt_stream(struct js_source *source, struct js_li
     if (is_other || has_shrunk) {
         log_write(LOG_WARN, "stream-recreated", log_str("stream", source->stream), log_u64("first", stream->first),
                   log_u64("last", stream->last), log_bool("same_creation_time", has_shrunk));
-        source->checked_subjects = source->checked_subjects && has_shrunk;
+        source->has_checked_subjects = source->has_checked_subjects && has_shrunk;
         source->regression_ns = 0;
     }
     if (!live->has_horizon || is_other || has_shrunk) {
@@ -83,10 +83,10 @@ enum js_follow_status js_follow_start(struct js_source *source, struct js_link *
     }
     lock_take(&source->live.lock);
     enum js_follow_status status = adopt_stream(source, link, &stream);
-    if (status == JS_FOLLOW_OK && source->publish_only)
+    if (status == JS_FOLLOW_OK && source->is_publish_only)
         source->republish.mode = JS_BY_REPUBLISH; /* nothing has to come */
     lock_give(&source->live.lock);
-    if (status != JS_FOLLOW_OK || source->publish_only)
+    if (status != JS_FOLLOW_OK || source->is_publish_only)
         return status;
     /* That of the session before, or one that was lost sight of: there is one for each gateway. */
     js_consumer_delete(source, link);
@@ -104,7 +104,7 @@ void js_follow_end(struct js_source *source, struct js_link *link)
 {
     CHECK_THREAD(source);
     js_consumer_ignore(source);
-    if (!atomic_load(&link->session.over))
+    if (!atomic_load(&link->session.is_over))
         js_consumer_delete(source, link);
 }
 
@@ -114,7 +114,7 @@ const char *js_follow_trouble(struct js_source *source, int64_t now_ns)
     struct js_live *live = &source->live;
     lock_take(&live->lock);
     const char *reason = live->broken;
-    bool working = live->working, rests = source->republish.mode == JS_BY_REPUBLISH;
+    bool working = live->is_working, rests = source->republish.mode == JS_BY_REPUBLISH;
     lock_give(&live->lock);
     if (rests)
         return NULL;

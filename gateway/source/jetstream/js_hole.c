@@ -24,7 +24,7 @@ _Static_assert(HOLE_RETRY_MS << (FAILURES_MAX - 1) <= 4000, "the longest pause o
 /* live.lock is held. Only control makes consumers, so this is still the one that it looked at before. */
 static bool is_working(const struct js_source *source, const struct js_link *link)
 {
-    return source->live.working && source->live.link == link;
+    return source->live.is_working && source->live.link == link;
 }
 
 static size_t list_questions(struct js_source *source, const struct js_link *link, struct js_question *questions)
@@ -165,7 +165,8 @@ int64_t js_hole_due(struct js_source *source)
 /* False: no answer, or the consumer has to begin again. */
 static bool settle_next(struct js_source *source, struct js_link *link, struct js_question *questions, size_t count)
 {
-    if (js_ask_each(&link->session, &link->answers, &source->inbox.stop, ">", questions, count) != JS_ANSWER_OK) {
+    if (js_ask_each(&link->session, &link->answers, &source->inbox.is_stopping, ">", questions, count) !=
+        JS_ANSWER_OK) {
         ask_later(source, link);
         return false;
     }

@@ -58,8 +58,8 @@ bool js_inbox_look(struct js_inbox *inbox, struct look *look)
 bool js_inbox_publish(struct js_inbox *inbox, struct publish *publish)
 {
     lock_take(&inbox->lock);
-    bool takes = !inbox->is_over && !atomic_load(&inbox->stop) && inbox->current != NULL &&
-                 !atomic_load(&inbox->current->over) && inbox->publish_count < JS_PUBLISHES_MAX;
+    bool takes = !inbox->is_over && !atomic_load(&inbox->is_stopping) && inbox->current != NULL &&
+                 !atomic_load(&inbox->current->is_over) && inbox->publish_count < JS_PUBLISHES_MAX;
     if (takes) {
         ++inbox->publish_count;
         *inbox->publishes_end = publish;
@@ -80,7 +80,7 @@ void js_inbox_published(struct js_inbox *inbox)
 void js_inbox_stop(struct js_inbox *inbox, bool has_control)
 {
     lock_take(&inbox->lock);
-    atomic_store(&inbox->stop, true);
+    atomic_store(&inbox->is_stopping, true);
     inbox->is_over = inbox->is_over || !has_control;
     wake_control(inbox);
     condition_broadcast(&inbox->settled);
@@ -99,7 +99,7 @@ void js_inbox_wake(struct js_inbox *inbox)
 void js_inbox_give_up(struct js_inbox *inbox, struct js_session *session)
 {
     lock_take(&inbox->lock);
-    atomic_store(&session->over, true);
+    atomic_store(&session->is_over, true);
     wake_control(inbox);
     lock_give(&inbox->lock);
 }
@@ -107,8 +107,8 @@ void js_inbox_give_up(struct js_inbox *inbox, struct js_session *session)
 void js_inbox_closed(struct js_inbox *inbox, struct js_link_news *news, struct js_session *session)
 {
     lock_take(&inbox->lock);
-    news->closed = true;
-    atomic_store(&session->over, true);
+    news->is_closed = true;
+    atomic_store(&session->is_over, true);
     wake_control(inbox);
     lock_give(&inbox->lock);
 }
@@ -116,7 +116,7 @@ void js_inbox_closed(struct js_inbox *inbox, struct js_link_news *news, struct j
 void js_inbox_lame_duck(struct js_inbox *inbox, struct js_link_news *news)
 {
     lock_take(&inbox->lock);
-    news->lame_duck = true;
+    news->is_lame_duck = true;
     wake_control(inbox);
     lock_give(&inbox->lock);
 }
@@ -124,7 +124,7 @@ void js_inbox_lame_duck(struct js_inbox *inbox, struct js_link_news *news)
 void js_inbox_discovered(struct js_inbox *inbox, struct js_link_news *news)
 {
     lock_take(&inbox->lock);
-    news->discovered = true;
+    news->has_discovered = true;
     wake_control(inbox);
     lock_give(&inbox->lock);
 }
@@ -174,15 +174,16 @@ void js_inbox_set_fault(struct js_inbox *inbox, const char *text)
 
 /* ---- control ---- */
 
-static void empty(struct js_inbox *inbox, struct js_link_news *news, struct js_work *work)
+static void empty_inbox(struct js_inbox *inbox, struct js_link_news *news, struct js_work *work)
 {
     CHECK_HELD(&inbox->lock);
-    *work = (struct js_work){.looks = inbox->looks, .publishes = inbox->publishes, .stop = atomic_load(&inbox->stop)};
+    *work = (struct js_work){
+        .looks = inbox->looks, .publishes = inbox->publishes, .is_stopping = atomic_load(&inbox->is_stopping)};
     if (news != NULL) {
-        work->closed = news->closed;
-        work->lame_duck = news->lame_duck;
-        work->discovered = news->discovered;
-        news->discovered = false;
+        work->is_closed = news->is_closed;
+        work->is_lame_duck = news->is_lame_duck;
+        work->has_discovered = news->has_discovered;
+        news->has_discovered = false;
     }
     inbox->looks = NULL;
     inbox->publishes = NULL;
@@ -196,7 +197,7 @@ void js_inbox_take(struct js_inbox *inbox, struct js_link_news *news, struct js_
     lock_take(&inbox->lock);
     while (!inbox->has_work && in_time)
         in_time = condition_wait_until(&inbox->changed, &inbox->lock, until_ns);
-    empty(inbox, news, work);
+    empty_inbox(inbox, news, work);
     lock_give(&inbox->lock);
 }
 
@@ -204,7 +205,7 @@ void js_inbox_take_last(struct js_inbox *inbox, struct js_work *work)
 {
     lock_take(&inbox->lock);
     CHECK(!inbox->is_over);
-    empty(inbox, NULL, work);
+    empty_inbox(inbox, NULL, work);
     inbox->is_over = true;
     lock_give(&inbox->lock);
 }
@@ -246,7 +247,7 @@ void js_inbox_await_release(struct js_inbox *inbox, const struct js_link_news *n
 {
     int64_t now_ns = clock_mono_ns();
     lock_take(&inbox->lock);
-    while (!news->closed && atomic_load(&session->refs) > 1 && now_ns < until_ns) {
+    while (!news->is_closed && atomic_load(&session->refs) > 1 && now_ns < until_ns) {
         condition_wait_until(&inbox->changed, &inbox->lock, now_ns + RELEASE_POLL_MS * NS_PER_MS);
         now_ns = clock_mono_ns();
     }
@@ -258,7 +259,7 @@ bool js_inbox_await_end(struct js_inbox *inbox, const struct js_link_news *news,
 {
     bool in_time = true;
     lock_take(&inbox->lock);
-    while (in_time && !(news->closed && news->listening == 0))
+    while (in_time && !(news->is_closed && news->listening == 0))
         in_time = condition_wait_until(&inbox->changed, &inbox->lock, until_ns);
     inbox->has_work = true;
     lock_give(&inbox->lock);
@@ -271,9 +272,9 @@ struct js_session *js_inbox_acquire(struct js_inbox *inbox)
 {
     struct js_session *session = NULL;
     lock_take(&inbox->lock);
-    while (!atomic_load(&inbox->stop) && (inbox->current == NULL || atomic_load(&inbox->current->over)))
+    while (!atomic_load(&inbox->is_stopping) && (inbox->current == NULL || atomic_load(&inbox->current->is_over)))
         condition_wait(&inbox->settled, &inbox->lock);
-    if (!atomic_load(&inbox->stop)) {
+    if (!atomic_load(&inbox->is_stopping)) {
         session = inbox->current;
         js_session_retain(session);
     }
@@ -285,7 +286,7 @@ enum js_settled js_inbox_await_settled(struct js_inbox *inbox, int64_t until_ns,
 {
     bool in_time = true;
     lock_take(&inbox->lock);
-    while (in_time && !(atomic_load(&inbox->is_warm) && inbox->current != NULL) && !atomic_load(&inbox->stop) &&
+    while (in_time && !(atomic_load(&inbox->is_warm) && inbox->current != NULL) && !atomic_load(&inbox->is_stopping) &&
            inbox->fault[0] == '\0')
         in_time = condition_wait_until(&inbox->settled, &inbox->lock, until_ns);
     enum js_settled settled = JS_SETTLED_NOT_YET;

@@ -21,10 +21,10 @@ struct publish;
 
 /* News of one session, as the client library's callbacks leave it. Zeroed at first. */
 struct js_link_news {
-    bool closed;                /* the connection is */
+    bool is_closed;             /* the connection is */
     unsigned listening;         /* subscriptions whose end hasn't been reported */
-    bool lame_duck;             /* its server is about to stop … */
-    bool discovered;            /* … or has told of others, since control looked last */
+    bool is_lame_duck;          /* its server is about to stop … */
+    bool has_discovered;        /* … or has told of others, since control looked last */
     char denial[JS_REASON_MAX]; /* what the broker refused last */
 };
 
@@ -32,8 +32,8 @@ struct js_link_news {
 struct js_work {
     struct look *looks;
     struct publish *publishes;
-    bool stop;
-    bool closed, lame_duck, discovered; /* of the session that was asked about */
+    bool is_stopping;
+    bool is_closed, is_lame_duck, has_discovered; /* of the session that was asked about */
 };
 
 /*
@@ -46,7 +46,7 @@ struct js_inbox {
     struct condition settled;   /* for threads that wait for a session, or for the rings */
     bool has_work;              /* anything is new for control */
     bool is_over;               /* control is gone: nobody looks in here any more */
-    atomic_bool stop;           /* js_inbox_stop was called; other files may read it, for calls that take long */
+    atomic_bool is_stopping;    /* js_inbox_stop was called; other files may read it, for calls that take long */
     atomic_bool is_warm;        /* the rings are filled */
     struct js_session *current; /* a reference; NULL: none */
     struct look *looks, **looks_end;

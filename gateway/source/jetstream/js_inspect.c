@@ -35,7 +35,7 @@ void js_inspect_log_failure(struct js_source *source, struct js_link *link, cons
     ++source->failures;
     link->silences = status == NATS_TIMEOUT ? link->silences + 1 : 0;
     /* The session's end is news of its own. */
-    if (atomic_load(&link->session.over) || !nats_retry_logs(source->failures))
+    if (atomic_load(&link->session.is_over) || !nats_retry_logs(source->failures))
         return;
     log_write(LOG_WARN, "stream-unavailable", log_str("stream", source->stream), log_str("request", what),
               log_str("reason", reason), log_u64("code", code), log_u64("attempts", source->failures));
@@ -68,7 +68,7 @@ static void check_subjects(struct js_source *source, const struct js_stream *str
     if (config->Mirror != NULL || config->SourcesLen != 0)
         return;
     list_subjects(config, subjects);
-    for (unsigned i = 0; i < source->subjects_count; ++i) {
+    for (unsigned i = 0; i != source->subjects_count; ++i) {
         if (js_stream_stores(stream, source->subjects[i]))
             continue;
         log_write(LOG_ERROR, "stream-subjects", log_str("stream", source->stream),
@@ -84,7 +84,7 @@ static void check_subjects(struct js_source *source, const struct js_stream *str
 static bool may_be_read(struct js_source *source, const jsStreamInfo *info)
 {
     char fault[JS_FAULT_MAX];
-    if (source->publish_only || info->Config->Retention == js_LimitsPolicy)
+    if (source->is_publish_only || info->Config->Retention == js_LimitsPolicy)
         return true;
     snprintf(fault, sizeof(fault), "the stream %s is %s: to read it would take its messages from those they are for",
              source->stream, info->Config->Retention == js_WorkQueuePolicy ? "a work queue" : "kept by interest");
@@ -101,8 +101,8 @@ static bool take_configuration(struct js_source *source, const struct js_stream 
     const jsRePublish *republish = stream->info->Config->RePublish;
     if (!may_be_read(source, stream->info))
         return false;
-    if (!source->checked_subjects) {
-        source->checked_subjects = true;
+    if (!source->has_checked_subjects) {
+        source->has_checked_subjects = true;
         check_subjects(source, stream);
     }
     js_republish_adopt(source, republish != NULL ? republish->Source : NULL,

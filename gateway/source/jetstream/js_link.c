@@ -143,7 +143,7 @@ static void set_callbacks(struct js_source *source, struct js_link *link)
      * A thread of its own: a mark that core subscriptions wait for must not hold up stored events, nor these those. But
      * the library would make one for each subscription, and republish mode has thousands, whose order counts.
      */
-    CHECK(natsOptions_UseGlobalMessageDelivery(options, source->republish.wanted) == NATS_OK);
+    CHECK(natsOptions_UseGlobalMessageDelivery(options, source->republish.is_wanted) == NATS_OK);
     CHECK(natsOptions_SetMaxPendingMsgs(options, JS_PENDING_MESSAGES) == NATS_OK);
     CHECK(natsOptions_SetClosedCB(options, on_closed, link) == NATS_OK);
     CHECK(natsOptions_SetErrorHandler(options, on_error, link) == NATS_OK);
@@ -166,7 +166,7 @@ static bool connect_any(struct js_source *source, struct js_link *link)
 {
     natsStatus status = NATS_NO_SERVER;
     char text[JS_REASON_MAX] = "";
-    for (int i = 0; i < source->servers_count && !atomic_load(&source->inbox.stop); ++i) {
+    for (int i = 0; i < source->servers_count && !atomic_load(&source->inbox.is_stopping); ++i) {
         const char *server = source->servers[source->server_next++ % source->servers_count];
         status = natsOptions_SetServers(source->settings.options, &server, 1);
         if (status == NATS_OK)
@@ -177,7 +177,7 @@ static bool connect_any(struct js_source *source, struct js_link *link)
         snprintf(text, sizeof(text), "%s", last != NULL ? last : "");
     }
     source->was_turned_away = status == NATS_CONNECTION_AUTH_FAILED;
-    if (!atomic_load(&source->inbox.stop))
+    if (!atomic_load(&source->inbox.is_stopping))
         log_unreachable(source, status, text);
     return false;
 }
@@ -208,7 +208,7 @@ struct js_link *js_link_connect(struct js_source *source)
     natsInbox *inbox = NULL;
     source->spare = NULL;
     atomic_init(&link->session.refs, 1);
-    atomic_init(&link->session.over, false);
+    atomic_init(&link->session.is_over, false);
     link->session.stream = source->stream;
     link->session.dispose = dispose_link;
     link->source = source;
@@ -242,7 +242,7 @@ struct js_link *js_link_connect(struct js_source *source)
 void js_link_end(struct js_source *source, struct js_link *link)
 {
     CHECK_THREAD(source);
-    atomic_store(&link->session.over, true);
+    atomic_store(&link->session.is_over, true);
     js_publish_expire(source, 0, true);
     /*
      * The library (3.4) frees its subscription for answers while a thread of
@@ -255,5 +255,5 @@ void js_link_end(struct js_source *source, struct js_link *link)
         return;
     }
     log_write(LOG_ERROR, "stream-session-stuck", log_str("stream", source->stream));
-    source->abandoned = true;
+    source->is_abandoned = true;
 }

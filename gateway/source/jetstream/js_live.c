@@ -39,7 +39,7 @@ void js_live_break_off(struct js_source *source, const char *reason)
 {
     CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
-    live->working = false;
+    live->is_working = false;
     js_held_forget(live);
     live->broken = reason;
     js_rewind_look_back(source);
@@ -69,7 +69,7 @@ void js_live_begin_epoch(struct js_source *source, const struct js_stream *strea
     if (is_first) {
         live->has_horizon = true;
         live->warm_at = live->base + stream->last;
-        for (size_t i = 0; i < live->channel_count; ++i)
+        for (size_t i = 0; i != live->channel_count; ++i)
             ingress_opened_at(channels[i], live->horizon);
     }
     free(channels);

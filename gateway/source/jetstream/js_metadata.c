@@ -14,7 +14,7 @@ static bool read_number(const char *token, uint64_t *number)
 {
     size_t len = strcspn(token, ".");
     uint64_t value = 0;
-    for (size_t i = 0; i < len; ++i) {
+    for (size_t i = 0; i != len; ++i) {
         unsigned digit = (unsigned)(unsigned char)token[i] - '0';
         if (digit > 9 || __builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, digit, &value))
             return false;

@@ -12,7 +12,7 @@ void js_missed_note(struct js_source *source, uint64_t number, const struct mess
 {
     CHECK_HELD(&source->live.lock);
     struct js_live *live = &source->live;
-    if (!source->republish.wanted)
+    if (!source->republish.is_wanted)
         return;
     for (size_t i = 0; i != live->matches.count; ++i)
         ((struct js_channel *)ingress_source_data(live->matches.values[i]))->known = number;
@@ -43,7 +43,7 @@ void js_missed_filter(struct js_source *source, uint64_t number, const struct me
     CHECK_HELD(&source->live.lock);
     struct subject_matches *matches = &source->live.matches;
     size_t count = 0;
-    if (!source->republish.wanted || !message_is_for_readers(message))
+    if (!source->republish.is_wanted || !message_is_for_readers(message))
         matches->count = 0;
     for (size_t i = 0; i != matches->count; ++i) {
         struct js_channel *channel = ingress_source_data(matches->values[i]);
@@ -67,7 +67,7 @@ uint64_t js_missed_before(struct js_source *source, const char *subject, size_t 
         return 0;
     for (size_t i = 0; i != live->matches.count; ++i) {
         struct js_channel *channel = ingress_source_data(live->matches.values[i]);
-        if (!channel->confirmed || last <= channel->floor)
+        if (!channel->is_confirmed || last <= channel->floor)
             continue;
         if (last > channel->known)
             rewind = rewind == 0 || channel->known < rewind ? channel->known + 1 : rewind;

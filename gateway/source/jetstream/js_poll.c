@@ -19,7 +19,7 @@
 int64_t js_poll_due(const struct js_source *source)
 {
     CHECK_THREAD(source);
-    return source->republish.wanted ? source->republish.poll_at_ns : 0;
+    return source->republish.is_wanted ? source->republish.poll_at_ns : 0;
 }
 
 /*
@@ -68,10 +68,10 @@ static bool read_last(struct js_source *source, struct js_link *link, uint64_t *
 static void delete_consumers(struct js_source *source, struct js_link *link, bool is_due)
 {
     lock_take(&source->live.lock);
-    bool rests = source->republish.rests, has_strays = source->live.stray_heard && is_due;
-    source->republish.rests = false;
+    bool rests = source->republish.is_resting, has_strays = source->live.has_heard_stray && is_due;
+    source->republish.is_resting = false;
     if (has_strays)
-        source->live.stray_heard = false;
+        source->live.has_heard_stray = false;
     lock_give(&source->live.lock);
     if (rests) {
         js_consumer_delete(source, link);
@@ -88,7 +88,7 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
     struct js_republish *republish = &source->republish;
     size_t fed = 0;
     uint64_t last;
-    if (!republish->wanted || republish->to == NULL)
+    if (!republish->is_wanted || republish->to == NULL)
         return true;
     if (!js_feeds_subscribe(source, link, &fed))
         return false;

@@ -24,7 +24,7 @@
 #define GATHER_NS 20000000
 #define BATCH_BYTES (256 * 1024)
 #define AVERAGE_AT_FIRST 8192
-#define INACTIVE_NS (INT64_C(5) * 1000000000) /* for the servers to clean up after a gateway that died */
+#define INACTIVE_NS (5 * NS_PER_S) /* for the servers to clean up after a gateway that died */
 
 void js_pull_init(struct js_pull *pull)
 {
@@ -43,7 +43,7 @@ static void forget_messages(struct js_pull *pull)
     while (pull->count != 0)
         js_pull_taken(pull);
     pull->then = JS_PULL_OK;
-    pull->open = pull->requested = pull->got = pull->oversize = false;
+    pull->is_open = pull->is_requested = pull->has_message = pull->is_oversize = false;
     pull->pending = 0;
 }
 
@@ -74,7 +74,7 @@ void js_pull_detach(struct js_pull *pull)
 static void note_answer(struct js_pull *pull, const char *call, natsStatus status, jsErrCode error)
 {
     pull->timeouts = status == NATS_TIMEOUT ? pull->timeouts + 1 : 0;
-    if (status == NATS_OK || atomic_load(&pull->session->over))
+    if (status == NATS_OK || atomic_load(&pull->session->is_over))
         return;
     log_write_limited(LOG_WARN, "jetstream-call-failed", log_str("stream", pull->session->stream),
                       log_str("call", call), log_str("reason", natsStatus_GetText(status)), log_u64("code", error));
@@ -147,12 +147,12 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
             pull->consumer[0] = '\0';
         return JS_PULL_FAILED;
     }
-    pull->open = true;
+    pull->is_open = true;
     pull->pending = info->NumPending;
     pull->start = info->Delivered.Stream + 1;
     pull->sequence = 0;
     pull->waited_ns = 0;
-    pull->snapshot = start->from == JS_PULL_FROM_LAST;
+    pull->is_snapshot = start->from == JS_PULL_FROM_LAST;
     pull->left = 0;
     jsConsumerInfo_Destroy(info);
     return JS_PULL_OK;
@@ -192,18 +192,18 @@ static unsigned snapshot_batch(const struct js_pull *pull)
 static bool send_pull(struct js_pull *pull)
 {
     char subject[512], reply[sizeof(pull->inbox.prefix) + 24], limits[64] = "", text[128];
-    unsigned batch = pull->snapshot ? snapshot_batch(pull) : pull->oversize ? 1 : JS_PULL_MESSAGES;
-    if (!pull->snapshot)
-        snprintf(limits, sizeof(limits), ",\"max_bytes\":%d,\"expires\":%d", pull->oversize ? 0 : BATCH_BYTES,
+    unsigned batch = pull->is_snapshot ? snapshot_batch(pull) : pull->is_oversize ? 1 : JS_PULL_MESSAGES;
+    if (!pull->is_snapshot)
+        snprintf(limits, sizeof(limits), ",\"max_bytes\":%d,\"expires\":%d", pull->is_oversize ? 0 : BATCH_BYTES,
                  pull->pending == 0 ? EXPIRES_NS : 0);
     snprintf(text, sizeof(text), "{\"batch\":%u,\"no_wait\":true%s}", batch, limits);
     snprintf(subject, sizeof(subject), "$JS.API.CONSUMER.MSG.NEXT.%s.%s", pull->session->stream, pull->consumer);
     snprintf(reply, sizeof(reply), "%s%" PRIu64, pull->inbox.prefix, ++pull->requests);
     natsStatus status = natsConnection_PublishRequestString(pull->session->connection, subject, reply, text);
-    pull->requested = status == NATS_OK;
-    pull->got = pull->oversize = false;
+    pull->is_requested = status == NATS_OK;
+    pull->has_message = pull->is_oversize = false;
     pull->left = batch;
-    return pull->requested;
+    return pull->is_requested;
 }
 
 static bool is_of_consumer(const struct js_pull *pull, const char *reply)
@@ -225,9 +225,9 @@ static enum verdict judge_message(struct js_pull *pull, natsMsg *msg, struct js_
         return VERDICT_LOST;
     pull->sequence = metadata->consumer_sequence;
     pull->pending = metadata->pending;
-    pull->got = true;
+    pull->has_message = true;
     if (pull->left != 0 && --pull->left == 0)
-        pull->requested = false;
+        pull->is_requested = false;
     uint32_t size = (uint32_t)natsMsg_GetDataLength(msg) + 128;
     pull->average = size > pull->average ? size : (uint32_t)(((uint64_t)pull->average * 7 + size) / 8);
     return VERDICT_MESSAGE;
@@ -245,13 +245,13 @@ static enum verdict judge_status(struct js_pull *pull, natsMsg *msg)
     if (code[0] == '1') /* a heartbeat, or the like */
         return VERDICT_STALE;
     natsMsgHeader_Get(msg, "Description", &description);
-    pull->requested = false;
+    pull->is_requested = false;
     if (strcmp(code, "404") == 0 || strcmp(code, "408") == 0) {
         pull->pending = 0;
         return VERDICT_END;
     }
     if (strcmp(code, "409") == 0 && strstr(description, "MaxBytes") != NULL) {
-        pull->oversize = !pull->got;
+        pull->is_oversize = !pull->has_message;
         return VERDICT_DRAINED;
     }
     log_write_limited(LOG_INFO, "jetstream-pull-failed", log_str("stream", pull->session->stream),
@@ -259,7 +259,7 @@ static enum verdict judge_status(struct js_pull *pull, natsMsg *msg)
     return VERDICT_LOST;
 }
 
-static enum verdict judge(struct js_pull *pull, natsMsg *msg)
+static enum verdict judge_arrival(struct js_pull *pull, natsMsg *msg)
 {
     struct js_metadata metadata;
     enum verdict verdict =
@@ -284,14 +284,14 @@ static enum verdict judge_silence(struct js_pull *pull, natsStatus status, int64
     if (waited_ns < SILENCE_MS * NS_PER_MS)
         return VERDICT_STALE;
     /* Pulls from a consumer that is gone are not answered at all. Of a snapshot, the rest may have been superseded. */
-    return pull->snapshot ? VERDICT_END : VERDICT_LOST;
+    return pull->is_snapshot ? VERDICT_END : VERDICT_LOST;
 }
 
-static enum verdict receive(struct js_pull *pull, int64_t wait_ms, int64_t waited_ns)
+static enum verdict receive_message(struct js_pull *pull, int64_t wait_ms, int64_t waited_ns)
 {
     natsMsg *msg = NULL;
     natsStatus status = natsSubscription_NextMsg(&msg, pull->inbox.subscription, wait_ms);
-    return status == NATS_OK ? judge(pull, msg) : judge_silence(pull, status, waited_ns);
+    return status == NATS_OK ? judge_arrival(pull, msg) : judge_silence(pull, status, waited_ns);
 }
 
 /* VERDICT_STALE is no news. */
@@ -312,13 +312,13 @@ static enum js_pull_status await_message(struct js_pull *pull, bool patient)
 {
     int64_t since_ns = 0, waited_ns = 0;
     while (!atomic_load(pull->interrupt)) {
-        bool at_end = pull->pending == 0 && (!patient || pull->snapshot);
-        if (!pull->requested && at_end)
+        bool at_end = pull->pending == 0 && (!patient || pull->is_snapshot);
+        if (!pull->is_requested && at_end)
             return JS_PULL_END;
-        if (!pull->requested && !send_pull(pull))
+        if (!pull->is_requested && !send_pull(pull))
             return JS_PULL_FAILED;
         /* Most are here already, and need no clock. */
-        enum verdict verdict = receive(pull, since_ns == 0 ? 0 : SLICE_MS, waited_ns);
+        enum verdict verdict = receive_message(pull, since_ns == 0 ? 0 : SLICE_MS, waited_ns);
         if (since_ns == 0)
             since_ns = verdict == VERDICT_MESSAGE ? 0 : clock_mono_ns();
         else
@@ -338,7 +338,7 @@ static enum js_pull_status await_message(struct js_pull *pull, bool patient)
 enum js_pull_status js_pull_next(struct js_pull *pull, bool patient)
 {
     enum js_pull_status status = JS_PULL_OK;
-    CHECK(pull->open);
+    CHECK(pull->is_open);
     if (pull->count == 0 && pull->then != JS_PULL_OK) {
         status = pull->then;
         pull->then = JS_PULL_OK;
@@ -354,9 +354,9 @@ void js_pull_gather(struct js_pull *pull)
 {
     int64_t now_ns = clock_mono_ns(), end_ns = now_ns + GATHER_NS;
     /* one place is left, for js_pull_put_first */
-    while (pull->count < JS_PULL_MESSAGES - 1 && pull->requested && pull->pending != 0 && pull->then == JS_PULL_OK &&
+    while (pull->count < JS_PULL_MESSAGES - 1 && pull->is_requested && pull->pending != 0 && pull->then == JS_PULL_OK &&
            now_ns < end_ns && !atomic_load(pull->interrupt)) {
-        enum verdict verdict = receive(pull, (end_ns - now_ns) / 1000000 + 1, 0);
+        enum verdict verdict = receive_message(pull, (end_ns - now_ns) / NS_PER_MS + 1, 0);
         int64_t before_ns = now_ns;
         now_ns = clock_mono_ns();
         if (verdict == VERDICT_MESSAGE)
@@ -379,7 +379,7 @@ unsigned js_pull_queued(const struct js_pull *pull)
 
 void js_pull_put_first(struct js_pull *pull, natsMsg *message, const struct js_metadata *metadata)
 {
-    CHECK(pull->open && pull->count < JS_PULL_MESSAGES);
+    CHECK(pull->is_open && pull->count < JS_PULL_MESSAGES);
     pull->head = (pull->head + JS_PULL_MESSAGES - 1) % JS_PULL_MESSAGES;
     pull->queue[pull->head] = (struct js_pulled){message, *metadata};
     ++pull->count;
@@ -394,5 +394,5 @@ void js_pull_taken(struct js_pull *pull)
 
 bool js_pull_is_drained(const struct js_pull *pull)
 {
-    return pull->count == 0 && pull->then == JS_PULL_OK && !pull->requested && pull->pending != 0;
+    return pull->count == 0 && pull->then == JS_PULL_OK && !pull->is_requested && pull->pending != 0;
 }

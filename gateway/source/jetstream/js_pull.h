@@ -38,7 +38,7 @@ struct js_pull {
     const atomic_bool *interrupt; /* set by another thread: return soon, whatever with */
     unsigned timeouts;            /* answers that didn't come, in a row */
     unsigned patience;            /* how many times the wait for the next snapshot's consumer is doubled */
-    bool open;                    /* there is a consumer to read from */
+    bool is_open;                 /* there is a consumer to read from */
     uint64_t pending;             /* what further it has, by its own account */
     struct js_answers inbox;      /* for messages */
     struct js_answers answers;    /* for js_ask_each, about the consumer's holes */
@@ -47,11 +47,12 @@ struct js_pull {
     uint64_t consumers, requests; /* made so far */
     uint64_t sequence;            /* the consumer's own, of its last message */
     int64_t waited_ns;            /* for messages of the consumer, in all */
-    bool snapshot;                /* one message of each subject, at first */
-    bool requested, got,
-        oversize;     /* a pull is under way; … and led to a message; the next message is larger than most */
-    unsigned left;    /* messages the pull may still lead to */
-    uint32_t average; /* bytes of a message */
+    bool is_snapshot;             /* one message of each subject, at first */
+    bool is_requested;            /* a pull is under way … */
+    bool has_message;             /* … and led to a message */
+    bool is_oversize;             /* the next message is larger than most */
+    unsigned left;                /* messages the pull may still lead to */
+    uint32_t average;             /* bytes of a message */
     /* What has come, in order: the next message is the one at `head`, until js_pull_taken. */
     struct js_pulled queue[JS_PULL_MESSAGES];
     unsigned head, count;

@@ -20,7 +20,7 @@
 void js_republish_init(struct js_source *source, bool wanted)
 {
     struct js_republish *republish = &source->republish;
-    republish->wanted = wanted;
+    republish->is_wanted = wanted;
     list_init(&republish->unfed);
     if (!wanted)
         return;
@@ -37,7 +37,7 @@ static void empty_queue(struct js_republish *republish)
 void js_republish_dispose(struct js_source *source)
 {
     struct js_republish *republish = &source->republish;
-    if (republish->wanted)
+    if (republish->is_wanted)
         empty_queue(republish);
     free(republish->queue);
     free(republish->seen);
@@ -54,7 +54,7 @@ void js_republish_adopt(struct js_source *source, const char *from, const char *
 {
     CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
-    if (!republish->wanted)
+    if (!republish->is_wanted)
         return;
     if (to == NULL || to[0] == '\0' || headers_only)
         from = to = NULL;
@@ -78,14 +78,14 @@ void js_republish_reset(struct js_source *source)
     CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
     struct js_live *live = &source->live;
-    if (!republish->wanted)
+    if (!republish->is_wanted)
         return;
     lock_take(&live->lock);
     js_rewind_look_back(source);
     republish->mode = JS_BY_CONSUMER;
     republish->unconfirmed = live->channel_count;
     republish->switch_at = republish->dropped = 0;
-    republish->rests = republish->has_asked = republish->denied = false;
+    republish->is_resting = republish->has_asked = republish->is_denied = false;
     republish->polled = 0;
     empty_queue(republish);
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
@@ -93,7 +93,7 @@ void js_republish_reset(struct js_source *source)
         if (channel->feed != NULL)
             channel->feed->owner = NULL;
         channel->feed = NULL;
-        channel->confirmed = false;
+        channel->is_confirmed = false;
         list_remove(&channel->unfed);
         list_append(&republish->unfed, &channel->unfed);
     }
@@ -196,15 +196,15 @@ void js_republish_try(struct js_source *source)
     struct js_live *live = &source->live;
     if (republish->look_from != 0 && republish->consumer_at >= republish->look_to)
         republish->look_from = 0;
-    if (!republish->wanted || republish->mode == JS_BY_REPUBLISH || republish->unconfirmed != 0 ||
-        republish->to == NULL || republish->denied || !republish->has_asked ||
+    if (!republish->is_wanted || republish->mode == JS_BY_REPUBLISH || republish->unconfirmed != 0 ||
+        republish->to == NULL || republish->is_denied || !republish->has_asked ||
         republish->consumer_at < republish->switch_at || republish->consumer_at < republish->dropped)
         return;
     republish->mode = JS_BY_REPUBLISH;
-    republish->rests = true;
+    republish->is_resting = true;
     js_rewind_begin_mark(source);
     republish->was_unreachable = false;
-    live->working = false;
+    live->is_working = false;
     js_held_forget(live);
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
         struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
@@ -246,10 +246,10 @@ void js_republish_on_denial(struct js_source *source, const char *text)
 {
     struct js_republish *republish = &source->republish;
     struct nats_refused refused;
-    if (!republish->wanted || !nats_denial_parse(text, &refused) || refused.is_publish)
+    if (!republish->is_wanted || !nats_denial_parse(text, &refused) || refused.is_publish)
         return;
     lock_take(&source->live.lock);
-    republish->denied = true;
+    republish->is_denied = true;
     if (republish->mode == JS_BY_REPUBLISH) {
         if (republish->polled < source->live.horizon) /* it stood until then */
             republish->rewind = republish->polled + 1;

@@ -18,7 +18,7 @@
  */
 struct js_session {
     _Atomic unsigned refs;
-    atomic_bool over; /* the connection is closed, or about to be */
+    atomic_bool is_over; /* the connection is closed, or about to be */
     natsConnection *connection;
     jsCtx *js;
     uint64_t number;    /* 1, 2, … of the source's sessions */

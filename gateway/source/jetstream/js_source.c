@@ -116,10 +116,10 @@ static void copy_config(struct js_source *source, const struct config_stream *st
 {
     source->stream = check_strdup(stream->name);
     source->events = stream->events;
-    source->publish_only = stream->events == 0;
+    source->is_publish_only = stream->events == 0;
     source->subjects_count = stream->subjects_count;
     source->subjects = check_calloc(stream->subjects_count + 1, sizeof(char *));
-    for (unsigned i = 0; i < stream->subjects_count; ++i)
+    for (unsigned i = 0; i != stream->subjects_count; ++i)
         source->subjects[i] = check_strdup(stream->subjects[i]);
     for (int i = 0; i < source->settings.servers_count && i < JS_SERVERS_MAX; ++i)
         source->servers[source->servers_count++] = check_strdup(source->settings.servers[i]);
@@ -154,9 +154,9 @@ struct js_source *js_source_create(const struct config_nats *nats, const struct 
 
 enum js_start_status js_source_start(struct js_source *source)
 {
-    CHECK(!source->started);
-    source->started = thread_start(&source->control, "js-control", 0, js_control_main, source);
-    return source->started ? JS_START_OK : JS_START_NO_THREAD;
+    CHECK(!source->is_started);
+    source->is_started = thread_start(&source->control, "js-control", 0, js_control_main, source);
+    return source->is_started ? JS_START_OK : JS_START_NO_THREAD;
 }
 
 struct source *js_source_base(struct js_source *source)
@@ -186,18 +186,18 @@ enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fau
 
 bool js_source_stop(struct js_source *source)
 {
-    if (source->stopped)
-        return !source->abandoned;
-    js_inbox_stop(&source->inbox, source->started);
-    if (source->started)
+    if (source->is_stopped)
+        return !source->is_abandoned;
+    js_inbox_stop(&source->inbox, source->is_started);
+    if (source->is_started)
         thread_join(source->control);
-    source->stopped = true;
-    return !source->abandoned;
+    source->is_stopped = true;
+    return !source->is_abandoned;
 }
 
 static void free_config(struct js_source *source)
 {
-    for (unsigned i = 0; i < source->subjects_count; ++i)
+    for (unsigned i = 0; i != source->subjects_count; ++i)
         free(source->subjects[i]);
     free(source->subjects);
     for (int i = 0; i < source->servers_count; ++i) {
@@ -214,11 +214,11 @@ void js_source_destroy(struct js_source *source)
     static _Atomic(struct js_source *) abandoned;
     if (source == NULL)
         return;
-    if (!source->started)
+    if (!source->is_started)
         js_source_stop(source);
-    CHECK(source->stopped);
+    CHECK(source->is_stopped);
     js_pool_destroy(source->pool);
-    if (source->abandoned) {
+    if (source->is_abandoned) {
         source->next_abandoned = atomic_exchange(&abandoned, source);
         return;
     }

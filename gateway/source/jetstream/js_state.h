@@ -90,8 +90,8 @@ struct js_channel {
     /* republish mode */
     struct list unfed;    /* in live.unfed, until control has subscribed for it */
     struct js_feed *feed; /* on the current session; NULL: none yet */
-    bool indexed;         /* messages go into it */
-    bool confirmed;       /* the broker has the subscription: what is stored from now on arrives */
+    bool is_indexed;      /* messages go into it */
+    bool is_confirmed;    /* the broker has the subscription: what is stored from now on arrives */
     uint64_t floor;       /* what is numbered above arrives in it … */
     uint64_t known;       /* … and has, up to here */
     uint64_t told;        /* readers have been told that what is missing up to here is lost */
@@ -103,9 +103,9 @@ struct js_feed {
     natsSubscription *subscription;
     struct js_channel *owner; /* live.lock; NULL: the channel is closed */
     struct list node;         /* in link.feeds */
-    bool ending;              /* unsubscribed */
+    bool is_ending;           /* unsubscribed */
     bool is_completed;        /* the inbox's: delivery is done with it */
-    bool retired;             /* … and has been when a round trip began */
+    bool is_retired;          /* … and has been when a round trip began */
 };
 
 /* Who delivers what is new. */
@@ -128,7 +128,7 @@ struct js_republish {
     enum js_mode mode;
     struct list unfed;    /* channels to subscribe for */
     size_t unconfirmed;   /* channels */
-    bool denied;          /* the broker refuses a subscription of this session: the consumer stays */
+    bool is_denied;       /* the broker refuses a subscription of this session: the consumer stays */
     bool has_asked;       /* how far the stream was after the subscriptions stood: switch_at */
     uint64_t switch_at;   /* number */
     uint64_t dropped;     /* number */
@@ -144,7 +144,7 @@ struct js_republish {
     uint64_t mark;        /* number: the next to be reliable … */
     int64_t mark_ns;      /* … as old as this */
     bool was_unreachable; /* the broker, for a while: then the messages may have been lost, too */
-    bool rests;           /* the consumer is no longer needed */
+    bool is_resting;      /* the consumer is no longer needed */
     int64_t arrived_ns;   /* when one came last */
     natsMsg **queue;      /* in order of arrival */
     size_t queue_head, queue_tail;
@@ -153,7 +153,7 @@ struct js_republish {
     } * seen;
 
     /* control */
-    bool wanted;     /* by the configuration */
+    bool is_wanted;  /* by the configuration */
     char *from, *to; /* the stream's RePublish; NULL: it has none that is any use */
     bool has_said_no;
     int64_t poll_at_ns;
@@ -207,7 +207,7 @@ struct js_live {
     uint64_t consumer_sequence; /* of the consumer's last message */
     uint64_t seen;              /* number: up to here the consumer has delivered all, or it is asked about */
     struct js_held *held, **held_end;
-    bool working;       /* what it delivers counts */
+    bool is_working;    /* what it delivers counts */
     const char *broken; /* why it doesn't any more; NULL: nothing is known */
     /*
      * Sequences that were passed over were deleted one by one, or purged
@@ -217,7 +217,7 @@ struct js_live {
     uint64_t hole_end;
     _Atomic int64_t heard_ns;
     int64_t heartbeats_from_ns; /* those before are of the consumer before */
-    bool stray_heard;           /* a consumer that should be gone */
+    bool has_heard_stray;       /* a consumer that should be gone */
 };
 
 struct js_source {
@@ -226,8 +226,8 @@ struct js_source {
     char *stream;
     char **subjects;
     unsigned subjects_count;
-    uint32_t events;   /* of the longest ring */
-    bool publish_only; /* nobody reads it */
+    uint32_t events;      /* of the longest ring */
+    bool is_publish_only; /* nobody reads it */
     struct js_pool *pool;
     struct js_inbox inbox;
     struct js_sent_list sent;
@@ -238,8 +238,8 @@ struct js_source {
     /* control */
     pthread_t control; /* for the stop */
     pthread_t thread;  /* the same, as control knows it */
-    bool started, stopped;
-    bool abandoned; /* the client library didn't let go */
+    bool is_started, is_stopped;
+    bool is_abandoned; /* the client library didn't let go */
     struct js_source *next_abandoned;
     char *servers[JS_SERVERS_MAX]; /* the configured ones, then those that the broker has told of */
     int servers_count, server_next;
@@ -247,7 +247,7 @@ struct js_source {
     uint64_t sent_count;
     uint64_t incarnation;
     unsigned failures; /* in a row */
-    bool was_live, checked_subjects;
+    bool was_live, has_checked_subjects;
     int64_t regression_ns; /* since when the stream is behind what we have had; 0: it isn't */
     struct look *looks;    /* waiting for an answer */
     int64_t look_at_ns;

@@ -28,7 +28,7 @@ static void announce_channel(struct nats_source *source, struct nats_channel *ch
 {
     list_remove(&channel->waiting);
     lock_take(&source->table_lock);
-    channel->announced = true;
+    channel->is_announced = true;
     lock_give(&source->table_lock);
     ingress_opened(channel->channel);
 }
@@ -37,7 +37,7 @@ static void deny_channel(struct nats_source *source, struct nats_channel *channe
 {
     list_remove(&channel->waiting);
     lock_take(&source->table_lock);
-    channel->denied = true;
+    channel->is_denied = true;
     lock_give(&source->table_lock);
     metrics_add_shared(METRIC_NATS_DENIED, 1);
     log_write_limited(LOG_WARN, "nats-denied", log_str("subject", ingress_pattern(channel->channel)));
@@ -57,10 +57,10 @@ void nats_channels_proven(struct nats_source *source)
     source->has_unproven = false;
     lock_take(&source->table_lock);
     for (struct list *node = source->table.next; node != &source->table; node = node->next) {
-        if (!ENTRY(node)->unproven)
+        if (!ENTRY(node)->is_unproven)
             continue;
-        ENTRY(node)->unproven = false;
-        if (!ENTRY(node)->denied)
+        ENTRY(node)->is_unproven = false;
+        if (!ENTRY(node)->is_denied)
             nats_marks_collect(source, ENTRY(node)->channel);
     }
     nats_marks_tell(source);
@@ -97,7 +97,7 @@ void nats_channels_open(struct nats_source *source, struct nats_channel *opens)
         list_append(&source->table, &channel->table);
         lock_give(&source->table_lock);
         /* Otherwise nats_channels_restore does it. */
-        if (source->up)
+        if (source->is_up)
             subscribe_channel(source, channel);
     }
 }
@@ -119,14 +119,14 @@ void nats_channels_close(struct nats_source *source, struct nats_channel *closes
         lock_take(&source->table_lock);
         list_remove(&channel->table);
         lock_give(&source->table_lock);
-        channel->closing = true;
-        if (channel->feeds == 0 || source->abandoned) {
+        channel->is_closing = true;
+        if (channel->feeds == 0 || source->is_abandoned) {
             finish_close(channel);
             continue;
         }
         list_append(&source->closing, &channel->table);
         /* While the connection is down the call might block; then it is made (or has become needless) later. */
-        if (source->up && channel->feed != NULL)
+        if (source->is_up && channel->feed != NULL)
             natsSubscription_Unsubscribe(channel->feed->subscription);
     }
 }
@@ -147,7 +147,7 @@ void nats_channels_completed(struct nats_feed *feed)
     CHECK(channel->feeds != 0);
     if (channel->feed == feed)
         channel->feed = NULL;
-    if (--channel->feeds == 0 && channel->closing)
+    if (--channel->feeds == 0 && channel->is_closing)
         finish_close(channel);
 }
 
@@ -169,7 +169,7 @@ void nats_channels_restore(struct nats_source *source)
             natsSubscription_Unsubscribe(ENTRY(node)->feed->subscription);
     }
     for (struct list *node = source->table.next; node != &source->table; node = node->next) {
-        if (ENTRY(node)->feed == NULL && !ENTRY(node)->denied)
+        if (ENTRY(node)->feed == NULL && !ENTRY(node)->is_denied)
             subscribe_channel(source, ENTRY(node));
     }
 }
@@ -178,7 +178,7 @@ void nats_channels_restored(struct nats_source *source, bool confirmed)
 {
     CHECK_THREAD(source);
     for (struct list *node = source->table.next; node != &source->table; node = node->next)
-        ENTRY(node)->unproven = !confirmed && ENTRY(node)->announced;
+        ENTRY(node)->is_unproven = !confirmed && ENTRY(node)->is_announced;
     source->has_unproven = !confirmed;
 }
 
@@ -203,7 +203,7 @@ void nats_channels_abandon(struct nats_source *source)
 /* Refused, and not denied before. */
 static bool is_hit(const struct nats_channel *channel, const struct nats_refused *refused)
 {
-    return !channel->denied && nats_denial_matches(refused, ingress_pattern(channel->channel));
+    return !channel->is_denied && nats_denial_matches(refused, ingress_pattern(channel->channel));
 }
 
 unsigned nats_channels_count_denied(struct nats_source *source, const struct nats_refused *refused)
@@ -243,14 +243,14 @@ static bool look_at_drops(struct nats_source *source, struct nats_channel *chann
     bool grew = dropped != channel->dropped;
     *missing += dropped - channel->dropped;
     channel->dropped = dropped;
-    channel->drop_again = channel->drop_again || grew;
-    bool passed = channel->drop_fenced && (delivered >= channel->drop_fence || pending == 0);
-    if (!passed && (channel->drop_fenced || !grew))
+    channel->has_dropped_since = channel->has_dropped_since || grew;
+    bool passed = channel->is_drop_fenced && (delivered >= channel->drop_fence || pending == 0);
+    if (!passed && (channel->is_drop_fenced || !grew))
         return false;
-    channel->drop_fenced = channel->drop_again;
-    channel->drop_again = false;
+    channel->is_drop_fenced = channel->has_dropped_since;
+    channel->has_dropped_since = false;
     channel->drop_fence = delivered + pending;
-    source->watch_drops = source->watch_drops || channel->drop_fenced;
+    source->has_drops = source->has_drops || channel->is_drop_fenced;
     return true;
 }
 
@@ -258,15 +258,15 @@ void nats_channels_watch_drops(struct nats_source *source)
 {
     CHECK_THREAD(source);
     int64_t missing = 0;
-    source->watch_drops = false;
+    source->has_drops = false;
     lock_take(&source->table_lock);
     for (struct list *node = source->table.next; node != &source->table; node = node->next) {
         struct nats_channel *channel = ENTRY(node);
         if (channel->feed == NULL)
             continue;
-        if (look_at_drops(source, channel, &missing) && channel->announced && !channel->denied)
+        if (look_at_drops(source, channel, &missing) && channel->is_announced && !channel->is_denied)
             nats_marks_collect(source, channel->channel);
-        source->watch_drops = source->watch_drops || channel->drop_fenced;
+        source->has_drops = source->has_drops || channel->is_drop_fenced;
     }
     nats_marks_tell(source);
     lock_give(&source->table_lock);
@@ -287,13 +287,13 @@ int64_t nats_channels_tick(struct nats_source *source, int64_t now_ns)
             at_ns = channel->announce_at_ns;
             break;
         }
-        channel->unproven = true;
+        channel->is_unproven = true;
         source->has_unproven = true;
         announce_channel(source, channel);
     }
-    if (source->watch_drops && source->drop_poll_at_ns <= now_ns)
+    if (source->has_drops && source->drop_poll_at_ns <= now_ns)
         nats_channels_watch_drops(source);
-    if (source->watch_drops && (at_ns == 0 || source->drop_poll_at_ns < at_ns))
+    if (source->has_drops && (at_ns == 0 || source->drop_poll_at_ns < at_ns))
         at_ns = source->drop_poll_at_ns;
     return at_ns;
 }

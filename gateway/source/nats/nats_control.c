@@ -35,19 +35,19 @@ static void send_questions(struct nats_source *source, struct nats_question *que
 {
     /* a source that is never asked needs no permission to hear replies */
     if (questions != NULL)
-        nats_questions_send(source, questions, source->up && nats_own_takes_replies(source));
+        nats_questions_send(source, questions, source->is_up && nats_own_takes_replies(source));
 }
 
 static bool needs_flush(const struct nats_source *source)
 {
-    return source->up && (source->has_unproven || source->retired != NULL);
+    return source->is_up && (source->has_unproven || source->retired != NULL);
 }
 
 /* One round trip to the broker for all that was asked for since the last one. */
 static bool confirm_requests(struct nats_source *source, const struct nats_work *work)
 {
     bool is_flush_due = needs_flush(source) && clock_mono_ns() >= source->flush_at_ns;
-    if (!source->up || (work->opens == NULL && work->publishes == NULL && !is_flush_due)) {
+    if (!source->is_up || (work->opens == NULL && work->publishes == NULL && !is_flush_due)) {
         nats_confirm_denials(source, nats_inbox_take_denials(&source->inbox), work->publishes);
         return false;
     }
@@ -69,12 +69,13 @@ static void handle_requests(struct nats_source *source, const struct nats_work *
     /* Readers don't wait longer than that for their subscription; a publisher may. */
     if (work->publishes == NULL)
         return;
-    if (!confirmed && source->up)
-        confirmed = nats_confirm(source, work->publishes, work->stop ? STOP_FLUSH_MS : PUBLISH_WAIT_MS - OPEN_WAIT_MS);
+    if (!confirmed && source->is_up)
+        confirmed =
+            nats_confirm(source, work->publishes, work->is_stopping ? STOP_FLUSH_MS : PUBLISH_WAIT_MS - OPEN_WAIT_MS);
     nats_publish_finish(source, work->publishes, confirmed && nats_publish_count_reconnects(source) == reconnects);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
+static int64_t earlier_of(int64_t a, int64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
@@ -83,9 +84,9 @@ static int64_t next_wake(struct nats_source *source)
 {
     int64_t at_ns = nats_channels_tick(source, clock_mono_ns());
     if (needs_flush(source))
-        at_ns = earlier(at_ns, source->flush_at_ns);
-    at_ns = earlier(at_ns, nats_questions_tick(source, clock_mono_ns()));
-    return earlier(at_ns, source->rebuild_at_ns);
+        at_ns = earlier_of(at_ns, source->flush_at_ns);
+    at_ns = earlier_of(at_ns, nats_questions_tick(source, clock_mono_ns()));
+    return earlier_of(at_ns, source->rebuild_at_ns);
 }
 
 /* There is no connection any more to send anything on. */
@@ -109,27 +110,27 @@ static void close_connection(struct nats_source *source)
     int64_t deadline_ns = clock_mono_ns() + STOP_WAIT_MS * NS_PER_MS;
     bool has_begun = false, is_closed = false;
     struct nats_work work;
-    source->up = false;
+    source->is_up = false;
     nats_link_set_connected(source, false);
     nats_questions_fail(source, NULL);
     for (;;) {
-        if (!source->connecting && source->connection != NULL && !has_begun) {
+        if (!source->is_connecting && source->connection != NULL && !has_begun) {
             nats_link_close(source);
             has_begun = true;
         }
-        if (!source->connecting && is_closed == has_begun && source->feeds == 0)
+        if (!source->is_connecting && is_closed == has_begun && source->feeds == 0)
             break;
         if (!nats_inbox_take(&source->inbox, &work, deadline_ns)) {
             log_write(LOG_ERROR, "nats-stop-stuck", log_u64("subscriptions", source->feeds));
-            source->abandoned = true;
+            source->is_abandoned = true;
             nats_channels_abandon(source);
             return;
         }
-        if (work.link.connector_done) {
-            source->connecting = false;
+        if (work.link.is_connector_done) {
+            source->is_connecting = false;
             source->connection = work.link.connection;
         }
-        is_closed = is_closed || work.link.closed;
+        is_closed = is_closed || work.link.is_closed;
         refuse_work(source, &work);
     }
     nats_feed_free_retired(source);
@@ -146,15 +147,15 @@ void *nats_control_main(void *arg)
         nats_inbox_take(&source->inbox, &work, wake_at_ns);
         handle_completed(source, work.completed);
         nats_confirm_denials(source, work.denials, NULL);
-        if (work.slow_consumer)
+        if (work.has_slow_consumer)
             nats_channels_watch_drops(source);
         nats_outage_handle(source, &work.link);
         handle_requests(source, &work);
         nats_channels_close(source, work.closes);
-        if (source->rebuild_at_ns != 0 && clock_mono_ns() >= source->rebuild_at_ns && !work.stop)
+        if (source->rebuild_at_ns != 0 && clock_mono_ns() >= source->rebuild_at_ns && !work.is_stopping)
             nats_link_connect(source);
         wake_at_ns = next_wake(source);
-    } while (!work.stop);
+    } while (!work.is_stopping);
     close_connection(source);
     /* From here on the core's calls are answered by the callers' own threads. */
     nats_inbox_take_last(&source->inbox, &work);

@@ -14,12 +14,12 @@ bool nats_denial_parse(const char *text, struct nats_refused *refused)
         return false;
     refused->subject = start + (refused->is_publish ? sizeof(publish) : sizeof(subscription)) - 1;
     refused->len = strcspn(refused->subject, "\"");
-    refused->truncated = refused->subject[refused->len] == '\0';
+    refused->is_truncated = refused->subject[refused->len] == '\0';
     return true;
 }
 
 bool nats_denial_matches(const struct nats_refused *refused, const char *subject)
 {
     return strncmp(refused->subject, subject, refused->len) == 0 &&
-           (refused->truncated || subject[refused->len] == '\0');
+           (refused->is_truncated || subject[refused->len] == '\0');
 }

@@ -11,7 +11,7 @@ struct nats_refused {
     bool is_publish;
     const char *subject; /* in the text */
     size_t len;
-    bool truncated; /* only the beginning of it */
+    bool is_truncated; /* only the beginning of it */
 };
 bool nats_denial_parse(const char *text, struct nats_refused *refused);
 bool nats_denial_matches(const struct nats_refused *refused, const char *subject);

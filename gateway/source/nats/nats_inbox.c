@@ -73,7 +73,7 @@ bool nats_inbox_close(struct nats_inbox *inbox, struct nats_channel *channel)
 bool nats_inbox_publish(struct nats_inbox *inbox, struct publish *publish)
 {
     lock_take(&inbox->lock);
-    bool takes = !inbox->is_over && !inbox->work.stop && inbox->publish_count < NATS_PUBLISHES_MAX;
+    bool takes = !inbox->is_over && !inbox->work.is_stopping && inbox->publish_count < NATS_PUBLISHES_MAX;
     if (takes) {
         ++inbox->publish_count;
         *inbox->publishes_end = publish;
@@ -87,7 +87,7 @@ bool nats_inbox_publish(struct nats_inbox *inbox, struct publish *publish)
 bool nats_inbox_ask(struct nats_inbox *inbox, struct nats_question *question)
 {
     lock_take(&inbox->lock);
-    bool takes = !inbox->is_over && !inbox->work.stop && inbox->question_count < NATS_QUESTIONS_MAX;
+    bool takes = !inbox->is_over && !inbox->work.is_stopping && inbox->question_count < NATS_QUESTIONS_MAX;
     if (takes) {
         ++inbox->question_count;
         *inbox->questions_end = question;
@@ -110,7 +110,7 @@ void nats_inbox_done(struct nats_inbox *inbox, unsigned publishes, unsigned ques
 void nats_inbox_stop(struct nats_inbox *inbox)
 {
     lock_take(&inbox->lock);
-    inbox->work.stop = true;
+    inbox->work.is_stopping = true;
     wake_control(inbox);
     condition_broadcast(&inbox->marked);
     lock_give(&inbox->lock);
@@ -150,7 +150,7 @@ void nats_inbox_closed(struct nats_inbox *inbox, natsStatus reason, const char *
     struct nats_link_news *news = &inbox->work.link;
     lock_take(&inbox->lock);
     news->is_up = false;
-    news->closed = true;
+    news->is_closed = true;
     note_reason(news, reason, text);
     wake_control(inbox);
     lock_give(&inbox->lock);
@@ -170,7 +170,7 @@ void nats_inbox_denied(struct nats_inbox *inbox, const char *text)
 void nats_inbox_slow(struct nats_inbox *inbox)
 {
     lock_take(&inbox->lock);
-    inbox->work.slow_consumer = true;
+    inbox->work.has_slow_consumer = true;
     wake_control(inbox);
     lock_give(&inbox->lock);
 }
@@ -189,7 +189,7 @@ void nats_inbox_connected(struct nats_inbox *inbox, natsConnection *connection, 
 {
     struct nats_link_news *news = &inbox->work.link;
     lock_take(&inbox->lock);
-    news->connector_done = true;
+    news->is_connector_done = true;
     news->connection = connection;
     /* No callback tells of an immediate success; one may have told already that it is over again. */
     if (status == NATS_OK && news->downs_ever == downs)
@@ -211,13 +211,13 @@ unsigned nats_inbox_count_downs(struct nats_inbox *inbox)
 /* ---- control ---- */
 
 /* Everything at once, so that requests of any number share one round trip. The lock is held. */
-static void empty(struct nats_inbox *inbox, struct nats_work *work)
+static void empty_inbox(struct nats_inbox *inbox, struct nats_work *work)
 {
     *work = inbox->work;
     /* What is still so stays; what has happened is told once. */
     inbox->work = (struct nats_work){
         .link = {.is_up = work->link.is_up, .downs_ever = work->link.downs_ever},
-        .stop = work->stop,
+        .is_stopping = work->is_stopping,
     };
     reset_ends(inbox);
     inbox->has_work = false;
@@ -230,7 +230,7 @@ bool nats_inbox_take(struct nats_inbox *inbox, struct nats_work *work, int64_t u
     while (!inbox->has_work && in_time)
         in_time = condition_wait_until(&inbox->changed, &inbox->lock, until_ns);
     bool has_work = inbox->has_work;
-    empty(inbox, work);
+    empty_inbox(inbox, work);
     lock_give(&inbox->lock);
     return has_work;
 }
@@ -239,7 +239,7 @@ void nats_inbox_take_last(struct nats_inbox *inbox, struct nats_work *work)
 {
     lock_take(&inbox->lock);
     CHECK(!inbox->is_over);
-    empty(inbox, work);
+    empty_inbox(inbox, work);
     inbox->is_over = true;
     lock_give(&inbox->lock);
 }
@@ -286,9 +286,9 @@ bool nats_inbox_await_mark(struct nats_inbox *inbox, const _Atomic uint64_t *mar
 {
     bool in_time = true;
     lock_take(&inbox->lock);
-    while (in_time && !inbox->work.stop && atomic_load(marked) < session)
+    while (in_time && !inbox->work.is_stopping && atomic_load(marked) < session)
         in_time = condition_wait_until(&inbox->marked, &inbox->lock, until_ns);
-    bool stop = inbox->work.stop;
+    bool stop = inbox->work.is_stopping;
     lock_give(&inbox->lock);
     return !stop;
 }

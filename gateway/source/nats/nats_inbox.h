@@ -31,8 +31,8 @@ struct nats_link_news {
     unsigned downs;      /* times lost since control looked last … */
     unsigned downs_ever; /* … and since the start */
     bool is_up;          /* what came last */
-    bool closed;         /* for good */
-    bool connector_done;
+    bool is_closed;      /* for good */
+    bool is_connector_done;
     natsConnection *connection; /* from the connector; NULL: it failed */
     natsStatus reason;          /* of closed, or of a failed connector */
     char reason_text[NATS_ERROR_TEXT_MAX];
@@ -47,8 +47,8 @@ struct nats_work {
     struct nats_feed *completed;
     struct nats_denial *denials; /* to be freed */
     struct nats_link_news link;
-    bool slow_consumer; /* a subscription had to drop messages */
-    bool stop;
+    bool has_slow_consumer; /* a subscription had to drop messages */
+    bool is_stopping;
 };
 
 /*

@@ -146,8 +146,8 @@ void nats_link_connect(struct nats_source *source)
 {
     CHECK_THREAD(source);
     source->rebuild_at_ns = 0;
-    source->connecting = start_detached("nats-connector", connector_main, source);
-    if (!source->connecting)
+    source->is_connecting = start_detached("nats-connector", connector_main, source);
+    if (!source->is_connecting)
         nats_link_schedule(source, false);
 }
 

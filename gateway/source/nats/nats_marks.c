@@ -36,7 +36,7 @@ void nats_marks_place(struct nats_source *source, uint64_t session)
         /* A channel that has not been announced yet has no readers that could have missed anything. */
         for (struct list *node = source->table.next; node != &source->table; node = node->next) {
             const struct nats_channel *channel = LIST_ENTRY(node, struct nats_channel, table);
-            if (channel->announced && !channel->denied)
+            if (channel->is_announced && !channel->is_denied)
                 nats_marks_collect(source, channel->channel);
         }
         nats_marks_tell(source);

@@ -38,7 +38,7 @@ static void restore_subscriptions(struct nats_source *source)
 /* Publishers and /readyz see it as connected once the subscriptions stand: what is published now reaches readers. */
 static void go_up(struct nats_source *source)
 {
-    source->up = true;
+    source->is_up = true;
     source->rebuilds = 0;
     restore_subscriptions(source);
     nats_link_set_connected(source, true);
@@ -54,11 +54,11 @@ static void go_up(struct nats_source *source)
 static void go_down(struct nats_source *source, const struct nats_link_news *news)
 {
     metrics_add_shared(METRIC_NATS_DISCONNECTS, news->downs);
-    if (source->up) {
+    if (source->is_up) {
         source->down_since_ns = news->down_since_ns;
         log_write(LOG_WARN, "nats-disconnected", log_str("url", source->settings.shown_url));
     }
-    source->up = false;
+    source->is_up = false;
     nats_questions_fail(source, NULL);
 }
 
@@ -69,7 +69,7 @@ static void go_closed(struct nats_source *source, const struct nats_link_news *n
                                                                     : "nats-connect-failed";
     bool is_unreachable = news->reason == NATS_NO_SERVER || news->reason == NATS_TIMEOUT;
     nats_link_set_connected(source, false);
-    source->up = false;
+    source->is_up = false;
     nats_questions_fail(source, NULL);
     if (source->connection != NULL) {
         nats_channels_detach(source);
@@ -88,16 +88,16 @@ static void go_closed(struct nats_source *source, const struct nats_link_news *n
 void nats_outage_handle(struct nats_source *source, const struct nats_link_news *news)
 {
     CHECK_THREAD(source);
-    CHECK(!news->connector_done || source->connection == NULL); /* one connection at a time */
-    if (news->connector_done) {
-        source->connecting = false;
+    CHECK(!news->is_connector_done || source->connection == NULL); /* one connection at a time */
+    if (news->is_connector_done) {
+        source->is_connecting = false;
         source->connection = news->connection;
     }
     if (news->downs != 0)
         go_down(source, news);
-    if (news->closed || (news->connector_done && news->connection == NULL))
+    if (news->is_closed || (news->is_connector_done && news->connection == NULL))
         go_closed(source, news);
     /* A connection may be up while it is still on its way from the connector. */
-    else if (news->is_up && !source->up && source->connection != NULL)
+    else if (news->is_up && !source->is_up && source->connection != NULL)
         go_up(source);
 }

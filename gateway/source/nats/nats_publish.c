@@ -35,7 +35,7 @@ static natsStatus send_message(struct nats_source *source, const struct publish 
 
 static enum publish_status send_publish(struct nats_source *source, const struct publish *publish)
 {
-    if (!source->up)
+    if (!source->is_up)
         return PUBLISH_UNAVAILABLE;
     if (publish->data_len > INT_MAX)
         return PUBLISH_TOO_LARGE;

@@ -24,19 +24,19 @@ struct problem {
     size_t size;
 };
 
-static bool fail(struct problem *problem, const char *key, const char *what, const char *detail)
+static bool fail_key(struct problem *problem, const char *key, const char *what, const char *detail)
 {
     snprintf(problem->text, problem->size, "nats.%s: %s%s%s", key, what, detail != NULL ? ": " : "",
              detail != NULL ? detail : "");
     return false;
 }
 
-static bool check(struct problem *problem, natsStatus status, const char *key, const char *what)
+static bool check_status(struct problem *problem, natsStatus status, const char *key, const char *what)
 {
     if (status == NATS_OK)
         return true;
     const char *detail = nats_GetLastError(NULL);
-    return fail(problem, key, what, detail != NULL ? detail : natsStatus_GetText(status));
+    return fail_key(problem, key, what, detail != NULL ? detail : natsStatus_GetText(status));
 }
 
 void nats_settings_strip_url(char *urls)
@@ -84,13 +84,13 @@ static bool check_host(struct problem *problem, const char *host, const char *sh
     const char *colon = strrchr(bracket != NULL ? bracket : host, ':');
     size_t len = colon != NULL ? (size_t)(colon - host) : strlen(host);
     if (len == 0 || (host[0] == '[') != (bracket != NULL) || strpbrk(host, " \t/?#") != NULL)
-        return fail(problem, "url", "not a host or host:port", shown);
+        return fail_key(problem, "url", "not a host or host:port", shown);
     if (colon == NULL)
         return true;
     char *end;
     long port = isdigit((unsigned char)colon[1]) ? strtol(colon + 1, &end, 10) : 0;
     if (port < 1 || port > 65535 || *end != '\0')
-        return fail(problem, "url", "not a port from 1 to 65535", shown);
+        return fail_key(problem, "url", "not a port from 1 to 65535", shown);
     return true;
 }
 
@@ -106,13 +106,13 @@ static bool take_userinfo(struct nats_settings *settings, struct problem *proble
     *at = '\0';
     bool is_token = strchr(authority, ':') == NULL;
     if (strpbrk(authority, "\"\\") != NULL || !is_secret_usable(authority))
-        return fail(problem, "url", "these characters need the keys user and password, or token", NULL);
+        return fail_key(problem, "url", "these characters need the keys user and password, or token", NULL);
     if (!is_token) {
         *at = '@';
         return true;
     }
     if (settings->token != NULL && strcmp(settings->token, authority) != 0)
-        return fail(problem, "url", "different tokens", NULL);
+        return fail_key(problem, "url", "different tokens", NULL);
     if (settings->token == NULL)
         settings->token = check_strdup(authority);
     memmove(authority, at + 1, strlen(at + 1) + 1);
@@ -128,7 +128,7 @@ static bool take_url(struct nats_settings *settings, struct problem *problem, ch
     if (authority != NULL) {
         *tls = *tls || strncmp(url, "tls://", 6) == 0;
         if (strncmp(url, "tls://", 6) != 0 && strncmp(url, "nats://", 7) != 0)
-            ok = fail(problem, "url", "neither nats:// nor tls://", shown);
+            ok = fail_key(problem, "url", "neither nats:// nor tls://", shown);
         authority += 3;
     } else {
         authority = url;
@@ -155,17 +155,17 @@ static bool set_servers(struct nats_settings *settings, struct problem *problem,
         while (len != 0 && isspace((unsigned char)url[len - 1]))
             url[--len] = '\0';
         if (settings->servers_count == URLS_MAX)
-            ok = fail(problem, "url", "too many servers", NULL);
+            ok = fail_key(problem, "url", "too many servers", NULL);
         else if (len == 0)
-            ok = fail(problem, "url", "an empty URL", NULL);
+            ok = fail_key(problem, "url", "an empty URL", NULL);
         else
             ok = take_url(settings, problem, url, tls);
         if (ok)
             settings->servers[settings->servers_count++] = check_strdup(url);
     }
     const char **servers = (const char **)(void *)settings->servers;
-    ok = ok && check(problem, natsOptions_SetServers(settings->options, servers, settings->servers_count), "url",
-                     "not usable");
+    ok = ok && check_status(problem, natsOptions_SetServers(settings->options, servers, settings->servers_count), "url",
+                            "not usable");
     free(copy);
     return ok;
 }
@@ -175,7 +175,7 @@ static bool check_credentials(struct problem *problem, const char *path)
 {
     FILE *file = fopen(path, "re");
     if (file == NULL)
-        return fail(problem, "credentials", path, strerror(errno));
+        return fail_key(problem, "credentials", path, strerror(errno));
     char *line = NULL;
     size_t size = 0;
     bool jwt = false, seed = false;
@@ -187,7 +187,7 @@ static bool check_credentials(struct problem *problem, const char *path)
         explicit_bzero(line, size);
     free(line);
     fclose(file);
-    return jwt && seed ? true : fail(problem, "credentials", path, "has no user JWT with its NKEY seed");
+    return jwt && seed ? true : fail_key(problem, "credentials", path, "has no user JWT with its NKEY seed");
 }
 
 static bool set_identity(struct nats_settings *settings, struct problem *problem, const struct config_nats *config)
@@ -197,15 +197,15 @@ static bool set_identity(struct nats_settings *settings, struct problem *problem
     const char *keys[] = {"name", "user", "password", "token"};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); ++i) {
         if (all[i] != NULL && !is_secret_usable(all[i]))
-            return fail(problem, keys[i], "not UTF-8", NULL);
+            return fail_key(problem, keys[i], "not UTF-8", NULL);
     }
     char *name = json_escaped(config->name != NULL ? config->name : "freshet");
-    bool ok = check(problem, natsOptions_SetName(options, name), "name", "not usable");
+    bool ok = check_status(problem, natsOptions_SetName(options, name), "name", "not usable");
     free(name);
     if (ok && config->user != NULL) {
         char *user = json_escaped(config->user);
         char *password = json_escaped(config->password != NULL ? config->password : "");
-        ok = check(problem, natsOptions_SetUserInfo(options, user, password), "user", "not usable");
+        ok = check_status(problem, natsOptions_SetUserInfo(options, user, password), "user", "not usable");
         explicit_bzero(password, strlen(password));
         free(password);
         free(user);
@@ -216,8 +216,8 @@ static bool set_identity(struct nats_settings *settings, struct problem *problem
     }
     if (ok && config->credentials != NULL) {
         ok = check_credentials(problem, config->credentials) &&
-             check(problem, natsOptions_SetUserCredentialsFromFiles(options, config->credentials, NULL), "credentials",
-                   config->credentials);
+             check_status(problem, natsOptions_SetUserCredentialsFromFiles(options, config->credentials, NULL),
+                          "credentials", config->credentials);
     }
     return ok;
 }
@@ -226,16 +226,16 @@ static bool set_tls(struct nats_settings *settings, struct problem *problem, con
 {
     natsOptions *options = settings->options;
     if ((config->tls.certificate == NULL) != (config->tls.key == NULL))
-        return fail(problem, config->tls.key == NULL ? "tls.key" : "tls.certificate", "missing", NULL);
+        return fail_key(problem, config->tls.key == NULL ? "tls.key" : "tls.certificate", "missing", NULL);
     /* Before the certificates: it makes the TLS context they are loaded into. */
-    if (!check(problem, natsOptions_SetSecure(options, true), "tls", "not usable"))
+    if (!check_status(problem, natsOptions_SetSecure(options, true), "tls", "not usable"))
         return false;
     if (config->tls.ca != NULL &&
-        !check(problem, natsOptions_LoadCATrustedCertificates(options, config->tls.ca), "tls.ca", "not usable"))
+        !check_status(problem, natsOptions_LoadCATrustedCertificates(options, config->tls.ca), "tls.ca", "not usable"))
         return false;
     return config->tls.certificate == NULL ||
-           check(problem, natsOptions_LoadCertificatesChain(options, config->tls.certificate, config->tls.key),
-                 "tls.certificate", "not usable");
+           check_status(problem, natsOptions_LoadCertificatesChain(options, config->tls.certificate, config->tls.key),
+                        "tls.certificate", "not usable");
 }
 
 static natsStatus set_behaviour(natsOptions *options)
@@ -284,7 +284,7 @@ bool nats_settings_init(struct nats_settings *settings, const struct config_nats
     settings->shown_url = check_strdup(config->url);
     nats_settings_strip_url(settings->shown_url);
     remove_blanks(settings->shown_url);
-    bool ok = check(&problem, set_behaviour(settings->options), "url", "not usable") &&
+    bool ok = check_status(&problem, set_behaviour(settings->options), "url", "not usable") &&
               set_servers(settings, &problem, config->url, &tls) && set_identity(settings, &problem, config) &&
               (!tls || set_tls(settings, &problem, config));
     if (!ok)

@@ -87,13 +87,13 @@ struct nats_source *nats_source_create(const struct config_nats *config, unsigne
 
 void nats_source_set_pending_limit(struct nats_source *source, int messages)
 {
-    CHECK(!source->started && messages > 0);
+    CHECK(!source->is_started && messages > 0);
     source->pending_limit = messages;
 }
 
 static void add_listener(struct nats_source *source, const struct nats_listener *listener)
 {
-    CHECK(!source->started && source->listener_count != NATS_LISTENERS_MAX);
+    CHECK(!source->is_started && source->listener_count != NATS_LISTENERS_MAX);
     source->listeners[source->listener_count++] = *listener;
 }
 
@@ -111,9 +111,9 @@ void nats_source_answer(struct nats_source *source, const char *subject,
 
 enum nats_start_status nats_source_start(struct nats_source *source)
 {
-    CHECK(!source->started);
-    source->started = thread_start(&source->control, "nats-control", 0, nats_control_main, source);
-    return source->started ? NATS_START_OK : NATS_START_NO_THREAD;
+    CHECK(!source->is_started);
+    source->is_started = thread_start(&source->control, "nats-control", 0, nats_control_main, source);
+    return source->is_started ? NATS_START_OK : NATS_START_NO_THREAD;
 }
 
 struct source *nats_source_base(struct nats_source *source)
@@ -128,25 +128,25 @@ bool nats_source_is_connected(const struct nats_source *source)
 
 bool nats_source_stop(struct nats_source *source)
 {
-    if (!source->started || source->stopped)
-        return !source->abandoned;
+    if (!source->is_started || source->is_stopped)
+        return !source->is_abandoned;
     nats_inbox_stop(&source->inbox);
     thread_join(source->control);
-    source->stopped = true;
-    return !source->abandoned;
+    source->is_stopped = true;
+    return !source->is_abandoned;
 }
 
 void nats_source_destroy(struct nats_source *source)
 {
     /* What can't be freed stays within sight of leak checkers: it is no leak that grows. */
     static _Atomic(struct nats_source *) abandoned;
-    if (source != NULL && source->abandoned) {
+    if (source != NULL && source->is_abandoned) {
         source->next_abandoned = atomic_exchange(&abandoned, source);
         return;
     }
     if (source == NULL)
         return;
-    CHECK(source->stopped || !source->started);
+    CHECK(source->is_stopped || !source->is_started);
     CHECK(list_is_empty(&source->table) && list_is_empty(&source->closing));
     nats_feed_free_limbo(source);
     free(source->lost);

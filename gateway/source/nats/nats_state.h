@@ -45,12 +45,12 @@ struct nats_channel {
     struct list table;      /* in table (table_lock), closing once it has left there */
     struct list waiting;    /* in waiting, until ingress_opened */
     int64_t announce_at_ns; /* ingress_opened then at the latest */
-    bool announced;         /* ingress_opened was called (table_lock) */
-    bool denied;            /* (table_lock) */
-    bool closing;
-    bool unproven; /* announced, but the broker has not confirmed the subscription yet */
+    bool is_announced;      /* ingress_opened was called (table_lock) */
+    bool is_denied;         /* (table_lock) */
+    bool is_closing;
+    bool is_unproven; /* announced, but the broker has not confirmed the subscription yet */
     int64_t dropped, drop_fence;
-    bool drop_fenced, drop_again;
+    bool is_drop_fenced, has_dropped_since;
     struct nats_channel *next_open, *next_close; /* in the inbox */
 };
 
@@ -120,14 +120,14 @@ struct nats_source {
     /* control */
     pthread_t control; /* for the stop */
     pthread_t thread;  /* the same, as control knows it */
-    bool started, stopped;
-    bool abandoned; /* the client library didn't let go */
+    bool is_started, is_stopped;
+    bool is_abandoned; /* the client library didn't let go */
     struct nats_source *next_abandoned;
     natsConnection *connection;
-    bool up;         /* calls on the connection are not expected to block */
-    bool connecting; /* a connector is at work */
-    bool was_up;     /* ever */
-    bool watch_drops, has_unproven;
+    bool is_up;         /* calls on the connection are not expected to block */
+    bool is_connecting; /* a connector is at work */
+    bool was_up;        /* ever */
+    bool has_drops, has_unproven;
     int64_t rebuild_at_ns; /* 0: not due */
     int64_t drop_poll_at_ns, flush_at_ns;
     unsigned rebuilds; /* in a row */

@@ -53,7 +53,7 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
         js_worker_call(pool);
         break;
     case JOB_DELIVERING:
-        job->again = true;
+        job->is_asked_again = true;
         break;
     case JOB_HELD:
         if (job->row < PIECES_IN_A_ROW || js_queue_is_empty(pool)) {
@@ -84,7 +84,7 @@ void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
             if (job->state == JOB_HELD)
                 js_worker_unhold(job);
         } else {
-            atomic_store(&job->closing, true);
+            atomic_store(&job->is_closing, true);
         }
         lock_give(&pool->lock);
     }
@@ -105,11 +105,11 @@ void js_pool_fill(struct js_pool *pool, struct channel *channel, uint64_t after)
         job->channel = channel;
         js_queue_note_fill(pool, job);
     } else {
-        CHECK(job->state == JOB_DELIVERING && !job->again);
-        job->again = true;
+        CHECK(job->state == JOB_DELIVERING && !job->is_asked_again);
+        job->is_asked_again = true;
     }
     job->fill = (struct js_read_fill){.channel = channel, .after = after};
-    if (!job->again) {
+    if (!job->is_asked_again) {
         js_queue_add(pool, job);
         js_worker_call(pool);
     }
@@ -122,7 +122,7 @@ bool js_pool_cancel_fill(struct js_pool *pool, struct channel *channel)
     struct js_job *job = js_queue_find_fill(pool, channel);
     bool is_free = job == NULL || job->state == JOB_QUEUED;
     if (!is_free) {
-        atomic_store(&job->closing, true);
+        atomic_store(&job->is_closing, true);
     } else if (job != NULL) {
         list_remove(&job->node);
         js_queue_forget_fill(pool, job);

@@ -45,8 +45,8 @@ struct js_worker {
 struct js_job {
     struct list node; /* in a queue while QUEUED */
     enum js_job_state state;
-    atomic_bool closing;
-    bool again;               /* asked for again while DELIVERING */
+    atomic_bool is_closing;
+    bool is_asked_again;      /* asked for again while DELIVERING */
     struct js_worker *worker; /* while HELD */
     unsigned row;             /* pieces since it was queued */
     bool is_fill;
@@ -59,7 +59,7 @@ struct js_job {
 struct js_pool {
     struct js_pool_options options;
     struct lock lock; /* innermost: nothing of the core is called with it */
-    bool stop;
+    bool is_stopping;
     struct list fills, fetches; /* the queues */
     struct list idle, holding;  /* of workers */
     struct js_job *by_channel;

@@ -9,7 +9,7 @@ struct js_job *js_queue_make_job(void)
 {
     struct js_job *job = check_calloc(1, sizeof(*job));
     list_init(&job->node);
-    atomic_init(&job->closing, false);
+    atomic_init(&job->is_closing, false);
     return job;
 }
 

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/js_ask.h"
 #include "gateway/source/jetstream/js_session.h"
@@ -36,7 +37,7 @@ void js_read_dispose(struct js_read *read)
 
 bool js_read_is_attached(const struct js_read *read)
 {
-    return read->pull.session != NULL && !atomic_load(&read->pull.session->over);
+    return read->pull.session != NULL && !atomic_load(&read->pull.session->is_over);
 }
 
 void js_read_pause(struct js_read *read)
@@ -50,14 +51,14 @@ void js_read_pause(struct js_read *read)
         read->host->complain(read->host->owner, read->pull.session);
     }
     for (; ms > 0 && !atomic_load(read->pull.interrupt) && js_read_is_attached(read); ms -= PAUSE_SLICE_MS) {
-        struct timespec slice = {.tv_nsec = PAUSE_SLICE_MS * 1000000};
+        struct timespec slice = {.tv_nsec = PAUSE_SLICE_MS * NS_PER_MS};
         nanosleep(&slice, NULL);
     }
 }
 
 void js_read_failed(struct js_read *read)
 {
-    read->pull.open = false;
+    read->pull.is_open = false;
     js_read_pause(read);
 }
 
@@ -70,7 +71,7 @@ bool js_read_attach(struct js_read *read)
             return false;
         if (!js_pull_attach(&read->pull, session)) {
             /* The session is on its way out, or the inbox is denied, which ends nothing by itself. */
-            struct timespec pause = {.tv_nsec = PAUSE_SLICE_MS * 1000000};
+            struct timespec pause = {.tv_nsec = PAUSE_SLICE_MS * NS_PER_MS};
             nanosleep(&pause, NULL);
         }
     }
@@ -149,7 +150,7 @@ bool js_read_open(struct js_read *read, const struct js_pull_start *start)
     read->pattern = start->filter != NULL ? start->filter : ">";
     read->position = read->pull.session->base + sequence - 1;
     read->proven = read->checked = 0;
-    read->patient = false;
+    read->is_patient = false;
     return true;
 }
 
@@ -176,6 +177,6 @@ void js_read_taken(struct js_read *read)
     uint64_t number = js_read_number(read);
     if (read->position < number)
         read->position = number;
-    read->patient = false;
+    read->is_patient = false;
     js_pull_taken(&read->pull);
 }

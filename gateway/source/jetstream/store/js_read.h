@@ -46,7 +46,7 @@ struct js_read {
     uint64_t proven;     /* number: no message up to here has a hole in front of it that was not asked about */
     uint64_t skipped_at; /* number: where a consumer of this job has skipped messages last; 0: none has */
     struct js_question questions[JS_PULL_MESSAGES];
-    bool patient;
+    bool is_patient;
     unsigned waits; /* in vain, for a server that lags */
 };
 

@@ -17,14 +17,14 @@
 
 #define TRIES_MAX 24
 
-static uint64_t bigger(uint64_t a, uint64_t b)
+static uint64_t larger_of(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
 }
 
 static bool open_fill(struct js_read *read, const struct js_read_fill *job)
 {
-    struct js_pull_start start = {.filter = job->unfiltered ? NULL : ingress_pattern(job->channel),
+    struct js_pull_start start = {.filter = job->is_unfiltered ? NULL : ingress_pattern(job->channel),
                                   .sequence = js_read_stream_sequence(read, job->position) + 1};
     return js_read_open(read, &start);
 }
@@ -39,25 +39,25 @@ static void choose_start(struct js_read *read, struct js_read_fill *job)
     uint64_t capacity = fill_capacity(job->fill), pending = read->pull.pending, end = fill_end(job->fill);
     bool is_many = pending > 4 * capacity, is_few = pending < capacity && job->position > job->after;
     if ((!is_many && !is_few) || ++job->tries > TRIES_MAX) {
-        job->settled = true;
+        job->is_settled = true;
         return;
     }
     if (is_few) {
         job->too_few = job->position;
     } else {
         uint64_t first = atomic_load(&read->host->source->first);
-        job->too_many = bigger(bigger(job->position, read->pull.session->base), first > 0 ? first - 1 : 0);
+        job->too_many = larger_of(larger_of(job->position, read->pull.session->base), first > 0 ? first - 1 : 0);
     }
     uint64_t limit = job->too_few != 0 ? job->too_few : end;
     if (limit <= job->too_many + 1) {
-        job->settled = true;
+        job->is_settled = true;
         return;
     }
     uint64_t span = limit - job->too_many, forward = span / 2;
     if (job->too_few == 0)
-        forward = bigger(forward, (uint64_t)((double)span * (1 - 2 * (double)capacity / (double)pending)));
+        forward = larger_of(forward, (uint64_t)((double)span * (1 - 2 * (double)capacity / (double)pending)));
     job->position = job->too_many + forward;
-    read->pull.open = false;
+    read->pull.is_open = false;
 }
 
 static void add_message(struct js_read *read, struct js_read_fill *job)
@@ -67,10 +67,10 @@ static void add_message(struct js_read *read, struct js_read_fill *job)
     if (number > job->position && number <= fill_end(job->fill)) {
         const char *pattern = ingress_pattern(job->channel);
         nats_message_read(js_pull_peek(&read->pull, 0)->message, &message);
-        if (!job->unfiltered || subject_matches(pattern, strlen(pattern), message.subject, message.subject_len))
+        if (!job->is_unfiltered || subject_matches(pattern, strlen(pattern), message.subject, message.subject_len))
             fill_add(job->fill, &read->encoding, number, &message);
     }
-    job->position = bigger(job->position, number);
+    job->position = larger_of(job->position, number);
     js_read_taken(read);
 }
 
@@ -84,14 +84,14 @@ static void end_of_consumer(struct js_read *read, struct js_read_fill *job)
         return;
     }
     if (next > fill_end(job->fill))
-        job->position = bigger(job->position, fill_end(job->fill));
+        job->position = larger_of(job->position, fill_end(job->fill));
     else
         js_read_hole_wait(read, next);
 }
 
-static void step(struct js_read *read, struct js_read_fill *job)
+static void take_step(struct js_read *read, struct js_read_fill *job)
 {
-    switch (js_pull_next(&read->pull, read->patient)) {
+    switch (js_pull_next(&read->pull, read->is_patient)) {
     case JS_PULL_END:
         end_of_consumer(read, job);
         return;
@@ -113,13 +113,13 @@ static void step(struct js_read *read, struct js_read_fill *job)
         return;
     read->failures = read->waits = 0;
     add_message(read, job);
-    if (!job->unfiltered && js_read_is_slow(read, fill_end(job->fill))) {
-        job->unfiltered = true;
-        read->pull.open = false;
+    if (!job->is_unfiltered && js_read_is_slow(read, fill_end(job->fill))) {
+        job->is_unfiltered = true;
+        read->pull.is_open = false;
     }
 }
 
-static void begin(struct js_read_fill *job)
+static void begin_fill(struct js_read_fill *job)
 {
     job->fill = fill_create(job->channel);
     job->position = job->after;
@@ -129,7 +129,7 @@ static void begin(struct js_read_fill *job)
 enum js_read_status js_read_fill(struct js_read *read, struct js_read_fill *job)
 {
     if (job->fill == NULL)
-        begin(job);
+        begin_fill(job);
     for (;;) {
         if (atomic_load(read->pull.interrupt))
             return JS_READ_INTERRUPTED;
@@ -137,14 +137,14 @@ enum js_read_status js_read_fill(struct js_read *read, struct js_read_fill *job)
             return JS_READ_NO_SESSION;
         if (job->position >= fill_end(job->fill) || fill_end(job->fill) <= read->pull.session->base)
             return JS_READ_DONE;
-        if (!read->pull.open && !open_fill(read, job))
+        if (!read->pull.is_open && !open_fill(read, job))
             continue;
-        if (!job->settled) {
+        if (!job->is_settled) {
             choose_start(read, job);
-            if (job->settled)
+            if (job->is_settled)
                 job->after = job->position;
             continue;
         }
-        step(read, job);
+        take_step(read, job);
     }
 }

@@ -14,12 +14,12 @@ struct fill;
 /* One fill of a channel, from session to session. */
 struct js_read_fill {
     struct channel *channel;
-    struct fill *fill; /* NULL: not begun */
-    bool unfiltered;   /* reads all subjects, since that is faster */
-    uint64_t after;    /* for fill_finish */
-    uint64_t position; /* all above after and up to here was added */
+    struct fill *fill;  /* NULL: not begun */
+    bool is_unfiltered; /* reads all subjects, since that is faster */
+    uint64_t after;     /* for fill_finish */
+    uint64_t position;  /* all above after and up to here was added */
     /* The search for a start with no more messages than it takes. */
-    bool settled;
+    bool is_settled;
     unsigned tries;
     uint64_t too_many, too_few; /* numbers behind which there are; too_few 0: none known */
 };

@@ -65,19 +65,19 @@ static enum js_read_hole mend_skip(struct js_read *read, uint64_t found)
         stored = fetch_stored(read, found);
     read->skipped_at = read->position;
     if (stored == STORED_DELETED)
-        read->pull.open = false;
+        read->pull.is_open = false;
     return stored == STORED_UNKNOWN ? JS_READ_UNKNOWN : JS_READ_SKIPPED;
 }
 
 void js_read_hole_wait(struct js_read *read, uint64_t next)
 {
     ++read->waits;
-    read->patient = true;
+    read->is_patient = true;
     if (read->waits % 4 == 0 && next != 0 && fetch_stored(read, next) == STORED_FETCHED)
         return;
     /* The only server of a stream does not lag. */
     if (read->waits % 4 == 0 || (read->waits == 1 && read->pull.session->replicas <= 1))
-        read->pull.open = false;
+        read->pull.is_open = false;
 }
 
 /* All questions have their answers: as far as to the first hole in which something is stored. Its number, or 0. */

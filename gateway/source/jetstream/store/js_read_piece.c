@@ -18,7 +18,7 @@
 static bool open_fetch(struct js_read *read, struct js_read_fetch *job)
 {
     struct fetch *fetch = job->fetch;
-    bool is_filtered = fetch->pattern_count == 1 && !job->unfiltered;
+    bool is_filtered = fetch->pattern_count == 1 && !job->is_unfiltered;
     struct js_pull_start start = {.filter = is_filtered ? fetch->patterns[0] : NULL,
                                   .sequence = js_read_stream_sequence(read, fetch->after) + 1};
     if (fetch->from == FETCH_LAST) {
@@ -52,7 +52,7 @@ static bool open_fetch(struct js_read *read, struct js_read_fetch *job)
 static bool next_for_fetch(struct js_read *read, struct fetch *fetch, uint64_t *next)
 {
     *next = UINT64_MAX;
-    for (unsigned i = 0; i < fetch->pattern_count; ++i) {
+    for (unsigned i = 0; i != fetch->pattern_count; ++i) {
         uint64_t found;
         if (fetch->from == FETCH_TIME) {
             int64_t stored_ns;
@@ -69,7 +69,7 @@ static bool next_for_fetch(struct js_read *read, struct fetch *fetch, uint64_t *
     return true;
 }
 
-static void complete(struct fetch *fetch)
+static void complete_fetch(struct fetch *fetch)
 {
     fetch->after = fetch->after > fetch->target ? fetch->after : fetch->target;
     fetch->complete = true;
@@ -99,7 +99,7 @@ static void end_of_consumer(struct js_read *read, struct js_read_fetch *job)
     }
     read->failures = 0;
     if (next > fetch->target) {
-        complete(fetch);
+        complete_fetch(fetch);
         return;
     }
     /* It was stored since, or where the consumer lives has not got it yet. */
@@ -108,7 +108,7 @@ static void end_of_consumer(struct js_read *read, struct js_read_fetch *job)
             fetch->from = FETCH_AFTER;
         else if (fetch->events == 0)
             js_read_pause(read);
-        read->pull.open = false;
+        read->pull.is_open = false;
     } else if (fetch->events == 0) {
         js_read_hole_wait(read, fetch->from == FETCH_TIME ? 0 : next);
     }
@@ -122,7 +122,7 @@ static bool add_message(struct js_read *read, struct fetch *fetch)
     bool is_wanted =
         number > fetch->after && (fetch->from != FETCH_TIME || read->pull.metadata.stored_ns >= fetch->start_ns);
     if (is_wanted && number > fetch->target) {
-        complete(fetch);
+        complete_fetch(fetch);
         return true;
     }
     if (is_wanted) {
@@ -175,14 +175,14 @@ static void end_snapshot(struct js_read *read, struct js_read_fetch *job)
         return;
     }
     if (is_skipped) { /* the next consumer takes it again */
-        read->pull.open = false;
+        read->pull.is_open = false;
         return;
     }
     fetch->from = FETCH_AFTER;
     if (fetch->after < job->snapshot)
         fetch->after = job->snapshot;
     read->checked = 0;
-    read->pull.open = !job->is_retaken;
+    read->pull.is_open = !job->is_retaken;
 }
 
 /* Is the message that the consumer gives next the next one that is stored? False: the piece ends before it, for now. */
@@ -206,17 +206,17 @@ static bool is_next(struct js_read *read, const struct fetch *fetch)
 }
 
 /* True: the piece is to be handed out. */
-static bool step(struct js_read *read, struct js_read_fetch *job)
+static bool take_step(struct js_read *read, struct js_read_fetch *job)
 {
     struct fetch *fetch = job->fetch;
-    switch (js_pull_next(&read->pull, read->patient)) {
+    switch (js_pull_next(&read->pull, read->is_patient)) {
     case JS_PULL_END:
         end_of_consumer(read, job);
         return fetch->complete || fetch->events != 0;
     case JS_PULL_FAILED:
         if (fetch->events == 0 && !atomic_load(read->pull.interrupt))
             js_read_failed(read);
-        read->pull.open = false;
+        read->pull.is_open = false;
         return fetch->events != 0;
     case JS_PULL_DRAINED:
         return fetch->events != 0;
@@ -225,7 +225,7 @@ static bool step(struct js_read *read, struct js_read_fetch *job)
     }
     if (fetch->from == FETCH_LAST && js_read_number(read) > job->snapshot)
         end_snapshot(read, job);
-    if (!read->pull.open || !is_next(read, fetch))
+    if (!read->pull.is_open || !is_next(read, fetch))
         return fetch->events != 0;
     if (!check_first(read, fetch, js_read_number(read))) {
         js_read_failed(read);
@@ -236,10 +236,10 @@ static bool step(struct js_read *read, struct js_read_fetch *job)
         CHECK(fetch->events != 0);
         return true;
     }
-    if (fetch->from == FETCH_AFTER && fetch->pattern_count == 1 && !job->unfiltered &&
+    if (fetch->from == FETCH_AFTER && fetch->pattern_count == 1 && !job->is_unfiltered &&
         js_read_is_slow(read, fetch->target)) {
-        job->unfiltered = true;
-        read->pull.open = false;
+        job->is_unfiltered = true;
+        read->pull.is_open = false;
         return fetch->complete || fetch->events != 0;
     }
     return fetch->complete || (js_pull_is_drained(&read->pull) && fetch->events != 0);
@@ -256,10 +256,10 @@ enum js_read_status js_read_piece(struct js_read *read, struct js_read_fetch *jo
             return JS_READ_NO_SESSION;
         /* Nothing of an earlier incarnation is stored any more. */
         if (fetch->after >= fetch->target || fetch->target <= read->pull.session->base) {
-            complete(fetch);
+            complete_fetch(fetch);
             return JS_READ_DONE;
         }
-        if ((read->pull.open || open_fetch(read, job)) && step(read, job))
+        if ((read->pull.is_open || open_fetch(read, job)) && take_step(read, job))
             return JS_READ_DONE;
     }
 }

@@ -13,7 +13,7 @@ struct fetch;
 /* What lasts from piece to piece of a fetch, whichever thread reads them. */
 struct js_read_fetch {
     struct fetch *fetch;
-    bool unfiltered;               /* reads all subjects, since that is faster */
+    bool is_unfiltered;            /* reads all subjects, since that is faster */
     bool has_snapshot, is_retaken; /* … by another consumer than the first */
     unsigned skips;                /* consumers that began behind the snapshot they were to give */
     uint64_t snapshot; /* FETCH_LAST: at least all above this number is handed out, not only the last of a subject */

@@ -35,7 +35,7 @@ static void wait_a_moment(struct js_worker *worker)
 }
 
 /* Waits for the next piece to be asked for. The lock is held. False: the job is gone, or left to itself. */
-static bool hold(struct js_worker *worker, struct js_job *job, bool is_complete)
+static bool hold_job(struct js_worker *worker, struct js_job *job, bool is_complete)
 {
     struct js_pool *pool = worker->pool;
     int64_t until_ns = clock_mono_ns() + HOLD_NS;
@@ -44,7 +44,7 @@ static bool hold(struct js_worker *worker, struct js_job *job, bool is_complete)
     worker->held = job;
     if (is_complete)
         list_append(&pool->holding, &worker->holding);
-    while (worker->held != NULL && job->state == JOB_HELD && !pool->stop &&
+    while (worker->held != NULL && job->state == JOB_HELD && !pool->is_stopping &&
            !(is_complete && !js_queue_is_empty(pool)) && js_read_is_attached(&worker->read) &&
            clock_mono_ns() < until_ns)
         wait_a_moment(worker);
@@ -81,7 +81,7 @@ static bool work_on_fetch(struct js_worker *worker, struct js_job *job)
     }
     lock_take(&pool->lock);
     bool goes_on = false;
-    if (atomic_load(&job->closing)) {
+    if (atomic_load(&job->is_closing)) {
         lock_give(&pool->lock);
         drop_fetch(job);
         return false;
@@ -89,16 +89,16 @@ static bool work_on_fetch(struct js_worker *worker, struct js_job *job)
     if (!has_piece) {
         js_queue_add_first(pool, job);
         js_worker_call(pool);
-    } else if (job->again && job->row >= PIECES_IN_A_ROW && !js_queue_is_empty(pool)) {
-        job->again = false;
+    } else if (job->is_asked_again && job->row >= PIECES_IN_A_ROW && !js_queue_is_empty(pool)) {
+        job->is_asked_again = false;
         js_queue_add(pool, job);
         js_worker_call(pool);
-    } else if (job->again) {
-        job->again = false;
+    } else if (job->is_asked_again) {
+        job->is_asked_again = false;
         job->state = JOB_WORKING;
         goes_on = true;
     } else {
-        goes_on = hold(worker, job, is_complete);
+        goes_on = hold_job(worker, job, is_complete);
     }
     lock_give(&pool->lock);
     return goes_on;
@@ -110,7 +110,7 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
     struct channel *channel = job->channel;
     enum js_read_status status = js_read_fill(&worker->read, &job->fill);
     lock_take(&pool->lock);
-    bool closing = atomic_load(&job->closing);
+    bool closing = atomic_load(&job->is_closing);
     if (status == JS_READ_DONE && !closing) {
         struct js_read_fill *read = &job->fill;
         struct fill *fill = read->fill;
@@ -120,16 +120,16 @@ static void work_on_fill(struct js_worker *worker, struct js_job *job)
         lock_give(&pool->lock);
         fill_finish(fill, after);
         lock_take(&pool->lock);
-        closing = atomic_load(&job->closing);
+        closing = atomic_load(&job->is_closing);
     } else if (!closing) {
         js_queue_add_first(pool, job);
         js_worker_call(pool);
         lock_give(&pool->lock);
         return;
     }
-    bool again = job->again && !closing;
+    bool again = job->is_asked_again && !closing;
     if (again) {
-        job->again = false;
+        job->is_asked_again = false;
         js_queue_add(pool, job);
         js_worker_call(pool);
     } else {
@@ -152,7 +152,7 @@ static bool await_work(struct js_worker *worker)
     struct js_pull *pull = &worker->read.pull;
     unsigned looks = 0;
     lock_take(&pool->lock);
-    while (js_queue_is_empty(pool) && !pool->stop) {
+    while (js_queue_is_empty(pool) && !pool->is_stopping) {
         if (list_is_empty(&worker->idle))
             list_append(&pool->idle, &worker->idle);
         if (pull->session == NULL) {
@@ -166,7 +166,7 @@ static bool await_work(struct js_worker *worker)
         }
     }
     list_remove(&worker->idle);
-    bool stop = pool->stop;
+    bool stop = pool->is_stopping;
     lock_give(&pool->lock);
     return !stop;
 }
@@ -183,7 +183,7 @@ static void *work_until_stopped(void *arg)
         lock_give(&pool->lock);
         if (job == NULL)
             continue;
-        worker->read.pull.interrupt = &job->closing;
+        worker->read.pull.interrupt = &job->is_closing;
         if (job->is_fill) {
             work_on_fill(worker, job);
         } else {
@@ -225,7 +225,7 @@ void js_worker_call(struct js_pool *pool)
         struct js_worker *worker = LIST_ENTRY(pool->idle.next, struct js_worker, idle);
         list_remove(&worker->idle);
         condition_signal(&worker->changed);
-    } else if (pool->worker_count < pool->options.threads && !pool->stop) {
+    } else if (pool->worker_count < pool->options.threads && !pool->is_stopping) {
         add_worker(pool);
     } else if (!list_is_empty(&pool->holding)) {
         struct js_worker *worker = LIST_ENTRY(pool->holding.next, struct js_worker, holding);
@@ -246,7 +246,7 @@ void js_worker_unhold(struct js_job *job)
 void js_worker_stop_all(struct js_pool *pool)
 {
     lock_take(&pool->lock);
-    pool->stop = true;
+    pool->is_stopping = true;
     unsigned count = pool->worker_count;
     for (unsigned i = 0; i != count; ++i)
         condition_signal(&pool->workers[i]->changed);
