@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* A demo's store is a temporary directory: it had better not fill the disk. */
+/* A demo's store is a temporary directory: it must not fill the disk. */
 #define BYTES_MAX (64 << 20)
 
 static natsStatus add_stream(natsConnection *connection, const char *name, const char *pattern)

@@ -10,7 +10,7 @@
 struct js_session;
 
 /*
- * "<prefix>*", under an inbox that nobody else has. Belongs to one thread. The
+ * "<prefix>*", under an inbox of its own. Belongs to one thread. The
  * library's socket reader may still use a subscription after it is
  * unsubscribed. So each session has its own, freed once a flush shows that the
  * reader is past it, else when the next session opens (the one before is

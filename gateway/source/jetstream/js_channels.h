@@ -8,7 +8,7 @@ struct js_channel;
 struct js_live;
 struct js_source;
 
-/* As source_ops.open and .close, without ingress_closed. Any thread; take live.lock. */
+/* As source_ops.open and .close, without ingress_closed. Any thread; both take live.lock. */
 void js_channels_open(struct js_source *source, struct channel *channel);
 void js_channels_close(struct js_source *source, struct channel *channel);
 

@@ -15,7 +15,7 @@
 #include "gateway/source/jetstream/js_state.h"
 
 #define FORGET_WAIT_MS 500 /* for a consumer to be deleted: it ends automatically, too */
-#define INACTIVE_MS 2000   /* the broker drops a consumer that nobody has listened to for so long */
+#define INACTIVE_MS 2000   /* the broker drops a consumer that has had no listener for so long */
 #define CONSUMER_NAME_SIZE sizeof(((struct js_live *)NULL)->consumer)
 
 static void name_consumer(const struct js_link *link, uint64_t generation, char name[CONSUMER_NAME_SIZE])
@@ -69,7 +69,7 @@ void js_consumer_delete(struct js_source *source, struct js_link *link)
     char name[CONSUMER_NAME_SIZE];
     name_consumer(link, live->generation, name);
     natsStatus status = live->consumer[0] != '\0' ? delete_named(source, link, live->consumer) : NATS_OK;
-    /* one of another session ends by itself */
+    /* one of another session ends automatically */
     if (status != NATS_OK && status != NATS_NOT_FOUND && strcmp(live->consumer, name) == 0)
         add_stray(link, live->generation);
     live->consumer[0] = '\0';

@@ -45,13 +45,13 @@ static void take_work(struct js_source *source, struct js_link *link, struct js_
         js_link_remember_servers(source, link);
 }
 
-/* Another server may take us at once; without one it's better to stay until this one goes. */
+/* Another server may accept us at once; without one, stay until this one is gone. */
 static bool is_to_move(const struct js_source *source, const struct js_work *work)
 {
     return work->is_lame_duck && source->servers_count > 1;
 }
 
-/* Lets time pass. False: there is no point in going on with the session (or, without one, at all). */
+/* Lets time pass. False: the session is of no more use (or, without one, the source stops). */
 static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
 {
     int64_t deadline_ns = clock_mono_ns() + ms * NS_PER_MS;
@@ -78,7 +78,7 @@ static void answer_all(struct js_source *source, uint64_t first, uint64_t last)
     source->looks = NULL;
 }
 
-/* One request for all who ask. */
+/* One request for all looks that wait. */
 static void answer_looks(struct js_source *source, struct js_link *link)
 {
     struct js_stream stream;
@@ -141,7 +141,7 @@ static void go_down(struct js_source *source, const char *reason)
     }
 }
 
-/* The consumer is made anew on the same connection, as soon as that is possible. */
+/* Makes another consumer on the same connection, as soon as that is possible. */
 static enum js_follow_status restart_live(struct js_source *source, struct js_link *link, const char *reason)
 {
     go_down(source, reason);

@@ -135,7 +135,7 @@ static bool fetch_missing(struct js_source *source, struct js_link *link, uint64
     return true;
 }
 
-/* What is held stays held. If the connection is at fault, another one may get an answer. */
+/* Held messages stay held. If the connection is at fault, another one may get an answer. */
 static void ask_later(struct js_source *source, struct js_link *link)
 {
     source->hole_at_ns = clock_mono_ns() + (HOLE_RETRY_MS << link->hole_failures) * NS_PER_MS;

@@ -10,7 +10,7 @@ struct js_source;
 
 /* Control thread, both. */
 
-/* Asks about what is held, and lets go of what is explained. Bounded. */
+/* Asks about the holes in front of held messages, and delivers those that are explained. Bounded. */
 void js_hole_settle(struct js_source *source, struct js_link *link);
 /* When it is to be called again; 0: when there is something new. */
 int64_t js_hole_due(struct js_source *source);

@@ -241,7 +241,7 @@ bool js_inbox_is_completed(struct js_inbox *inbox, const bool *is_completed)
     return completed;
 }
 
-/* A release wakes nobody, hence the polling. What else has come meanwhile is still new to control afterwards. */
+/* A release wakes no thread, hence the polling. Work that has come meanwhile is still new to control afterwards. */
 void js_inbox_await_release(struct js_inbox *inbox, const struct js_link_news *news, struct js_session *session,
                             int64_t until_ns)
 {

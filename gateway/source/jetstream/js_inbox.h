@@ -24,7 +24,7 @@ struct js_link_news {
     bool is_closed;             /* the connection is */
     unsigned listening;         /* subscriptions whose end hasn't been reported */
     bool is_lame_duck;          /* its server is about to stop … */
-    bool has_discovered;        /* … or has told of others, since control looked last */
+    bool has_discovered;        /* … or has named others, since control looked last */
     char denial[JS_REASON_MAX]; /* what the broker refused last */
 };
 
@@ -45,7 +45,7 @@ struct js_inbox {
     struct condition changed;   /* for control */
     struct condition settled;   /* for threads that wait for a session, or for the rings */
     bool has_work;              /* anything is new for control */
-    bool is_over;               /* control is gone: nobody looks in here any more */
+    bool is_over;               /* control is gone: what is posted now would stay here */
     atomic_bool is_stopping;    /* js_inbox_stop was called; other files may read it, for calls that take long */
     atomic_bool is_warm;        /* the rings are filled */
     struct js_session *current; /* a reference; NULL: none */

@@ -19,8 +19,8 @@
 #include "gateway/source/jetstream/js_state.h"
 #include "gateway/source/nats/nats_retry.h"
 
-#define STOP_WAIT_MS 5000   /* for the client library to let go of a connection */
-#define RELEASE_WAIT_MS 250 /* for the readers of stored events to let go of one that is about to be closed */
+#define STOP_WAIT_MS 5000   /* for the client library to release a connection */
+#define RELEASE_WAIT_MS 250 /* for the readers of stored events to release one that is about to be closed */
 _Static_assert(offsetof(struct js_link, session) == 0, "a session is disposed, and freed, as its link");
 
 /* ---- threads of the client library ---- */
@@ -83,7 +83,7 @@ static const char *get_token(void *arg)
 
 /* ---- servers ---- */
 
-/* The part "user:password@" of the configured URLs, which those that the broker tells of need as well. */
+/* The part "user:password@" of the configured URLs, which those that the broker names need as well. */
 static void add_server(struct js_source *source, const char *url)
 {
     const char *host = strstr(url, "://"), *userinfo = "";
@@ -196,7 +196,7 @@ static bool subscribe_link(struct js_link *link, natsSubscription **subscription
     js_inbox_listen(&link->source->inbox, &link->news);
     if (natsSubscription_SetOnCompleteCB(*subscription, on_complete, link) == NATS_OK)
         return true;
-    /* Closed in between: nobody knows the inbox yet, so nothing can be on its way. */
+    /* Closed in between: the broker doesn't know the inbox yet, so nothing can be on its way. */
     js_inbox_complete(&link->source->inbox, &link->news, NULL);
     return false;
 }
@@ -237,7 +237,7 @@ struct js_link *js_link_connect(struct js_source *source)
     return link;
 }
 
-/* ---- getting rid of one ---- */
+/* ---- ending one ---- */
 
 void js_link_end(struct js_source *source, struct js_link *link)
 {

@@ -22,7 +22,7 @@ void js_missed_note(struct js_source *source, uint64_t number, const struct mess
     }
 }
 
-/* Readers have been taken past what is lost: there is nothing left but to say so. */
+/* Readers are past the lost message already: all they can still get is a gap. */
 static void tell_lost(struct js_source *source, struct js_channel *channel)
 {
     log_write_limited(LOG_WARN, "stream-events-lost", log_str("stream", source->stream),
@@ -32,7 +32,7 @@ static void tell_lost(struct js_source *source, struct js_channel *channel)
     ingress_lost_at(&source->base, &channel->channel, 1, channel->known);
 }
 
-/* Should the channel, which has newer ones, have had that message, and hasn't, and nobody was told? */
+/* The channel has newer messages, should have had this one, and its readers have not been told of a gap there. */
 static bool is_missing(const struct js_channel *channel, uint64_t number)
 {
     return number > channel->floor && number > channel->told && !ingress_has(channel->channel, number);

@@ -23,7 +23,7 @@ int64_t js_poll_due(const struct js_source *source)
 }
 
 /*
- * Channels that are quiet don't move the horizon, nor does what nobody wants.
+ * Channels that are quiet don't move the horizon, nor do messages for no channel.
  * What was stored a poll ago and hasn't come by now is not for us; should one
  * come nevertheless, it is late, and readers are told.
  */

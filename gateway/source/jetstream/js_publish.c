@@ -19,7 +19,7 @@
 
 #define PUBLISH_WAIT_MS 5000 /* for the acknowledgement */
 
-/* ---- what is on its way ---- */
+/* ---- in flight ---- */
 
 static void finish_publish(struct js_source *source, struct publish *publish, enum publish_status status)
 {
@@ -109,7 +109,7 @@ void js_publish_refuse(struct js_source *source, struct publish *publishes)
 
 /* ---- sending: control ---- */
 
-/* The broker refuses by itself what another stream would store. */
+/* With this header the broker refuses a message that another stream would store. */
 static natsStatus send_message(struct js_source *source, struct js_link *link, const struct publish *publish,
                                const char *reply)
 {
@@ -175,7 +175,7 @@ static enum publish_status read_ack(struct js_source *source, struct js_link *li
     }
     publish->stored = true;
     publish->duplicate = json_is_true(json_object_get(ack, "duplicate"));
-    /* A new message that isn't behind all that there was: the stream was made anew, and will be known by another name. */
+    /* A new message that isn't behind all that there was: the stream was recreated, and will have another name. */
     uint64_t stored = link->session.base + (uint64_t)sequence;
     if (publish->duplicate || stored > publish->id.sequence)
         publish->id = source_id(&source->base, stored);

@@ -17,7 +17,7 @@
 #define CALL_WAIT_MS 2000
 #define PATIENCE_MAX 3 /* 16 s */
 #define SLICE_MS 20    /* an interrupt is noticed within */
-/* A pull waits so long for what is not stored yet. */
+/* A pull waits so long for a message that is not stored yet. */
 #define EXPIRES_NS 500000000
 /* Counts of what pends can be wrong, and servers of the 2.9 series may drop a pull without a word as it expires. */
 #define SILENCE_MS 1000
@@ -96,7 +96,7 @@ static void fill_config(const struct js_pull_start *start, const char *name, jsC
         break;
     case JS_PULL_FROM_TIME:
         config->DeliverPolicy = js_DeliverByStartTime;
-        /* The library (3.4) writes a fraction without its leading zeros: .024 becomes .24. What is too old is left out. */
+        /* The library (3.4) writes a fraction without its leading zeros: .024 becomes .24. The reader leaves out messages that are too old. */
         config->OptStartTime = start->time_ns - start->time_ns % 1000000000;
         break;
     case JS_PULL_FROM_LAST:

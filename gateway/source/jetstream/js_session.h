@@ -13,7 +13,7 @@
 /*
  * The client library does not reconnect it: when anything is wrong with it, it
  * is ended, and the source makes another, with nothing left over from the one
- * before. Whoever uses the connection holds a reference; the connection is
+ * before. Each user of the connection holds a reference; the connection is
  * freed with the last. After its end, calls on it fail soon and harmlessly.
  */
 struct js_session {
@@ -25,7 +25,7 @@ struct js_session {
     const char *stream; /* the stream's name; outlives the session */
     uint64_t base;      /* of the epoch: internal number = base + the stream's sequence, see ingress_begin_epoch */
     unsigned replicas;  /* of the stream */
-    /* Of whoever made it: called with the last reference, before the connection is freed; NULL: nothing to do. */
+    /* Its maker's: called with the last reference, before the connection is freed; NULL: nothing to do. */
     void (*dispose)(struct js_session *session);
 };
 

@@ -19,8 +19,8 @@ struct source;
  * all gateways give the same event the same id.
  *
  * It has a connection and a control thread of its own. A connection that is
- * lost, that its server wants to be rid of, or on which something is amiss is
- * given up, and another is made that goes on at the next sequence. Nothing is
+ * lost, that its server is about to end, or on which something is wrong is
+ * given up, and another is made that resumes at the next sequence. Nothing is
  * said to readers then, unless the stream no longer holds what comes next
  * (ingress_lost_at) or isn't the same any more (ingress_begin_epoch).
  *
@@ -51,7 +51,7 @@ bool js_source_is_connected(const struct js_source *source);
 /*
  * Waits until the rings are filled, at most so long. JS_WARM_FAULT: a route
  * asks for subjects that the stream doesn't store, and `fault` says which; a
- * stream that shows up without them only later, when nobody waits here, is
+ * stream that shows up without them only later, when no thread waits here, is
  * followed all the same, with an error in the log.
  */
 enum js_warm { JS_WARM = 0, JS_WARM_NOT_YET, JS_WARM_FAULT };
@@ -62,7 +62,7 @@ enum js_warm js_source_wait_warm(struct js_source *source, int64_t ms, char *fau
  * threads. After it no function of the core is called any more but
  * ingress_closed, done, looked and closed from within the ops, and what a
  * thread that reads stored events had begun to hand over; that ends with
- * js_source_destroy. False: the client library did not let go within some
+ * js_source_destroy. False: the client library did not release it within some
  * seconds; js_source_destroy then leaks it on purpose.
  */
 bool js_source_stop(struct js_source *source);

@@ -68,7 +68,7 @@ struct js_link {
     unsigned stray_count;
 };
 
-/* What is sent and not acknowledged yet. */
+/* A message that is in flight: sent, and not acknowledged yet. */
 struct js_sent {
     struct publish *publish;
     uint64_t number;
@@ -108,7 +108,7 @@ struct js_feed {
     bool is_retired;          /* … and has been when a round trip began */
 };
 
-/* Who delivers what is new. */
+/* Where new messages come from. */
 enum js_mode {
     JS_BY_CONSUMER = 0, /* also republish mode's way to catch up */
     JS_BY_REPUBLISH,
@@ -140,7 +140,7 @@ struct js_republish {
      */
     uint64_t look_from;   /* number: the consumer begins there; 0: behind the horizon */
     uint64_t look_to;     /* number: … until it has come here */
-    uint64_t reliable;    /* number: no need to look at what is not above */
+    uint64_t reliable;    /* number: no need to look at numbers up to it */
     uint64_t mark;        /* number: the next to be reliable … */
     int64_t mark_ns;      /* … as old as this */
     bool was_unreachable; /* the broker, for a while: then the messages may have been lost, too */
@@ -160,7 +160,7 @@ struct js_republish {
     uint64_t polled; /* number of the stream's last message at the last poll */
 };
 
-/* What is known of an event beside its message. */
+/* An event's numbers and times. */
 struct js_arrival {
     uint64_t number;
     int64_t stored_ns;  /* wall clock */
@@ -212,7 +212,7 @@ struct js_live {
     /*
      * Sequences that were passed over were deleted one by one, or purged
      * before they were delivered: the number that came after the first such
-     * hole that nobody has looked into. 0: none.
+     * hole that has not been looked into. 0: none.
      */
     uint64_t hole_end;
     _Atomic int64_t heard_ns;
@@ -227,7 +227,7 @@ struct js_source {
     char **subjects;
     unsigned subjects_count;
     uint32_t events;      /* of the longest ring */
-    bool is_publish_only; /* nobody reads it */
+    bool is_publish_only; /* no route reads it */
     struct js_pool *pool;
     struct js_inbox inbox;
     struct js_sent_list sent;
@@ -239,9 +239,9 @@ struct js_source {
     pthread_t control; /* for the stop */
     pthread_t thread;  /* the same, as control knows it */
     bool is_started, is_stopped;
-    bool is_abandoned; /* the client library didn't let go */
+    bool is_abandoned; /* the client library didn't release the connection */
     struct js_source *next_abandoned;
-    char *servers[JS_SERVERS_MAX]; /* the configured ones, then those that the broker has told of */
+    char *servers[JS_SERVERS_MAX]; /* the configured ones, then those that the broker has named */
     int servers_count, server_next;
     uint64_t sessions;
     uint64_t sent_count;

@@ -16,8 +16,9 @@
 
 #define PUBLISH_WAIT_MS 2000 /* for the broker to have what was published */
 #define STOP_FLUSH_MS 500
-#define STOP_WAIT_MS 5000 /* for the client library to let go of a connection */
-_Static_assert(PUBLISH_WAIT_MS > OPEN_WAIT_MS && OPEN_WAIT_MS < STOP_WAIT_MS, "the second wait is what is left");
+#define STOP_WAIT_MS 5000 /* for the client library to release a connection */
+_Static_assert(PUBLISH_WAIT_MS > OPEN_WAIT_MS && OPEN_WAIT_MS < STOP_WAIT_MS,
+               "the second wait for a publish is the rest of its time");
 
 static void handle_completed(struct nats_source *source, struct nats_feed *feeds)
 {
@@ -66,7 +67,7 @@ static void handle_requests(struct nats_source *source, const struct nats_work *
     if (confirmed)
         nats_channels_proven(source);
     nats_channels_tick(source, clock_mono_ns());
-    /* Readers don't wait longer than that for their subscription; a publisher may. */
+    /* Readers wait no longer than that for their subscription; a publisher may. */
     if (work->publishes == NULL)
         return;
     if (!confirmed && source->is_up)

@@ -191,7 +191,7 @@ void nats_inbox_connected(struct nats_inbox *inbox, natsConnection *connection, 
     lock_take(&inbox->lock);
     news->is_connector_done = true;
     news->connection = connection;
-    /* No callback tells of an immediate success; one may have told already that it is over again. */
+    /* No callback reports an immediate success; one may already have reported its end. */
     if (status == NATS_OK && news->downs_ever == downs)
         news->is_up = true;
     if (connection == NULL)
@@ -214,7 +214,7 @@ unsigned nats_inbox_count_downs(struct nats_inbox *inbox)
 static void empty_inbox(struct nats_inbox *inbox, struct nats_work *work)
 {
     *work = inbox->work;
-    /* What is still so stays; what has happened is told once. */
+    /* States stay; events are reported once. */
     inbox->work = (struct nats_work){
         .link = {.is_up = work->link.is_up, .downs_ever = work->link.downs_ever},
         .is_stopping = work->is_stopping,

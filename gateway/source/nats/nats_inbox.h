@@ -60,7 +60,7 @@ struct nats_inbox {
     struct condition changed; /* for control */
     struct condition marked;  /* for delivery: marks have been placed */
     bool has_work;            /* anything in `work` is new */
-    bool is_over;             /* control is gone: nobody looks in here any more */
+    bool is_over;             /* control is gone: what is posted now would stay here */
     struct nats_work work;
     struct nats_channel **opens_end, **closes_end;
     struct publish **publishes_end;

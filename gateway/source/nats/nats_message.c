@@ -31,7 +31,7 @@ static const char *header_value(natsMsg *msg, const char *key)
     return natsMsgHeader_Get(msg, key, &value) == NATS_OK ? value : NULL;
 }
 
-/* The library's lookup minds the case, publishers don't: hence the walk over what is there. */
+/* The library's lookup is case sensitive, publishers are not careful: hence the walk over all headers. */
 static void read_headers(natsMsg *msg, struct message *message)
 {
     const char **keys, *data_content_type = NULL;

@@ -76,7 +76,7 @@ bool nats_own_takes_replies(struct nats_source *source)
 void nats_own_restore(struct nats_source *source)
 {
     CHECK_THREAD(source);
-    /* whoever never asks needs no permission to hear replies */
+    /* a source that is never asked needs no permission to hear replies */
     if (source->own[NATS_OWN_REPLIES] == NULL && source->questions.reply_prefix != NULL)
         subscribe_to_replies(source);
     for (unsigned i = 0; i != source->listener_count; ++i) {

@@ -13,7 +13,7 @@ struct nats_source;
 
 /* Subscribes to what isn't subscribed yet. */
 void nats_own_restore(struct nats_source *source);
-/* Subscribes to replies if need be: what is asked after that finds the subscription at the broker. */
+/* Subscribes to replies if need be: the broker has the subscription before any question that is sent after it. */
 bool nats_own_takes_replies(struct nats_source *source);
 /* The connection is gone for good, and its subscriptions with it. */
 void nats_own_detach(struct nats_source *source);

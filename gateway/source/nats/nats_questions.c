@@ -129,7 +129,7 @@ void nats_questions_fail(struct nats_source *source, const struct nats_refused *
     struct nats_question *question, *next, *lost = NULL;
     lock_take(&source->questions.lock);
     HASH_ITER (hh, source->questions.table, question, next) {
-        /* their subjects are only read, which nobody writes while the question is here */
+        /* their subjects are only read, and not written while the question is here */
         if (refused == NULL || nats_denial_matches(refused, question->request->subject)) {
             HASH_DEL(source->questions.table, question);
             question->next = lost;

@@ -247,10 +247,10 @@ static natsStatus set_behaviour(natsOptions *options)
         status = natsOptions_SetTimeout(options, CONNECT_TIMEOUT_MS);
     if (status == NATS_OK)
         status = natsOptions_SetIOBufSize(options, IO_BUFFER_BYTES);
-    /* What is published in an outage is refused, never sent after it, long after the publisher was told so. */
+    /* A publish in an outage is refused, and must not be sent later, after the publisher was told that it failed. */
     if (status == NATS_OK)
         status = natsOptions_SetReconnectBufSize(options, 0);
-    /* Without one, a broker that doesn't read blocks whoever publishes or subscribes for ever. */
+    /* Without one, a broker that doesn't read blocks every publish and subscribe for ever. */
     if (status == NATS_OK)
         status = natsOptions_SetWriteDeadline(options, WRITE_DEADLINE_MS);
     /* The defaults notice a broker that vanished without a word after six minutes. */

@@ -15,7 +15,7 @@ struct source;
  * One connection to NATS, one subscription per channel, and a `struct source`
  * for the core to talk to. Messages of all channels are delivered on one
  * thread, in the order in which they arrived. The connection is kept up for
- * ever: it is retried with growing, spread-out pauses, and built anew after
+ * ever: it is retried with growing, spread-out pauses, and rebuilt after
  * the client library has given it up.
  *
  * Around an outage each channel whose readers may have missed something gets
@@ -23,7 +23,7 @@ struct source;
  * first message that came after the outage. The same is said of a channel
  * whose messages had to be dropped because this process was too slow.
  *
- * A channel that is closed while the connection is down is let go (ingress_closed)
+ * A channel that is closed while the connection is down is released (ingress_closed)
  * when the broker is back, or by the stop.
  *
  * Lifetime: create, start, stop, destroy. All functions from any thread but
@@ -69,8 +69,8 @@ bool nats_source_is_connected(const struct nats_source *source);
  * Sends what has been published (for half a second at most), ends all
  * subscriptions and the connection and waits for its threads. After it no
  * function of the core is called any more but ingress_closed and done, from
- * within ops->close, ops->publish and ops->request. False: the client library did not let
- * go within some seconds; nats_source_destroy then leaks it on purpose.
+ * within ops->close, ops->publish and ops->request. False: the client library did not
+ * release it within some seconds; nats_source_destroy then leaks it on purpose.
  */
 bool nats_source_stop(struct nats_source *source);
 

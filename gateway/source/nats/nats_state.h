@@ -59,7 +59,7 @@ struct nats_feed {
     struct nats_source *source;
     struct nats_channel *owner;
     _Atomic(struct channel *) channel;    /* what delivery appends to; NULL: nothing yet */
-    const struct nats_listener *listener; /* without an owner: who hears it; NULL: it is for replies */
+    const struct nats_listener *listener; /* without an owner: its listener; NULL: it is for replies */
     natsSubscription *subscription;
     struct nats_feed *next;
 };
@@ -121,7 +121,7 @@ struct nats_source {
     pthread_t control; /* for the stop */
     pthread_t thread;  /* the same, as control knows it */
     bool is_started, is_stopped;
-    bool is_abandoned; /* the client library didn't let go */
+    bool is_abandoned; /* the client library didn't release the connection */
     struct nats_source *next_abandoned;
     natsConnection *connection;
     bool is_up;         /* calls on the connection are not expected to block */

@@ -13,7 +13,7 @@ struct fetch;
 
 /*
  * A pool of threads, made as they are needed, each of which reads with one
- * short-lived pull consumer at a time: backfills of channels (one for all who
+ * short-lived pull consumer at a time: backfills of channels (one for all readers that
  * wait) and pieces for single readers. What exceeds the number of threads
  * queues, in the order in which it was asked for. Calls of the client library
  * block, so each thread goes straight through its work; a session that ends

@@ -20,7 +20,7 @@
 
 /*
  * A job is a reader's fetch, from the first piece asked for until it is
- * closed, or a channel's fill. The state says who has it: only in WORKING and
+ * closed, or a channel's fill. The state says whose it is: only in WORKING and
  * DELIVERING a thread looks at what it is about; in the other states it may go
  * at any moment.
  */

@@ -70,7 +70,7 @@ bool js_read_attach(struct js_read *read)
         if (session == NULL)
             return false;
         if (!js_pull_attach(&read->pull, session)) {
-            /* The session is on its way out, or the inbox is denied, which ends nothing by itself. */
+            /* The session is on its way out, or the inbox is denied, which does not end the session. */
             struct timespec pause = {.tv_nsec = PAUSE_SLICE_MS * NS_PER_MS};
             nanosleep(&pause, NULL);
         }

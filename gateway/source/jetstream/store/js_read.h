@@ -80,7 +80,7 @@ void js_read_failed(struct js_read *read);
 bool js_read_open(struct js_read *read, const struct js_pull_start *start);
 /* Takes the message that js_pull_next gave out of the queue. */
 void js_read_taken(struct js_read *read);
-/* Did the consumer pass over sequences in front of that message that nobody has asked the leader about? */
+/* Did the consumer pass over sequences in front of that message that the leader was not asked about yet? */
 bool js_read_has_hole(const struct js_read *read);
 
 /* Counts answers that didn't come. True: the leader has answered. */

@@ -33,7 +33,7 @@ static size_t list_questions(struct js_read *read)
 
 enum stored { STORED_FETCHED = 0, STORED_DELETED, STORED_UNKNOWN };
 
-/* Fetches what is stored under the number, which comes next then. */
+/* Fetches the message with that number, which then comes next. */
 static enum stored fetch_stored(struct js_read *read, uint64_t number)
 {
     struct js_metadata metadata = {.stream_sequence = js_read_stream_sequence(read, number),

@@ -59,7 +59,7 @@ static bool next_for_fetch(struct js_read *read, struct fetch *fetch, uint64_t *
             enum js_answer answer = js_ask_last(read->pull.session, fetch->patterns[i], &found, &stored_ns);
             if (!js_read_is_answered(read, answer))
                 return false;
-            /* How early the first is nobody knows but the consumer. */
+            /* Only the consumer knows how early the first is. */
             found = answer == JS_ANSWER_OK && stored_ns >= fetch->start_ns ? 0 : UINT64_MAX;
         } else if (!js_read_next_stored(read, fetch->patterns[i], fetch->after, &found)) {
             return false;
@@ -82,7 +82,7 @@ static bool check_first(struct js_read *read, struct fetch *fetch, uint64_t next
         return true;
     if (!js_read_check_first(read, fetch->after, next))
         return false;
-    /* whoever has found it out: another reader's question may have been answered since the piece was begun */
+    /* another reader's question may have been answered since the piece was begun */
     if (fetch->events == 0 && atomic_load(&read->host->source->first) != fetch->first)
         fetch_begin(fetch);
     return true;
@@ -190,7 +190,7 @@ static bool is_next(struct js_read *read, const struct fetch *fetch)
 {
     if (!js_read_has_hole(read))
         return true;
-    if (fetch->events != 0) /* first hand out what is in front of the hole: a loss belongs to the next piece */
+    if (fetch->events != 0) /* first hand out the events in front of the hole: a loss belongs to the next piece */
         return false;
     switch (js_read_hole_check(read)) {
     case JS_READ_NO_HOLE:

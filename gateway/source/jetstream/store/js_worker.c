@@ -17,10 +17,10 @@
 
 #define STACK_BYTES (256 * 1024)
 #define HOLD_NS (500 * NS_PER_MS) /* a consumer is kept so long for its reader's next piece */
-#define LOOK_NS (100 * NS_PER_MS) /* an idle thread sees that its session is over within */
-#define LOOKS_IDLE 5              /* and lets go of it after so many */
+#define LOOK_NS (100 * NS_PER_MS) /* an idle thread notices within so long that its session is over */
+#define LOOKS_IDLE 5              /* … and releases it after so many looks */
 
-/* The core doesn't want it any more, and nobody else refers to it. */
+/* The core has closed it, and nothing else refers to it. */
 static void drop_fetch(struct js_job *job)
 {
     struct fetch *fetch = job->fetch.fetch;
@@ -34,7 +34,7 @@ static void wait_a_moment(struct js_worker *worker)
     condition_wait_until(&worker->changed, &worker->pool->lock, clock_mono_ns() + LOOK_NS);
 }
 
-/* Waits for the next piece to be asked for. The lock is held. False: the job is gone, or left to itself. */
+/* Waits for a request for the next piece. The lock is held. False: the job is no longer this thread's. */
 static bool hold_job(struct js_worker *worker, struct js_job *job, bool is_complete)
 {
     struct js_pool *pool = worker->pool;
@@ -49,7 +49,7 @@ static bool hold_job(struct js_worker *worker, struct js_job *job, bool is_compl
            clock_mono_ns() < until_ns)
         wait_a_moment(worker);
     list_remove(&worker->holding);
-    /* Closed, or queued again: no word about the job. */
+    /* Closed, or queued again: the job may be gone. */
     if (worker->held == NULL)
         return false;
     worker->held = NULL;

@@ -8,7 +8,7 @@ struct js_pool;
 
 /* There is something in the queue: wakes an idle worker, starts one, or asks one for what it holds. The lock is held. */
 void js_worker_call(struct js_pool *pool);
-/* The worker that holds the job lets go of it, and doesn't look at it again. The lock is held. */
+/* The worker that holds the job releases it, and doesn't look at it again. The lock is held. */
 void js_worker_unhold(struct js_job *job);
 /* Ends and frees all of them. They end once there are no more sessions. Not with the lock. */
 void js_worker_stop_all(struct js_pool *pool);
