@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/config/options.h"
+#include "gateway/config/config_reference.h"
 
 /* What roff would take for its own: a backslash anywhere, a dot or quote at a line's begin, a minus for a hyphen. */
 static void put_text(const char *text)
@@ -43,33 +43,36 @@ static int write_command(void)
     return ferror(stdin) != 0 || ferror(stdout) != 0;
 }
 
+static void put_option(void *arg, const struct config_reference *row)
+{
+    (void)arg;
+    fputs(".TP\n.B ", stdout);
+    put_text(row->path);
+    fputs("\n.RI ( ", stdout);
+    putchar('"');
+    put_text(row->type);
+    putchar('"');
+    if (row->is_required) {
+        fputs(" \", required)\"\n.br\n", stdout);
+    } else if (*row->builtin == '\0') {
+        fputs(" )\n.br\n", stdout);
+    } else {
+        fputs(" \", default ", stdout);
+        put_text(row->builtin);
+        fputs(")\"\n.br\n", stdout);
+    }
+    put_text(row->help);
+    putchar('\n');
+}
+
 static int write_options(void)
 {
-    const struct options_row *row;
     put_head("freshet.yaml", "5", "configuration of the freshet gateway");
     puts(
         ".SH DESCRIPTION\nOne YAML document. An unknown key, a bad value or a repeated key is an error that names it;\n"
         ".B freshet \\-\\-check \\-\\-config\n.I FILE\nsays what is wrong without starting anything. Durations are "
         "250ms, 15s, 5m, 1h; sizes 64KiB, 4MiB. Paths of files are relative to the file's folder.\n.SH KEYS");
-    for (size_t i = 0; (row = options_at(i)) != NULL; ++i) {
-        fputs(".TP\n.B ", stdout);
-        put_text(row->path);
-        fputs("\n.RI ( ", stdout);
-        putchar('"');
-        put_text(row->type);
-        putchar('"');
-        if (strcmp(row->builtin, "required") == 0) {
-            fputs(" \", required)\"\n.br\n", stdout);
-        } else if (strcmp(row->builtin, "-") == 0) {
-            fputs(" )\n.br\n", stdout);
-        } else {
-            fputs(" \", default ", stdout);
-            put_text(row->builtin);
-            fputs(")\"\n.br\n", stdout);
-        }
-        put_text(row->help);
-        putchar('\n');
-    }
+    config_reference_each(put_option, NULL);
     puts(".SH SEE ALSO\n.BR freshet (1)");
     return ferror(stdout) != 0;
 }

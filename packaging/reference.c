@@ -1,10 +1,10 @@
-/* reference.c - writes docs/configuration.md anew, with the table of all keys as options.def has it */
+/* reference.c - writes docs/configuration.md with the table of all keys as options.def has it */
 /* SPDX-License-Identifier: MIT */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "gateway/config/options.h"
+#include "gateway/config/config_reference.h"
 
 /*
  * usage: freshet-reference docs/configuration.md
@@ -24,31 +24,26 @@ static void put_cell(const char *text)
     }
 }
 
-static void put_builtin(const char *builtin)
+static void put_row(void *arg, const struct config_reference *row)
 {
-    if (strcmp(builtin, "required") == 0)
-        fputs("required", stdout);
-    else if (strcmp(builtin, "-") == 0)
-        fputs("–", stdout);
+    (void)arg;
+    printf("| `%s` | ", row->path);
+    put_cell(row->type);
+    if (row->is_required)
+        fputs(" | required | ", stdout);
+    else if (*row->builtin == '\0')
+        fputs(" | – | ", stdout);
     else
-        printf("`%s`", builtin);
+        printf(" | `%s` | ", row->builtin);
+    put_cell(row->help);
+    fputs(" |\n", stdout);
 }
 
 static void put_table(void)
 {
-    const struct options_row *row;
-
     /* Blank lines: not every reader of Markdown lets a comment and a table touch. */
     fputs("\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n", stdout);
-    for (size_t i = 0; (row = options_at(i)) != NULL; ++i) {
-        printf("| `%s` | ", row->path);
-        put_cell(row->type);
-        fputs(" | ", stdout);
-        put_builtin(row->builtin);
-        fputs(" | ", stdout);
-        put_cell(row->help);
-        fputs(" |\n", stdout);
-    }
+    config_reference_each(put_row, NULL);
     putchar('\n');
 }
 

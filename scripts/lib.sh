@@ -8,7 +8,7 @@ cd "$root"
 # Copies that run side by side in one tree may each ask for a build folder of their own.
 build_base=${FRESHET_BUILD_DIR:-build}
 
-packages_build=(libh2o-evloop-dev libminimap2-dev libssl-dev libnats-dev libcyaml-dev libyaml-dev libjansson-dev libcjose-dev uthash-dev)
+packages_build=(libh2o-evloop-dev libminimap2-dev libssl-dev libnats-dev libyaml-dev libjansson-dev libcjose-dev uthash-dev)
 packages_run=(nats-server)
 
 say() {

@@ -46,6 +46,10 @@ struct config_stream {
     unsigned subjects_count;
 };
 #define CONFIG_STREAMS_MAX 15
+/* More subjects than this on one stream are refused. */
+#define CONFIG_SUBJECTS_MAX 32
+/* More headers than this in one list. */
+#define CONFIG_HEADERS_MAX 16
 /* Distinct auth.request of all routes. */
 #define CONFIG_QUESTIONS_MAX 32
 /* Distinct presence of all routes. */
@@ -62,9 +66,10 @@ enum config_token_from { CONFIG_FROM_HEADER = 1, CONFIG_FROM_COOKIE = 2, CONFIG_
 
 struct config_auth {
     bool required;           /* false: anybody may; the rest is empty */
+    bool is_public;          /* as the file says it; settled, it is false */
     bool jwt;                /* a token is wanted, verified by: */
     unsigned keys;           /* config.key_files[keys] */
-    const char *keys_file;   /* the same, by name */
+    char *keys_file;         /* the same, by name */
     char *issuer, *audience; /* what its iss and aud must be; NULL: whatever */
     int64_t leeway_ms;       /* clocks differ by no more */
     unsigned from;           /* enum config_token_from */
@@ -157,20 +162,21 @@ struct config {
         enum log_format format;
         bool access; /* a line for each stream that ends */
     } log;
-    struct config_route *routes; /* in matching order, see route_compare */
+    struct config_route defaults; /* what routes inherit; they have it, so nothing else needs to look here */
+    struct config_route *routes;  /* in matching order, see route_compare */
     unsigned routes_count;
     struct config_stream *streams; /* distinct names */
     unsigned streams_count;
-    char **key_files; /* JWKS files of the routes, distinct */
+    const char **key_files; /* JWKS files of the routes, distinct: keys_file of one of them */
     unsigned key_files_count;
-    char *effective; /* all of it as JSON, secrets masked: see config_effective.h */
+    char *effective; /* all of it as JSON, secrets masked: see config_show.h */
 };
 
 /*
  * Reads and checks the file as a whole: YAML, schema, units, templates,
  * subjects, conflicts between routes, files that must exist. Each problem is
  * reported to on_error, one call each, as "FILE:LINE: KEY.PATH: what is wrong"
- * (the line where libcyaml knows one; the key path as "routes[2].history.bytes").
+ * (without a line where the file has none to blame; the key path as "routes[2].history.bytes").
  * Relative paths of certificates, keys and credentials are taken relative to
  * the file's folder. Returns NULL when anything is wrong: nothing is half
  * loaded. Not thread safe against itself; config_destroy frees the result.
@@ -180,5 +186,8 @@ struct config *config_load(const char *file, config_error_fn on_error, void *arg
 /* The same from memory; name stands for the file in messages, paths are relative to the working directory. */
 struct config *config_parse(const char *name, const char *yaml, size_t len, config_error_fn on_error, void *arg);
 void config_destroy(struct config *config);
+
+/* The route of that path template, NULL: there is none. */
+const struct config_route *config_find_route(const struct config *config, const char *path);
 
 #endif

@@ -1,17 +1,17 @@
-/* config_presence.c - the gateway's name, and the subjects on which its routes say who is there */
+/* config_presence.c - the subjects on which the routes of a configuration say who is there */
 /* SPDX-License-Identifier: MIT */
+#include "gateway/config/config_presence.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/check.h"
 #include "gateway/config/config.h"
-#include "gateway/config/config_check.h"
 #include "gateway/config/config_report.h"
-#include "gateway/config/config_value.h"
+#include "gateway/config/config_text.h"
 #include "proto/subject.h"
 
-#define NAME_MAX 64
 #define ROUTE_NAME "{route}"
 
 /* /rooms/{id} as one token of a subject: rooms_id. */
@@ -55,67 +55,37 @@ static bool has_parameter_route(const struct config_route *route)
     return has;
 }
 
-static void check_presence(const struct config_scope *scope, const struct config_route *route, const char *raw)
+static void check_presence(const struct config_scope *scope, const struct config_route *route, const char *written)
 {
     const char *subject = route->presence, *detail, *wrong = route_check_subject(&route->compiled, subject, &detail);
     if (wrong != NULL)
-        config_scope_error(scope, "presence", "%s %s", config_show(raw).text, wrong);
+        config_report_key(scope, "presence", "%s %s", config_report_quote(written).text, wrong);
     else if (strpbrk(subject, "*>") != NULL)
-        config_scope_error(scope, "presence", "%s is a pattern; it is published to", config_show(raw).text);
+        config_report_key(scope, "presence", "%s is a pattern; it is published to", config_report_quote(written).text);
     else if (*subject == '{')
-        config_scope_error(scope, "presence", "%s begins with what the client chooses", config_show(raw).text);
+        config_report_key(scope, "presence", "%s begins with what the client chooses",
+                          config_report_quote(written).text);
     else if (route_is_personal(subject))
-        config_scope_error(scope, "presence",
-                           "%s has a claim or a certificate's name; only {route} and the path's "
-                           "parameters go there",
-                           config_show(raw).text);
-    else if (config_is_control_subject(subject))
-        config_scope_error(scope, "presence", "%s is what gateways are told on", config_show(raw).text);
-    else if (strstr(raw, ROUTE_NAME) != NULL && has_parameter_route(route))
-        config_scope_error(scope, "presence", "{route} is a parameter of this path, and the name of the route here");
+        config_report_key(scope, "presence",
+                          "%s has a claim or a certificate's name; only {route} and the path's "
+                          "parameters go there",
+                          config_report_quote(written).text);
+    else if (config_text_is_control(subject))
+        config_report_key(scope, "presence", "%s is what gateways are told on", config_report_quote(written).text);
+    else if (strstr(written, ROUTE_NAME) != NULL && has_parameter_route(route))
+        config_report_key(scope, "presence", "{route} is a parameter of this path, and the name of the route here");
 }
 
-void config_read_presence(const struct config_scope *scope, const char *own, const char *inherited,
-                          struct config_route *route)
+void config_presence_check(const struct config_scope *scope, struct config_route *route)
 {
-    const char *raw = own != NULL ? own : inherited;
-    if (own != NULL && route->publish)
-        config_scope_error(scope, "presence", "goes with streams; nobody stays on a route that publishes");
-    if (raw == NULL || route->publish || strcmp(raw, "none") == 0)
-        return;
-    route->presence = put_route_name(raw, route->path);
-    check_presence(scope, route, raw);
-}
-
-/* Each message of a route is held against them, so there are few. */
-void config_check_presences(const struct config_scope *top, const struct config *config)
-{
-    unsigned distinct = 0;
-    for (unsigned i = 0; i != config->routes_count; ++i) {
-        const char *presence = config->routes[i].presence;
-        bool is_known = presence == NULL;
-        char key[48];
-        for (unsigned j = 0; j != i && !is_known; ++j)
-            is_known = config->routes[j].presence != NULL && strcmp(config->routes[j].presence, presence) == 0;
-        distinct += !is_known;
-        snprintf(key, sizeof(key), "routes[%u].presence", i);
-        if (!is_known && distinct == CONFIG_PRESENCES_MAX + 1)
-            config_scope_error(top, key, "%s is one subject too many; at most %d are possible",
-                               config_show(presence).text, CONFIG_PRESENCES_MAX);
+    char *written = route->presence;
+    /* a route that publishes may inherit one, for its defaults are those of all routes; it may not ask for one */
+    if (route->publish && config_report_has(scope, "presence"))
+        config_report_key(scope, "presence", "goes with streams; nobody stays on a route that publishes");
+    route->presence = NULL;
+    if (written != NULL && !route->publish && strcmp(written, "none") != 0) {
+        route->presence = put_route_name(written, route->path);
+        check_presence(scope, route, written);
     }
-}
-
-char *config_read_gateway_name(const struct config_scope *scope, const char *name)
-{
-    if (name == NULL)
-        return NULL;
-    enum subject_verdict verdict = subject_check_literal(name, strlen(name));
-    if (verdict != SUBJECT_OK)
-        config_scope_error(scope, "name", "%s %s; it is one token of a subject", config_show(name).text,
-                           subject_verdict_text(verdict));
-    else if (strchr(name, '.') != NULL)
-        config_scope_error(scope, "name", "%s has a '.'; it is one token of a subject", config_show(name).text);
-    else if (strlen(name) > NAME_MAX)
-        config_scope_error(scope, "name", "%s is longer than %d bytes", config_show(name).text, NAME_MAX);
-    return check_strdup(name);
+    free(written);
 }

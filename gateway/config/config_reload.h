@@ -27,9 +27,7 @@ void config_reload_adopt(const struct config *first, struct config *next);
 const char *config_reload_changes(const struct config *before, const struct config *after,
                                   char text[static CONFIG_CHANGES_MAX]);
 
-/* The route of that path template, NULL: there is none. */
-const struct config_route *config_find_route(const struct config *config, const char *path);
-/* Whether what two routes, be they of two configurations, ask of a client is the same. */
-bool config_auth_is_same(const struct config_auth *auth, const struct config_auth *other);
+/* What two routes, which may be of two configurations, ask of a client is the same. */
+bool config_reload_same_auth(const struct config_route *route, const struct config_route *other);
 
 #endif

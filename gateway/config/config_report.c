@@ -1,4 +1,4 @@
-/* config_report.c - tells what is wrong in a configuration file, and where */
+/* config_report.c - reports what is wrong in a configuration file, and where */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/config/config_report.h"
 
@@ -8,45 +8,29 @@
 #include <string.h>
 #include <yaml.h>
 
-struct config_shown config_show(const char *value)
+#include "gateway/config/config_place.h"
+#include "gateway/config/config_table.h"
+
+struct config_quoted config_report_quote(const char *value)
 {
     static const char ellipsis[] = "\xe2\x80\xa6";
-    struct config_shown shown;
-    size_t room = sizeof(shown.text) - sizeof(ellipsis) - 2, len = strlen(value), keep = len < room ? len : room;
-
+    struct config_quoted quoted;
+    size_t room = sizeof(quoted.text) - sizeof(ellipsis) - 2, len = strlen(value), keep = len < room ? len : room;
     /* Not in the middle of a character. */
     while (keep < len && keep != 0 && ((unsigned char)value[keep] & 0xc0) == 0x80)
         --keep;
-    snprintf(shown.text, sizeof(shown.text), "\"%.*s%s\"", (int)keep, value, keep < len ? ellipsis : "");
-    for (char *p = shown.text; *p != '\0'; ++p) {
+    snprintf(quoted.text, sizeof(quoted.text), "\"%.*s%s\"", (int)keep, value, keep < len ? ellipsis : "");
+    for (char *p = quoted.text; *p != '\0'; ++p) {
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
     }
-    return shown;
+    return quoted;
 }
 
-/* The value of a mapping's key and the line of the key; NULL when it has none such. */
-static yaml_node_t *find_key(yaml_document_t *document, const yaml_node_t *mapping, const char *key, size_t len,
-                             size_t *line)
+static const yaml_node_t *find_item(yaml_document_t *document, const yaml_node_t *sequence, unsigned long index,
+                                    size_t *line)
 {
-    if (mapping->type != YAML_MAPPING_NODE)
-        return NULL;
-    for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair != mapping->data.mapping.pairs.top; ++pair) {
-        yaml_node_t *found = yaml_document_get_node(document, pair->key);
-
-        if (found->type != YAML_SCALAR_NODE || found->data.scalar.length != len ||
-            memcmp(found->data.scalar.value, key, len) != 0)
-            continue;
-        *line = found->start_mark.line + 1;
-        return yaml_document_get_node(document, pair->value);
-    }
-    return NULL;
-}
-
-static yaml_node_t *find_item(yaml_document_t *document, const yaml_node_t *sequence, unsigned long index, size_t *line)
-{
-    yaml_node_t *found;
-
+    const yaml_node_t *found;
     if (sequence->type != YAML_SEQUENCE_NODE ||
         index >= (size_t)(sequence->data.sequence.items.top - sequence->data.sequence.items.start))
         return NULL;
@@ -55,58 +39,72 @@ static yaml_node_t *find_item(yaml_document_t *document, const yaml_node_t *sequ
     return found;
 }
 
-/* Goes down as far as the file has what the path names. */
-static size_t find_line(yaml_document_t *document, const char *path)
+/* Down as far as the file has what the path names; NULL: it hasn't all of it. */
+static const yaml_node_t *find_node(yaml_document_t *document, const char *path, size_t *line)
 {
-    yaml_node_t *node = document != NULL ? yaml_document_get_root_node(document) : NULL;
-    size_t line = node != NULL ? node->start_mark.line + 1 : 0;
-
+    const yaml_node_t *node = document != NULL ? yaml_document_get_root_node(document) : NULL;
+    *line = node != NULL ? node->start_mark.line + 1 : 0;
     while (node != NULL && *path != '\0') {
         if (*path == '[') {
             char *end;
-
-            node = find_item(document, node, strtoul(path + 1, &end, 10), &line);
+            node = find_item(document, node, strtoul(path + 1, &end, 10), line);
             path = end + 1;
         } else {
             size_t len = strcspn(path, ".[");
-
-            node = find_key(document, node, path, len, &line);
+            const yaml_node_pair_t *pair = config_place_pair(document, node, path, len);
+            if (pair != NULL)
+                *line = yaml_document_get_node(document, pair->key)->start_mark.line + 1;
+            node = pair != NULL ? yaml_document_get_node(document, pair->value) : NULL;
             path += len;
         }
         path += *path == '.';
     }
-    return line;
+    return node;
 }
 
-__attribute__((format(printf, 4, 0))) static void report(struct config_report *report, size_t line, const char *path,
-                                                         const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void report_with(struct config_report *report, size_t line,
+                                                              const char *path, const char *format, va_list args)
 {
     char message[2048], number[24] = "";
-    int len;
-
     if (line != 0)
         snprintf(number, sizeof(number), "%zu:", line);
-    len = snprintf(message, sizeof(message), "%.1000s:%s %s%s", report->name, number, path, *path != '\0' ? ": " : "");
+    int len =
+        snprintf(message, sizeof(message), "%.1000s:%s %s%s", report->name, number, path, *path != '\0' ? ": " : "");
     if (len > 0 && (size_t)len < sizeof(message))
         vsnprintf(message + len, sizeof(message) - (size_t)len, format, args);
     ++report->count;
     report->on_error(report->arg, message);
 }
 
-void config_report(struct config_report *to, const char *path, const char *format, ...)
+void config_report_at(struct config_report *report, size_t line, const char *path, const char *format, ...)
 {
     va_list args;
-
     va_start(args, format);
-    report(to, find_line(to->document, path), path, format, args);
+    report_with(report, line, path, format, args);
     va_end(args);
 }
 
-void config_report_at(struct config_report *to, size_t line, const char *path, const char *format, ...)
+static const yaml_node_t *find_key(const struct config_scope *scope, const char *key, char path[static CONFIG_PATH_MAX],
+                                   size_t *line)
 {
-    va_list args;
+    snprintf(path, CONFIG_PATH_MAX, "%s%s", scope->prefix, key);
+    return find_node(scope->report->document, path, line);
+}
 
+void config_report_key(const struct config_scope *scope, const char *key, const char *format, ...)
+{
+    char path[CONFIG_PATH_MAX];
+    size_t line;
+    va_list args;
+    find_key(scope, key, path, &line);
     va_start(args, format);
-    report(to, line, path, format, args);
+    report_with(scope->report, line, path, format, args);
     va_end(args);
+}
+
+bool config_report_has(const struct config_scope *scope, const char *key)
+{
+    char path[CONFIG_PATH_MAX];
+    size_t line;
+    return find_key(scope, key, path, &line) != NULL;
 }

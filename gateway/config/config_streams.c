@@ -1,6 +1,6 @@
 /* config_streams.c - the JetStream streams of a configuration, gathered from its routes */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config_check.h"
+#include "gateway/config/config_streams.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,11 +29,9 @@ static void add_subject(struct config_stream *stream, char *pattern)
 static char *pattern_of(const char *subject_template)
 {
     char *pattern = check_strdup(subject_template), *to = pattern;
-
     for (const char *from = pattern; *from != '\0';) {
         if (*from == '{') {
-            size_t len = strcspn(from, "}"); /* a name may have a dot */
-
+            size_t len = strcspn(from, "}");   /* a name may have a dot */
             from += len + (from[len] != '\0'); /* one without its end has been reported */
             *to++ = '*';
         } else {
@@ -67,49 +65,46 @@ static unsigned find_stream(const struct config *config, const char *name)
 static unsigned first_route_of(const struct config *config, unsigned source)
 {
     unsigned i = 0;
-
     while (config->routes[i].history.source != source)
         ++i;
     return i;
 }
 
-static void check_live(struct config_report *report, const struct config *config, unsigned route,
+static void check_live(const struct config_scope *top, const struct config *config, unsigned route,
                        const struct config_stream *stream, unsigned source)
 {
     const struct config_history *history = &config->routes[route].history;
     char path[48];
-
     if (history->live == stream->live)
         return;
     snprintf(path, sizeof(path), "routes[%u].history.live", route);
-    config_report(report, path, "%s is followed by %s here, and by %s in routes[%u]; a stream is followed in one way",
-                  config_show(stream->name).text, lives[history->live], lives[stream->live],
-                  first_route_of(config, source));
+    config_report_key(top, path, "%s is followed by %s here, and by %s in routes[%u]; a stream is followed in one way",
+                      config_report_quote(stream->name).text, lives[history->live], lives[stream->live],
+                      first_route_of(config, source));
 }
 
-void config_check_streams(struct config_report *report, struct config *config)
+void config_streams_check(struct config_report *report, struct config *config)
 {
+    const struct config_scope top = {.report = report, .prefix = ""};
     config->streams = check_calloc(CONFIG_STREAMS_MAX, sizeof(*config->streams));
     for (unsigned i = 0; i != config->routes_count; ++i) {
         struct config_history *history = &config->routes[i].history;
-        unsigned source;
-
-        if (history->stream == NULL)
+        /* a stream that store doesn't go with has been reported, and is no other route's business */
+        if (history->store != POLICY_STORE_JETSTREAM || history->stream == NULL)
             continue;
-        source = find_stream(config, history->stream);
+        unsigned source = find_stream(config, history->stream);
         if (source == 0 && config->streams_count == CONFIG_STREAMS_MAX) {
             char path[48];
-
             snprintf(path, sizeof(path), "routes[%u].history.stream", i);
-            config_report(report, path, "%s is one JetStream stream too many; at most %d are possible",
-                          config_show(history->stream).text, CONFIG_STREAMS_MAX);
+            config_report_key(&top, path, "%s is one JetStream stream too many; at most %d are possible",
+                              config_report_quote(history->stream).text, CONFIG_STREAMS_MAX);
             continue;
         }
         if (source == 0) {
             source = ++config->streams_count;
             config->streams[source - 1] = (struct config_stream){.name = history->stream, .live = history->live};
         }
-        check_live(report, config, i, &config->streams[source - 1], source);
+        check_live(&top, config, i, &config->streams[source - 1], source);
         history->source = source;
         add_subjects(&config->streams[source - 1], &config->routes[i]);
     }

@@ -39,7 +39,7 @@ static bool are_choices_covered(const struct reader *reader, const struct config
 bool reauthorize_allows(const struct config *config, const struct reader *reader)
 {
     const struct config_route *before = reader->route, *after = config_find_route(config, before->path);
-    if (after == NULL || after->publish || !config_auth_is_same(&before->auth, &after->auth))
+    if (after == NULL || after->publish || !config_reload_same_auth(before, after))
         return false;
     return after->subjects_count != 0 ? are_templates_covered(before, after) : are_choices_covered(reader, after);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gateway/config/config_reload.h"
 #include "tests/support/sandbox.h"
 
 #define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
@@ -104,6 +105,28 @@ Test(base_config_access, a_route_replaces_the_default)
     config_destroy(config);
 }
 
+/* Once, and where it is written, however many routes inherit it. */
+Test(base_config_access, a_mistake_in_defaults)
+{
+    cr_expect_null(parse(LISTEN "defaults:\n  auth: {request: ask.me, timeout: 1h, from: [cookie]}\n"
+                                "routes:\n  - {path: /a, subjects: [a]}\n  - {path: /b, subjects: [b]}\n"));
+    cr_expect_str_eq(messages, "f:3: defaults.auth.timeout: \"1h\" is out of range: 100ms to 30s\n"
+                               "f:3: defaults.auth.from: goes together with auth.jwt, which is missing\n");
+    cr_expect_null(parse(LISTEN "defaults: {auth: {}}\nroutes: [{path: /a, subjects: [a]}]\n"));
+    cr_expect_str_eq(messages,
+                     "f:2: defaults.auth: has neither jwt nor request; it takes one of them, or public: true\n");
+}
+
+/* To a reload, too, it is no auth at all. */
+Test(base_config_access, public_is_the_absence_of_auth)
+{
+    struct config *a = accept(ROUTE("auth: {public: true}")), *b = accept(ROUTE("slow: disconnect"));
+
+    cr_expect(config_reload_same_auth(&a->routes[0], &b->routes[0]));
+    config_destroy(a);
+    config_destroy(b);
+}
+
 Test(base_config_access, networks)
 {
     struct config *config =
@@ -189,7 +212,7 @@ static const struct {
 } refused[] = {
     {ROUTE("auth: {}"), "f:5: routes[0].auth: has neither jwt nor request; it takes one of them, or public: true"},
     {ROUTE("auth: {public: true, request: a}"), "f:5: routes[0].auth.public: true stands alone: anybody may"},
-    {ROUTE("auth: {jwt: {}}"), "f:5: routes[0].auth.jwt.keys: is missing, and required"},
+    {ROUTE("auth: {jwt: {}}"), "f:5: routes[0].auth.jwt.keys: required key is missing"},
     {ROUTE("auth: {jwt: {keys: KEYS}, from: [body]}"),
      "f:5: routes[0].auth.from[0]: \"body\" is none of header, cookie, query"},
     {ROUTE("auth: {jwt: {keys: KEYS}, query: since}"),

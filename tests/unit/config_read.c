@@ -8,7 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "gateway/config/options.h"
+#include "gateway/base/buffer.h"
+#include "gateway/config/config_number.h"
+#include "gateway/config/config_reload.h"
+#include "gateway/config/config_table.h"
 #include "tests/support/sandbox.h"
 
 #define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
@@ -81,57 +84,87 @@ Test(base_config, built_in_values)
     config_destroy(config);
 }
 
-/* Writing the built-in values out must change nothing: options.def and the code say the same. */
+/* The text of a mapping in which each key that has a built-in value has it, as the file would write it. */
+static void write_builtins(struct buffer *yaml, unsigned mapping)
+{
+    const char *before = "{";
+
+    CONFIG_TABLE_EACH(option, mapping)
+    {
+        bool is_mapping = option->type == CONFIG_TYPE_MAPPING && !option->is_list && !option->is_whole;
+
+        if (!is_mapping && (option->builtin == NULL || option->only_with != NULL || mapping == CONFIG_ADMIN))
+            continue;
+        buffer_format(yaml, "%s%s: ", before, option->key);
+        if (is_mapping)
+            write_builtins(yaml, option->keys);
+        else
+            buffer_format(yaml, "'%s'", option->builtin);
+        before = ", ";
+    }
+    buffer_add_text(yaml, *before == '{' ? "{}" : "}");
+}
+
+/* Writing the built-in values out must change nothing: each is one that the file may have, and means the same there. */
 Test(base_config, built_in_values_are_those_of_the_option_table)
 {
-    char *yaml = text_format(
-        LISTEN ROUTES "workers: %s\nnats: {url: '%s', name: %s}\nlimits: {connections: %s, write_timeout: %s, "
-                      "replays: %s}\ndrain: {window: %s, timeout: %s}\nlog: {level: %s, format: %s}\ndefaults:\n  "
-                      "retry: %s\n  heartbeat: %s\n"
-                      "  history: {store: %s, events: %s, bytes: %s, linger: %s}\n  slow: %s\n  event: %s\n"
-                      "  format: %s\n",
-        options_builtin("workers"), options_builtin("nats.url"), options_builtin("nats.name"),
-        options_builtin("limits.connections"), options_builtin("limits.write_timeout"),
-        options_builtin("limits.replays"), options_builtin("drain.window"), options_builtin("drain.timeout"),
-        options_builtin("log.level"), options_builtin("log.format"), options_builtin("defaults.retry"),
-        options_builtin("defaults.heartbeat"), options_builtin("defaults.history.store"),
-        options_builtin("defaults.history.events"), options_builtin("defaults.history.bytes"),
-        options_builtin("defaults.history.linger"), options_builtin("defaults.slow"), options_builtin("defaults.event"),
-        options_builtin("defaults.format"));
-    struct config *written = accept(yaml), *built_in = accept(LISTEN ROUTES);
-    const struct config_route *a = &written->routes[0], *b = &built_in->routes[0];
+    struct buffer written = {.bytes = NULL};
+    char changes[CONFIG_CHANGES_MAX], *yaml;
+    struct config *a = accept(LISTEN ROUTES), *b;
 
-    cr_expect_eq(written->workers, built_in->workers);
-    cr_expect_eq(written->limits.connections, built_in->limits.connections);
-    cr_expect_eq(written->limits.write_timeout_ms, built_in->limits.write_timeout_ms);
-    cr_expect_eq(written->drain.window_ms, built_in->drain.window_ms);
-    cr_expect_eq(written->drain.timeout_ms, built_in->drain.timeout_ms);
-    cr_expect_eq(written->limits.replays, built_in->limits.replays);
-    cr_expect(written->log.level == built_in->log.level && written->log.format == built_in->log.format);
-    cr_expect(a->retry_ms == b->retry_ms && a->heartbeat_ms == b->heartbeat_ms);
-    cr_expect(a->history.store == b->history.store && a->history.events == b->history.events);
-    cr_expect(a->history.bytes == b->history.bytes && a->history.linger_ms == b->history.linger_ms);
-    cr_expect(a->slow == b->slow && a->event == b->event && a->format == b->format);
-    config_destroy(written);
-    config_destroy(built_in);
+    CONFIG_TABLE_EACH(option, CONFIG_TOP)
+    {
+        if (option->is_list || option->builtin == NULL)
+            continue;
+        buffer_format(&written, "%s: '%s'\n", option->key, option->builtin);
+    }
+    CONFIG_TABLE_EACH(option, CONFIG_TOP)
+    {
+        if (option->is_list || option->type != CONFIG_TYPE_MAPPING || option->keys == CONFIG_ADMIN)
+            continue;
+        buffer_format(&written, "%s: ", option->key);
+        write_builtins(&written, option->keys);
+        buffer_add_text(&written, "\n");
+    }
+    buffer_add_text(&written, LISTEN ROUTES);
+    yaml = buffer_take(&written);
+    b = accept(yaml);
+    cr_expect_str_eq(config_reload_changes(a, b, changes), "nothing", "%s", yaml);
+    cr_expect_str_eq(a->effective, b->effective);
+    config_destroy(a);
+    config_destroy(b);
     free(yaml);
 }
 
-/* Each row that says where its value comes from names a row there is, and both take the same type. */
+/* What a row says must fit its member, and the keys that it names must be there. */
 Test(base_config, option_table_hangs_together)
 {
-    const struct options_row *row;
+    CONFIG_TABLE_EACH(option, ~0U)
+    {
+        bool is_mapping = option->type == CONFIG_TYPE_MAPPING, is_number = config_number_is_kept(option) && !is_mapping;
+        char range[CONFIG_RANGE_MAX];
 
-    for (size_t i = 0; (row = options_at(i)) != NULL; ++i) {
-        const struct options_row *from;
-
-        cr_expect_gt(strlen(row->help), 0);
-        if (strncmp(row->builtin, "defaults.", strlen("defaults.")) != 0)
-            continue;
-        for (size_t j = 0; (from = options_at(j)) != NULL && strcmp(from->path, row->builtin) != 0; ++j)
-            ;
-        cr_assert_not_null(from, "%s", row->path);
-        cr_expect_str_eq(row->type, from->type);
+        cr_expect_eq(is_number, option->type != CONFIG_TYPE_MAPPING && option->type <= CONFIG_TYPE_CHOICE, "%s",
+                     option->key);
+        cr_expect(option->type != CONFIG_TYPE_FLAG || option->storage == CONFIG_STORED_FLAG, "%s", option->key);
+        cr_expect(option->type != CONFIG_TYPE_DURATION || option->storage == CONFIG_STORED_64, "%s", option->key);
+        cr_expect(option->type != CONFIG_TYPE_CHOICE ||
+                      (option->choices != NULL && option->storage == CONFIG_STORED_32),
+                  "%s", option->key);
+        cr_expect((option->type == CONFIG_TYPE_NETWORK) == (option->storage == CONFIG_STORED_NETWORKS), "%s",
+                  option->key);
+        cr_expect(option->storage != CONFIG_STORED_32 || option->is_list || option->most <= UINT32_MAX, "%s",
+                  option->key);
+        cr_expect_leq(option->least, option->most, "%s", option->key);
+        cr_expect(!is_mapping || config_table_next(option->keys, NULL) != NULL, "%s", option->key);
+        cr_expect(option->zero == NULL || option->least > 0, "%s", option->key);
+        if (is_number && option->type != CONFIG_TYPE_FLAG && option->type != CONFIG_TYPE_CHOICE)
+            cr_expect_gt(strlen(config_number_range(option, range)), 0);
+        if (option->needs != NULL)
+            config_table_sibling(option, option->needs);
+        if (option->only_with != NULL)
+            config_table_sibling(option, option->only_with);
+        cr_expect(is_mapping || option->help[strlen(option->help) - 1] == '.', "%s", option->key);
     }
 }
 

@@ -36,6 +36,7 @@ Test(base_config_reload, what_needs_a_restart_is_named)
     } cases[] = {
         {"workers: 2\n" ROUTE, "workers: 3\n" ROUTE, "workers: 3 instead of 2 needs a restart\n"},
         {"watchdog: 10s\n" ROUTE, "watchdog: 0\n" ROUTE, "watchdog: has changed, which needs a restart\n"},
+        {"info: false\n" ROUTE, "info: true\n" ROUTE, "info: has changed, which needs a restart\n"},
         {"limits: {replays: 1}\n" ROUTE, "limits: {replays: 2}\n" ROUTE,
          "limits.replays: 2 instead of 1 needs a restart\n"},
         {"nats: {url: \"nats://a:1\", user: u, password: p}\n" ROUTE,
@@ -103,6 +104,9 @@ Test(base_config_reload, each_part_of_a_route_counts)
         "{path: /r, subjects: [r], publish: true}",
         "{path: /r, subjects: [r], publish: true, headers: [x-a]}",
         "{path: /r, subjects: [r], auth: {request: a}}",
+        "{path: /r, subjects: [r], auth: {request: a, timeout: 3s}}",
+        "{path: /r, subjects: [r], auth: {request: a, headers: [x-a]}}",
+        "{path: /r, subjects: [r], presence: p}",
     };
     enum { COUNT = sizeof(routes) / sizeof(routes[0]) };
     struct config *configs[COUNT];
