@@ -125,7 +125,7 @@ static void on_snapshot(void *arg, const char *json, size_t len)
 
 /* ---- the question ---- */
 
-/* What is wrong with it, or NULL. The filter lives as long as the question. */
+/* NULL, or the fault of the question. The filter lives as long as the question. */
 static const char *read_question(const json_t *question, struct snapshot_options *options)
 {
     const json_t *limit = json_object_get(question, "limit"), *filter = json_object_get(question, "filter");

@@ -24,11 +24,11 @@ void info_destroy(struct info *info);
 /* INFO_SUBJECT_OF this gateway; lives as long as info. */
 const char *info_subject(const struct info *info);
 
-/* The worker's loop turns: whoever asks from now on is answered by it. The app outlives info. */
+/* The worker's loop turns: it answers all questions from now on. The app outlives info. */
 void info_open(struct info *info, struct app *app);
 
 /*
- * One question: for nats_source_answer, on whatever thread. Nothing, or a JSON
+ * One question: for nats_source_answer, on any thread. Nothing, or a JSON
  * object with "limit" and "filter" as /streams has them. The answer is the JSON
  * of core/snapshot.h, or {"gateway":"NAME","error":"what is wrong"}. A question
  * without a reply subject, one whose reply would go where only gateways and the

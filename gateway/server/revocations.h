@@ -22,10 +22,10 @@ void revocations_destroy(struct revocations *revocations);
 void revocations_open(struct revocations *revocations, struct app *const *apps, unsigned count);
 
 /*
- * One message: for nats_source_listen, on whatever thread. Its tokens are
- * blocked when this returns; then each worker forgets what services have said,
- * denies those who wait, and ends the streams that are meant. Who was let in
- * before is thereby either denied or ended; who comes later is known.
+ * One message: for nats_source_listen, on any thread. Its tokens are blocked
+ * when this returns; then each worker forgets the services' answers, denies the
+ * requests that wait for one, and ends the streams that are meant. So a request
+ * admitted before is denied or ended, and a later one meets the block.
  */
 void revocations_hear(void *revocations, const char *data, size_t len);
 

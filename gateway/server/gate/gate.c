@@ -92,7 +92,7 @@ void gate_destroy(struct gate *gate)
     if (gate->gone != NULL)
         *gate->gone = true;
     if (gate->reader == gate_http1_read)
-        gate_http1_dispose(gate);
+        gate_http1_read_dispose(gate);
     SSL_CTX_free(gate->tls);
     free(gate);
 }
@@ -152,6 +152,6 @@ void gate_http1_accept(struct connection *connection, h2o_accept_ctx_t *accept_c
     CHECK_THREAD(connection->registry);
     CHECK(gate->rules == rules && gate->reader == NULL);
     gate->reader = gate_http1_read;
-    gate->on_read_start = gate_http1_on_read_start;
+    gate->on_read_start = gate_http1_read_on_start;
     accept_with(gate, accept_ctx, h2o_http1_accept);
 }

@@ -57,7 +57,7 @@ static bool examine_head(struct gate *gate, h2o_socket_t *sock)
 }
 
 /* libh2o looks at the socket's buffer itself as soon as it has called this. */
-void gate_http1_on_read_start(struct gate *gate)
+void gate_http1_read_on_start(struct gate *gate)
 {
     h2o_socket_t *sock = gate->connection->sock;
 
@@ -119,7 +119,7 @@ void gate_http1_read(h2o_socket_t *sock, const char *err)
         gate_show(gate, sock, NULL);
 }
 
-void gate_http1_dispose(struct gate *gate)
+void gate_http1_read_dispose(struct gate *gate)
 {
     if (gate->http1.held != NULL)
         h2o_buffer_dispose(&gate->http1.held);

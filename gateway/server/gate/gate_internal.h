@@ -49,8 +49,8 @@ enum gate_shown { GATE_SHOWN = 0, GATE_STOPPED, GATE_GONE };
 enum gate_shown gate_show(struct gate *gate, h2o_socket_t *sock, const char *err);
 
 void gate_http1_read(h2o_socket_t *sock, const char *err);
-void gate_http1_on_read_start(struct gate *gate);
-void gate_http1_dispose(struct gate *gate);
+void gate_http1_read_on_start(struct gate *gate);
+void gate_http1_read_dispose(struct gate *gate);
 
 void gate_http2_init(struct gate *gate);
 void gate_http2_apply_rules(struct gate *gate);

@@ -78,7 +78,7 @@ void watchdog_stack_prepare(void)
     CHECK(sigaction(SIGUSR2, &action, NULL) == 0);
 }
 
-/* snprintf at the end of what is there; text that doesn't fit is left out. */
+/* snprintf behind the text so far. False: it doesn't fit, and nothing is appended. */
 __attribute__((format(printf, 3, 4))) static bool append_text(char *dst, size_t *used, const char *format, ...)
 {
     va_list args;
