@@ -106,13 +106,14 @@ static void fill_config(const struct js_pull_start *start, const char *name, jsC
 }
 
 /*
- * For the last of each subject the server looks through the whole stream
- * before it answers: who gives up and asks again each time after the same wait
- * never gets one.
+ * Before it answers, the server counts what is pending, which takes it seconds where there are very many subjects:
+ * asked again each time after the same wait, it would never be done. A server of several may also be one that is gone,
+ * which the next consumer may not be placed on: there only the slowest question gets the time.
  */
 static int64_t create_wait_ms(const struct js_pull *pull, const struct js_pull_start *start)
 {
-    return start->from == JS_PULL_FROM_LAST ? (int64_t)CALL_WAIT_MS << pull->patience : CALL_WAIT_MS;
+    bool is_slow = start->from == JS_PULL_FROM_LAST || pull->session->replicas <= 1;
+    return is_slow ? (int64_t)CALL_WAIT_MS << pull->patience : CALL_WAIT_MS;
 }
 
 static void learn_patience(struct js_pull *pull, natsStatus status)

@@ -37,7 +37,7 @@ struct js_pull {
     struct js_session *session;   /* holds a reference; NULL: none */
     const atomic_bool *interrupt; /* set by another thread: return soon, whatever with */
     unsigned timeouts;            /* answers that didn't come, in a row */
-    unsigned patience;            /* how many times the wait for the next snapshot's consumer is doubled */
+    unsigned patience;            /* how many times the wait for the next consumer is doubled */
     bool is_open;                 /* there is a consumer to read from */
     uint64_t pending;             /* what further it has, by its own account */
     struct js_answers inbox;      /* for messages */
