@@ -124,6 +124,17 @@ async function launch(t, dir, args, extra = {}) {
   return { ...gateway, port: Number(port), admin, log: said };
 }
 
+// On a port that a gateway had before: another process may hold it for a moment as the one of its own connection.
+async function comeBack(start) {
+  for (const deadline = Date.now() + patience; ; await sleep(100)) {
+    try {
+      return await start();
+    } catch (error) {
+      if (Date.now() > deadline || !/address already in use/i.test(error.message)) throw error;
+    }
+  }
+}
+
 // With port 0 any free port; a port that a gateway had before brings it back to the same address.
 // admin: a line of its own, or nothing.
 export function startGateway(t, dir, { broker, certificate, routes, port = 0, admin = '' }) {
@@ -142,11 +153,11 @@ routes:
 ${routes}`;
   const file = join(dir, 'freshet.yaml');
   writeFileSync(file, config);
-  return launch(t, dir, ['--config', file]);
+  return comeBack(() => launch(t, dir, ['--config', file]));
 }
 
 export function startDev(t, dir, port = 0) {
-  return launch(t, dir, ['--dev'], { FRESHET_DEV_ADDRESS: `127.0.0.1:${port}` });
+  return comeBack(() => launch(t, dir, ['--dev'], { FRESHET_DEV_ADDRESS: `127.0.0.1:${port}` }));
 }
 
 // The publishing half of the NATS protocol, which is two verbs.
