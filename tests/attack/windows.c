@@ -56,7 +56,7 @@ static void window_connection(struct attack_run *run)
 
     if (peer == NULL)
         return;
-    attack_put(peer, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    attack_put(peer, H2_PREFACE, sizeof(H2_PREFACE) - 1);
     h2_put_setting(peer, H2_SET_INITIAL_WINDOW, H2_WINDOW_MAX);
     open_streams(peer, BULK_PATH, STREAMS);
     finish(run, peer, LIMIT_WRITE_MS + LIMIT_IDLE_MS + SWEEP_MS);

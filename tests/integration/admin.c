@@ -31,15 +31,6 @@ static const char yaml[] = "admin: {address: \"127.0.0.1:0\"}\n"
 static struct rig rig;
 static struct http_client *client, *scraper;
 
-/* The client speaks to the cleartext port of what it is given. */
-static struct http_client *connect_to_admin(enum http_mode mode)
-{
-    struct gateway admin = *rig.gateway;
-
-    admin.clear_port = admin.admin_port;
-    return http_client_create(&admin, mode);
-}
-
 static void setup(void)
 {
     rig.nats = nats_fixture_start(broker);
@@ -52,7 +43,7 @@ static void setup(void)
         .workers = 2,
     });
     client = http_client_create(rig.gateway, HTTP_H2);
-    scraper = connect_to_admin(HTTP_H1C);
+    scraper = http_client_create_admin(rig.gateway, HTTP_H1C);
 }
 
 static void teardown(void)
@@ -426,7 +417,7 @@ Test(admin, not_ready_before_the_broker_was_ever_there)
     rig.gateway =
         gateway_start_listening(&(struct gateway_options){.nats_url = nats_fixture_url(rig.nats), .yaml = yaml});
     client = http_client_create(rig.gateway, HTTP_H2);
-    scraper = connect_to_admin(HTTP_H1C);
+    scraper = http_client_create_admin(rig.gateway, HTTP_H1C);
     REQUIRE(is_problem(http_request(scraper, "GET", "/readyz", NULL, NULL), 503, "NATS"));
     require_alive();
     require_value("freshet_nats_connected", 0);
@@ -437,7 +428,7 @@ Test(admin, not_ready_before_the_broker_was_ever_there)
 Test(admin, it_answers_nothing_else)
 {
     for (enum http_mode mode = HTTP_H2C; mode <= HTTP_H1C; mode++) {
-        struct http_client *admin = connect_to_admin(mode);
+        struct http_client *admin = http_client_create_admin(rig.gateway, mode);
         struct http_stream *response;
         static const char *const others[] = {"/", "/metrics/", "/Metrics", "/metricsx", "/m", "/pick?subject=m.a"};
         for (size_t i = 0; i != sizeof(others) / sizeof(others[0]); ++i)

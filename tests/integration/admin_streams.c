@@ -20,19 +20,11 @@ static const char yaml[] = "watchdog: 5m\nadmin: {address: \"127.0.0.1:0\"}\n"
 static struct rig rig;
 static struct http_client *client, *admin;
 
-static struct http_client *connect_to_admin(void)
-{
-    struct gateway gateway = *rig.gateway;
-
-    gateway.clear_port = gateway.admin_port;
-    return http_client_create(&gateway, HTTP_H1C);
-}
-
 static void setup(void)
 {
     rig_start_workers(&rig, yaml, 2);
     client = http_client_create(rig.gateway, HTTP_H2);
-    admin = connect_to_admin();
+    admin = http_client_create_admin(rig.gateway, HTTP_H1C);
 }
 
 static void teardown(void)
@@ -171,7 +163,7 @@ Test(admin_streams, a_worker_that_stands_still_makes_it_incomplete)
     /* whichever worker has the admin connection: if it is the held one, another connection gets the other */
     REQUIRE((thread = thread_named(rig.gateway->pid, "worker-1")) != 0 && thread_hold(thread));
     for (int i = 0; i < 10; i++) {
-        struct http_client *other = connect_to_admin();
+        struct http_client *other = http_client_create_admin(rig.gateway, HTTP_H1C);
         struct http_stream *response = http_open(other, "/streams", NULL);
         int64_t deadline = deadline_in(5000);
         while (!response->ended && now_ms() < deadline)

@@ -19,12 +19,8 @@ static struct http_client *client;
 
 static void setup(void)
 {
-    struct gateway admin;
-
     rig_start(&rig, yaml);
-    admin = *rig.gateway;
-    admin.clear_port = admin.admin_port;
-    client = http_client_create(&admin, HTTP_H1C);
+    client = http_client_create_admin(rig.gateway, HTTP_H1C);
 }
 
 static void teardown(void)

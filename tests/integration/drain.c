@@ -81,14 +81,6 @@ static size_t count_ended(void)
     return ended;
 }
 
-static struct http_client *connect_to_admin(void)
-{
-    struct gateway admin = *rig.gateway;
-
-    admin.clear_port = admin.admin_port;
-    return http_client_create(&admin, HTTP_H1C);
-}
-
 /* Returns when the worker that is asked has begun: it says so in the log a moment before. */
 static void require_draining(void)
 {
@@ -96,7 +88,7 @@ static void require_draining(void)
     bool drains = false;
 
     while (!drains && now_ms() < deadline) {
-        struct http_client *admin = connect_to_admin();
+        struct http_client *admin = http_client_create_admin(rig.gateway, HTTP_H1C);
         struct http_stream *ready = http_request(admin, "GET", "/readyz", NULL, NULL);
         drains = ready->status == 503 && strstr(ready->body, "draining") != NULL;
         http_client_destroy(admin);

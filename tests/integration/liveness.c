@@ -17,13 +17,11 @@ RIG_SUITE(liveness, 120, 2,
 /* On a connection of its own each time: one that the held worker has taken is never answered. */
 static bool waits_for(int status, const char *word)
 {
-    struct gateway admin = *rig.gateway;
     int64_t deadline = deadline_in(20000);
     bool found = false;
 
-    admin.clear_port = admin.admin_port;
     while (!found && now_ms() < deadline) {
-        struct http_client *client = http_client_create(&admin, HTTP_H1C);
+        struct http_client *client = http_client_create_admin(rig.gateway, HTTP_H1C);
         struct http_stream *response = http_open(client, "/livez", NULL);
         for (int i = 0; i < 20 && !response->ended; i++)
             http_pump(client, 50);

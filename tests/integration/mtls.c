@@ -15,6 +15,7 @@
 
 #include "tests/support/nats_fixture.h"
 #include "tests/support/publisher.h"
+#include "tests/support/raw_http.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
@@ -190,18 +191,6 @@ struct client {
     size_t len;
 };
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct timeval patience = {.tv_sec = scaled_ms(20000) / 1000};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    REQUIRE(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    return fd;
-}
-
 static int failure(void)
 {
     int reason = ERR_peek_error() != 0 ? ERR_GET_REASON(ERR_peek_error()) : -1;
@@ -225,7 +214,7 @@ static bool read_more(struct client *client)
 
 static struct client connect_as(int listener, int version, const struct party *party, SSL_SESSION *session)
 {
-    struct client client = {.context = SSL_CTX_new(TLS_client_method()), .fd = connect_to(ports[listener])};
+    struct client client = {.context = SSL_CTX_new(TLS_client_method()), .fd = raw_http_socket(ports[listener])};
 
     client.ssl = SSL_new(client.context);
     SSL_set_fd(client.ssl, client.fd);

@@ -28,16 +28,12 @@ Test(promtool, metrics)
 {
     char *path = text_format("%s/metrics", sandbox_dir()), *arguments = text_format("check metrics <'%s'", path);
     struct rig rig;
-    struct gateway admin;
-    struct http_client *client, *scraper;
+    struct http_client *scraper;
     struct http_stream *stream, *metrics;
 
     rig_start(&rig, "admin: {address: \"127.0.0.1:0\"}\nroutes:\n  - {path: /s, subjects: [\"s\"]}\n");
-    client = http_client_create(rig.gateway, HTTP_H2);
-    admin = *rig.gateway;
-    admin.clear_port = admin.admin_port;
-    scraper = http_client_create(&admin, HTTP_H1C);
-    REQUIRE((stream = http_open_ready(client, "/s", NULL)) != NULL);
+    scraper = http_client_create_admin(rig.gateway, HTTP_H1C);
+    REQUIRE((stream = http_open_ready(rig.client, "/s", NULL)) != NULL);
     publish(rig.publisher, "s", "x");
     REQUIRE(http_wait_events(stream, 1));
     metrics = http_request(scraper, "GET", "/metrics", NULL, NULL);
@@ -45,7 +41,6 @@ Test(promtool, metrics)
     sandbox_write(path, metrics->body);
     REQUIRE(promtool(arguments) == 0 && said[0] == '\0', "%s", said);
     http_client_destroy(scraper);
-    http_client_destroy(client);
     rig_stop(&rig);
     free(arguments);
     free(path);

@@ -45,14 +45,10 @@ TestSuite(stream_start, .init = setup, .fini = teardown, .timeout = 120);
 
 static void start_listening(const char *routes)
 {
-    struct gateway on_admin;
-
     rig.gateway =
         gateway_start_listening(&(struct gateway_options){.nats_url = nats_fixture_url(rig.nats), .yaml = routes});
     client = http_client_create(rig.gateway, HTTP_H2);
-    on_admin = *rig.gateway;
-    on_admin.clear_port = on_admin.admin_port;
-    admin = on_admin.admin_port != 0 ? http_client_create(&on_admin, HTTP_H1C) : NULL;
+    admin = rig.gateway->admin_port != 0 ? http_client_create_admin(rig.gateway, HTTP_H1C) : NULL;
 }
 
 static void await_readiness(int status, const char *word)

@@ -26,18 +26,6 @@ RIG_SUITE(tls, 60, 2,
           "routes:\n"
           "  - {path: /t, subjects: [\"t\"]}\n");
 
-static int connect_to(uint16_t port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct timeval patience = {.tv_sec = scaled_ms(20000) / 1000};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    REQUIRE(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    return fd;
-}
-
 struct tls_client {
     SSL_CTX *context;
     SSL *ssl;
@@ -54,7 +42,8 @@ struct tls_wish {
 
 static struct tls_client tls_connect(struct tls_wish wish)
 {
-    struct tls_client client = {.context = SSL_CTX_new(TLS_client_method()), .fd = connect_to(rig.gateway->tls_port)};
+    struct tls_client client = {.context = SSL_CTX_new(TLS_client_method()),
+                                .fd = raw_http_socket(rig.gateway->tls_port)};
 
     SSL_CTX_set_security_level(client.context, 0);
     client.ssl = SSL_new(client.context);
@@ -206,7 +195,7 @@ Test(tls, a_preface_byte_by_byte)
     static const char h2[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", settings[] = "\0\0\0\4\1";
     static const char h1[] = "PRI /nowhere HTTP/1.1\r\nhost: x\r\n\r\n";
     char answer[512];
-    int fd = connect_to(rig.gateway->clear_port);
+    int fd = raw_http_socket(rig.gateway->clear_port);
     ssize_t got;
 
     send_slowly(fd, h2, sizeof(h2) - 1);
@@ -220,7 +209,7 @@ Test(tls, a_preface_byte_by_byte)
     }
     close(fd);
 
-    fd = connect_to(rig.gateway->clear_port);
+    fd = raw_http_socket(rig.gateway->clear_port);
     send_slowly(fd, h1, sizeof(h1) - 1);
     got = recv(fd, answer, sizeof(answer), 0);
     REQUIRE(got > 12 && memcmp(answer, "HTTP/1.1 4", 10) == 0);
@@ -252,7 +241,7 @@ Test(tls, noise_leaves_nothing_behind)
     before = gateway_fd_count(rig.gateway);
     for (size_t i = 0; i != 200; i++) {
         const char *text = noise[i % 5];
-        int fd = connect_to(i % 3 == 0 ? rig.gateway->clear_port : rig.gateway->tls_port);
+        int fd = raw_http_socket(i % 3 == 0 ? rig.gateway->clear_port : rig.gateway->tls_port);
         if (*text != '\0')
             send(fd, text, strlen(text), MSG_NOSIGNAL);
         if (i % 2 == 0)
@@ -274,7 +263,7 @@ Test(tls, silence_is_ended)
     char byte;
 
     for (size_t i = 0; i != 4; i++) {
-        fds[i] = connect_to(cases[i].tls ? rig.gateway->tls_port : rig.gateway->clear_port);
+        fds[i] = raw_http_socket(cases[i].tls ? rig.gateway->tls_port : rig.gateway->clear_port);
         send(fds[i], cases[i].first, strlen(cases[i].first), MSG_NOSIGNAL);
     }
     for (size_t i = 0; i != 4; i++) {
@@ -294,7 +283,7 @@ Test(tls, a_stop_amid_handshakes_is_clean)
     int code;
 
     for (size_t i = 0; i != 40; i++) {
-        fds[i] = connect_to(i % 4 < 2 ? rig.gateway->tls_port : rig.gateway->clear_port);
+        fds[i] = raw_http_socket(i % 4 < 2 ? rig.gateway->tls_port : rig.gateway->clear_port);
         send(fds[i], first[i % 4], strlen(first[i % 4]), MSG_NOSIGNAL);
     }
     for (size_t i = 0; i != 4; i++) {

@@ -16,22 +16,7 @@
 
 #include "tests/support/sandbox.h"
 
-#define FRAME_HEADER 9
 #define HANDSHAKE_MS 5000
-
-static void put32(uint8_t *dst, uint32_t v)
-{
-    v = htonl(v);
-    memcpy(dst, &v, 4);
-}
-
-static uint32_t get32(const uint8_t *src)
-{
-    uint32_t v;
-
-    memcpy(&v, src, 4);
-    return ntohl(v);
-}
 
 static void grow(uint8_t **buffer, size_t *capacity, size_t needed)
 {
@@ -270,9 +255,9 @@ bool attack_wait_full(struct attack_peer *peer, int quiet_ms, int ms)
 
 void h2_put(struct attack_peer *peer, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len)
 {
-    uint8_t head[FRAME_HEADER] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type, flags};
+    uint8_t head[H2_FRAME_HEADER];
 
-    put32(head + 5, stream);
+    h2_frame_put_header(head, type, flags, stream, len);
     attack_put(peer, head, sizeof(head));
     attack_put(peer, payload, len);
     peer->frames++;
@@ -282,7 +267,7 @@ void h2_put_window(struct attack_peer *peer, uint32_t stream, uint32_t increment
 {
     uint8_t payload[4];
 
-    put32(payload, increment);
+    h2_frame_put32(payload, increment);
     h2_put(peer, H2_WINDOW, 0, stream, payload, sizeof(payload));
 }
 
@@ -297,13 +282,13 @@ void h2_put_setting(struct attack_peer *peer, uint16_t id, uint32_t value)
 {
     uint8_t payload[6] = {(uint8_t)(id >> 8), (uint8_t)id};
 
-    put32(payload + 2, value);
+    h2_frame_put32(payload + 2, value);
     h2_put(peer, H2_SETTINGS, 0, 0, payload, sizeof(payload));
 }
 
 void h2_put_hello(struct attack_peer *peer, uint32_t initial_window)
 {
-    attack_put(peer, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
+    attack_put(peer, H2_PREFACE, sizeof(H2_PREFACE) - 1);
     h2_put_setting(peer, H2_SET_INITIAL_WINDOW, initial_window);
     h2_put_window(peer, 0, H2_WINDOW_MAX - 65535);
 }
@@ -363,16 +348,9 @@ size_t hpack_put_request(uint8_t *dst, const char *path)
 
 static bool take_frame(struct attack_peer *peer, size_t *taken, struct h2_frame *frame)
 {
-    const uint8_t *head = peer->in + *taken;
-    size_t left = peer->in_len - *taken, len;
-
-    if (left < FRAME_HEADER)
+    if (!h2_frame_read(frame, peer->in + *taken, peer->in_len - *taken))
         return false;
-    len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
-    if (left < FRAME_HEADER + len)
-        return false;
-    *frame = (struct h2_frame){head[3], head[4], get32(head + 5) & H2_WINDOW_MAX, head + FRAME_HEADER, len};
-    *taken += FRAME_HEADER + len;
+    *taken += H2_FRAME_HEADER + frame->len;
     return true;
 }
 

@@ -8,16 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "tests/support/h2_frame.h"
+
 /*
  * OpenSSL and a socket, no HTTP library in between: nothing here keeps a caller
  * from breaking RFC 9113. Nothing is read unless asked for, nothing is answered.
  * One thread.
  */
-enum { H2_DATA, H2_HEADERS, H2_PRIORITY, H2_RST, H2_SETTINGS, H2_PUSH, H2_PING, H2_GOAWAY, H2_WINDOW, H2_CONTINUATION };
-enum { H2_END_STREAM = 1, H2_ACK = 1, H2_END_HEADERS = 4, H2_PADDED = 8, H2_HAS_PRIORITY = 32 };
-enum { H2_SET_TABLE_SIZE = 1, H2_SET_INITIAL_WINDOW = 4 };
-#define H2_WINDOW_MAX 0x7fffffffu
-
 struct attack_target {
     uint16_t port;
     bool tls;
@@ -75,13 +72,7 @@ size_t hpack_put_integer(uint8_t *dst, uint8_t first, unsigned prefix_bits, uint
 /* A literal with a literal name. first: 0x00 without indexing, 0x40 with. */
 size_t hpack_put_literal(uint8_t *dst, uint8_t first, const char *name, const void *value, size_t len);
 
-struct h2_frame {
-    uint8_t type, flags;
-    uint32_t stream;
-    const uint8_t *payload; /* valid until the next call */
-    size_t len;
-};
-/* The next whole frame, reading as needed for at most ms. */
+/* The next whole frame, reading as needed for at most ms. Its payload is valid until the next call. */
 bool h2_next_frame(struct attack_peer *peer, struct h2_frame *frame, int ms);
 
 #endif

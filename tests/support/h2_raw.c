@@ -11,33 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/h2_frame.h"
 #include "tests/support/sandbox.h"
-
-enum {
-    FRAME_DATA = 0,
-    FRAME_HEADERS = 1,
-    FRAME_RST = 3,
-    FRAME_SETTINGS = 4,
-    FRAME_PING = 6,
-    FRAME_GOAWAY = 7,
-    FRAME_WINDOW = 8
-};
-enum { FLAG_END_STREAM = 1, FLAG_ACK = 1, FLAG_END_HEADERS = 4 };
-#define FRAME_HEADER 9
-
-static void put32(uint8_t *dst, uint32_t v)
-{
-    v = htonl(v);
-    memcpy(dst, &v, 4);
-}
-
-static uint32_t get32(const uint8_t *src)
-{
-    uint32_t v;
-
-    memcpy(&v, src, 4);
-    return ntohl(v);
-}
 
 static void send_all(struct h2_raw *h2, const void *data, size_t len)
 {
@@ -58,22 +33,22 @@ static void send_all(struct h2_raw *h2, const void *data, size_t len)
 
 static void send_frame(struct h2_raw *h2, uint8_t type, uint8_t flags, uint32_t stream, const void *payload, size_t len)
 {
-    uint8_t frame[FRAME_HEADER + 512] = {(uint8_t)(len >> 16), (uint8_t)(len >> 8), (uint8_t)len, type, flags};
+    uint8_t frame[H2_FRAME_HEADER + 512];
 
-    if (len > sizeof(frame) - FRAME_HEADER)
+    if (len > sizeof(frame) - H2_FRAME_HEADER)
         fixture_fail("h2_raw: the frame is too long");
-    put32(frame + 5, stream);
+    h2_frame_put_header(frame, type, flags, stream, len);
     if (len != 0)
-        memcpy(frame + FRAME_HEADER, payload, len);
-    send_all(h2, frame, FRAME_HEADER + len);
+        memcpy(frame + H2_FRAME_HEADER, payload, len);
+    send_all(h2, frame, H2_FRAME_HEADER + len);
 }
 
 static void send_window(struct h2_raw *h2, uint32_t stream, uint32_t increment)
 {
     uint8_t payload[4];
 
-    put32(payload, increment);
-    send_frame(h2, FRAME_WINDOW, 0, stream, payload, sizeof(payload));
+    h2_frame_put32(payload, increment);
+    send_frame(h2, H2_WINDOW, 0, stream, payload, sizeof(payload));
 }
 
 struct h2_raw *h2_raw_try_connect(uint16_t port, uint32_t initial_window, int receive_buffer)
@@ -96,9 +71,9 @@ struct h2_raw *h2_raw_try_connect(uint16_t port, uint32_t initial_window, int re
         errno = error;
         return NULL;
     }
-    send_all(h2, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
-    put32(settings + 2, initial_window);
-    send_frame(h2, FRAME_SETTINGS, 0, 0, settings, sizeof(settings));
+    send_all(h2, H2_PREFACE, sizeof(H2_PREFACE) - 1);
+    h2_frame_put32(settings + 2, initial_window);
+    send_frame(h2, H2_SETTINGS, 0, 0, settings, sizeof(settings));
     send_window(h2, 0, 0x7fffffff - 65535);
     return h2;
 }
@@ -149,7 +124,7 @@ unsigned h2_raw_get(struct h2_raw *h2, const char *path)
     event_log_init(&h2->streams[index].log);
     len += put_literal(block + len, 1, "127.0.0.1");
     len += put_literal(block + len, 4, path);
-    send_frame(h2, FRAME_HEADERS, FLAG_END_HEADERS | FLAG_END_STREAM, 2 * index + 1, block, len);
+    send_frame(h2, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, 2 * index + 1, block, len);
     return index;
 }
 
@@ -157,8 +132,8 @@ void h2_raw_reset(struct h2_raw *h2, unsigned index)
 {
     uint8_t payload[4];
 
-    put32(payload, 8);
-    send_frame(h2, FRAME_RST, 0, 2 * index + 1, payload, sizeof(payload));
+    h2_frame_put32(payload, 8);
+    send_frame(h2, H2_RST, 0, 2 * index + 1, payload, sizeof(payload));
 }
 
 void h2_raw_window(struct h2_raw *h2, unsigned index, uint32_t increment)
@@ -171,39 +146,36 @@ static void on_frame(struct h2_raw *h2, uint8_t type, uint8_t flags, uint32_t id
     unsigned index = (id - 1) / 2;
     struct h2_raw_stream *stream = id % 2 == 1 && index < h2->count ? &h2->streams[index] : NULL;
 
-    if (type == FRAME_SETTINGS && (flags & FLAG_ACK) == 0)
-        send_frame(h2, FRAME_SETTINGS, FLAG_ACK, 0, NULL, 0);
-    else if (type == FRAME_PING && (flags & FLAG_ACK) == 0)
-        send_frame(h2, FRAME_PING, FLAG_ACK, 0, payload, len);
-    else if (type == FRAME_GOAWAY)
+    if (type == H2_SETTINGS && (flags & H2_ACK) == 0)
+        send_frame(h2, H2_SETTINGS, H2_ACK, 0, NULL, 0);
+    else if (type == H2_PING && (flags & H2_ACK) == 0)
+        send_frame(h2, H2_PING, H2_ACK, 0, payload, len);
+    else if (type == H2_GOAWAY)
         h2->goaway = true;
     if (stream == NULL)
         return;
-    if (type == FRAME_HEADERS) {
+    if (type == H2_HEADERS) {
         stream->is_200 = !stream->has_headers && len > 0 && payload[0] == 0x88;
         stream->has_headers = true;
-    } else if (type == FRAME_DATA) {
+    } else if (type == H2_DATA) {
         stream->body_len += len;
         event_log_feed(&stream->log, (const char *)payload, len);
-    } else if (type == FRAME_RST && len == 4) {
+    } else if (type == H2_RST && len == 4) {
         stream->reset = true;
-        stream->error = get32(payload);
+        stream->error = h2_frame_get32(payload);
     }
-    if ((type == FRAME_HEADERS || type == FRAME_DATA) && (flags & FLAG_END_STREAM) != 0)
+    if ((type == H2_HEADERS || type == H2_DATA) && (flags & H2_END_STREAM) != 0)
         stream->ended = true;
 }
 
 static void handle_input(struct h2_raw *h2)
 {
+    struct h2_frame frame;
     size_t at = 0;
 
-    while (h2->input_len - at >= FRAME_HEADER) {
-        const uint8_t *frame = h2->input + at;
-        size_t len = (size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2];
-        if (h2->input_len - at < FRAME_HEADER + len)
-            break;
-        on_frame(h2, frame[3], frame[4], get32(frame + 5) & 0x7fffffff, frame + FRAME_HEADER, len);
-        at += FRAME_HEADER + len;
+    while (h2_frame_read(&frame, h2->input + at, h2->input_len - at)) {
+        on_frame(h2, frame.type, frame.flags, frame.stream, frame.payload, frame.len);
+        at += H2_FRAME_HEADER + frame.len;
     }
     memmove(h2->input, h2->input + at, h2->input_len - at);
     h2->input_len -= at;

@@ -46,6 +46,14 @@ struct http_client *http_client_create(const struct gateway *gateway, enum http_
     return client;
 }
 
+struct http_client *http_client_create_admin(const struct gateway *gateway, enum http_mode mode)
+{
+    struct gateway admin = *gateway;
+
+    admin.clear_port = gateway->admin_port;
+    return http_client_create(&admin, mode);
+}
+
 static size_t on_header(char *line, size_t size, size_t n, void *arg)
 {
     struct http_stream *stream = arg;

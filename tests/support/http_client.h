@@ -61,6 +61,8 @@ struct http_client {
 };
 
 struct http_client *http_client_create(const struct gateway *gateway, enum http_mode mode);
+/* To its admin listener, which speaks in the clear. */
+struct http_client *http_client_create_admin(const struct gateway *gateway, enum http_mode mode);
 /* Cuts whatever is open and frees all its streams. NULL is fine. */
 void http_client_destroy(struct http_client *client);
 

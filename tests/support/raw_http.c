@@ -37,6 +37,19 @@ struct raw_http *raw_http_connect_from(const char *source, uint16_t port)
     return raw;
 }
 
+int raw_http_socket(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct timeval patience = {.tv_sec = scaled_ms(20000) / 1000};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+        fixture_fail("raw_http: connect: %s", strerror(errno));
+    return fd;
+}
+
 void raw_http_destroy(struct raw_http *raw)
 {
     close(raw->fd);

@@ -18,6 +18,8 @@ struct raw_http {
 struct raw_http *raw_http_connect(uint16_t port);
 /* The same from another local IPv4 address, "127.0.0.2"; NULL: any. */
 struct raw_http *raw_http_connect_from(const char *source, uint16_t port);
+/* A connected socket for bytes of another kind, whose reads give up after 20 s. */
+int raw_http_socket(uint16_t port);
 void raw_http_destroy(struct raw_http *raw);
 void raw_http_send(struct raw_http *raw, const char *text);
 void raw_http_send_bytes(struct raw_http *raw, const void *data, size_t len);
