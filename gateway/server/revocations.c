@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/revocations.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -11,13 +10,12 @@
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
 #include "gateway/base/list.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/log.h"
 #include "gateway/core/evict.h"
 #include "gateway/core/hub.h"
 #include "gateway/http/app.h"
 #include "gateway/http/access/service_auth.h"
-
-#define SECOND_NS INT64_C(1000000000)
 
 struct revoking;
 
@@ -42,7 +40,7 @@ struct revoking {
 
 struct revocations {
     struct revoked *revoked;
-    pthread_mutex_t lock;
+    struct lock lock;
     struct app *const *apps; /* NULL: not open yet */
     unsigned count;
     struct revocation **early; /* heard before */
@@ -53,7 +51,7 @@ struct revocations *revocations_create(struct revoked *revoked)
 {
     struct revocations *revocations = check_calloc(1, sizeof(*revocations));
     revocations->revoked = revoked;
-    CHECK(pthread_mutex_init(&revocations->lock, NULL) == 0);
+    lock_init(&revocations->lock);
     return revocations;
 }
 
@@ -62,7 +60,7 @@ void revocations_destroy(struct revocations *revocations)
     for (size_t i = 0; i != revocations->early_count; ++i)
         revocation_destroy(revocations->early[i]);
     free(revocations->early);
-    pthread_mutex_destroy(&revocations->lock);
+    lock_dispose(&revocations->lock);
     free(revocations);
 }
 
@@ -84,7 +82,7 @@ static void log_revoked(const struct revoking *revoking)
     if (revocation->route != NULL)
         fields[n++] = log_str("route", revocation->route);
     fields[n++] = log_u64("streams", atomic_load(&revoking->ended));
-    fields[n++] = log_i64("ms", (clock_mono_ns() - revoking->heard_ns) / 1000000);
+    fields[n++] = log_i64("ms", (clock_mono_ns() - revoking->heard_ns) / NS_PER_MS);
     if (suppressed != 0)
         fields[n++] = log_u64("suppressed", suppressed);
     fields[n] = (struct log_field){.key = NULL};
@@ -133,14 +131,14 @@ static void pass_on(struct revocations *revocations, struct revocation *revocati
 
 void revocations_open(struct revocations *revocations, struct app *const *apps, unsigned count)
 {
-    pthread_mutex_lock(&revocations->lock);
+    lock_take(&revocations->lock);
     CHECK(revocations->apps == NULL && count != 0);
     revocations->apps = apps;
     revocations->count = count;
     for (size_t i = 0; i != revocations->early_count; ++i)
         pass_on(revocations, revocations->early[i]);
     revocations->early_count = 0;
-    pthread_mutex_unlock(&revocations->lock);
+    lock_give(&revocations->lock);
 }
 
 void revocations_hear(void *arg, const char *data, size_t len)
@@ -152,8 +150,8 @@ void revocations_hear(void *arg, const char *data, size_t len)
         log_write_limited(LOG_WARN, "revocation-unusable", log_str("reason", error));
         return;
     }
-    revoked_add_named(revocations->revoked, revocation, clock_wall_ns() / SECOND_NS);
-    pthread_mutex_lock(&revocations->lock);
+    revoked_add_named(revocations->revoked, revocation, clock_wall_ns() / NS_PER_S);
+    lock_take(&revocations->lock);
     if (revocations->apps != NULL) {
         pass_on(revocations, revocation);
     } else {
@@ -161,5 +159,5 @@ void revocations_hear(void *arg, const char *data, size_t len)
         revocations->early = check_realloc(revocations->early, size);
         revocations->early[revocations->early_count++] = revocation;
     }
-    pthread_mutex_unlock(&revocations->lock);
+    lock_give(&revocations->lock);
 }

@@ -97,7 +97,7 @@ static void fill_config(const struct js_pull_start *start, const char *name, jsC
     case JS_PULL_FROM_TIME:
         config->DeliverPolicy = js_DeliverByStartTime;
         /* The library (3.4) writes a fraction without its leading zeros: .024 becomes .24. The reader leaves out messages that are too old. */
-        config->OptStartTime = start->time_ns - start->time_ns % 1000000000;
+        config->OptStartTime = start->time_ns - start->time_ns % NS_PER_S;
         break;
     case JS_PULL_FROM_LAST:
         config->DeliverPolicy = js_DeliverLastPerSubject;

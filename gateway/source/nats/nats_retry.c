@@ -3,17 +3,13 @@
 #include "gateway/source/nats/nats_retry.h"
 
 #include <string.h>
-#include <sys/random.h>
 
-#include "gateway/base/clock.h"
+#include "gateway/base/random.h"
 
 int64_t nats_retry_ms(int64_t base, int64_t max, unsigned n)
 {
-    uint32_t random = 0;
     int64_t ms = n < 16 && base << n < max ? base << n : max; /* 2^16: far beyond any max / base */
-    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random))
-        random = (uint32_t)clock_mono_ns();
-    return ms / 2 + (int64_t)random % ms;
+    return ms / 2 + (int64_t)(random_seed() % (uint64_t)ms);
 }
 
 bool nats_retry_logs(unsigned failed)
