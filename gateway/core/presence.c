@@ -37,7 +37,7 @@ struct presence_subject {
     uint64_t streams;
     uint64_t joined, left;       /* since the last message */
     struct buffer joins, leaves; /* of these, those that are named */
-    bool incomplete;
+    bool is_incomplete;
     char key[];
 };
 
@@ -85,7 +85,7 @@ static void reset_subject(struct presence *presence, struct presence_subject *su
     buffer_dispose(&subject->joins);
     buffer_dispose(&subject->leaves);
     subject->joined = subject->left = 0;
-    subject->incomplete = false;
+    subject->is_incomplete = false;
     list_remove(&subject->dirty);
 }
 
@@ -104,8 +104,10 @@ void presence_destroy(struct presence *presence)
     if (presence == NULL)
         return;
     CHECK(atomic_load(&presence->flying) == 0);
+    lock_take(&presence->lock);
     HASH_ITER (hh, presence->subjects, subject, next)
         destroy_subject(presence, subject);
+    lock_give(&presence->lock);
     lock_dispose(&presence->lock);
     free(presence);
 }
@@ -169,7 +171,7 @@ static void note_change(struct presence *presence, struct presence_subject *subj
     CHECK_HELD(&presence->lock);
     size_t more = item->len + 1;
     if (list->len + more > PRESENCE_LIST_BYTES || presence->bytes + more > PRESENCE_BYTES) {
-        subject->incomplete = true;
+        subject->is_incomplete = true;
     } else {
         if (list->len != 0) {
             buffer_add(list, ",", 1);
@@ -266,7 +268,7 @@ static void write_message(const struct presence *presence, const struct presence
     add_time(json);
     buffer_format(json, ",\"streams\":%llu,\"joined\":%llu,\"left\":%llu,\"complete\":%s,\"joins\":[",
                   (unsigned long long)subject->streams, (unsigned long long)subject->joined,
-                  (unsigned long long)subject->left, subject->incomplete ? "false" : "true");
+                  (unsigned long long)subject->left, subject->is_incomplete ? "false" : "true");
     buffer_add(json, subject->joins.bytes, subject->joins.len);
     buffer_add_text(json, "],\"leaves\":[");
     buffer_add(json, subject->leaves.bytes, subject->leaves.len);
