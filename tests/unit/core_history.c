@@ -271,3 +271,31 @@ Test(core_history, a_cursor_that_another_gateway_gave_out_waits_for_its_events)
     cr_assert_str_eq(r->log, "|abc-5|5\n");
     rig_close(r);
 }
+
+static struct rig_reader *leaving;
+
+static void close_leaving(struct mailbox_task *task)
+{
+    (void)task;
+    rig_close(leaving);
+}
+
+Test(core_history, a_reader_that_leaves_in_the_turn_of_its_answer)
+{
+    for (unsigned i = 0; i != 5; ++i)
+        store_message(0);
+    for (unsigned is_before = 0; is_before != 2; ++is_before) {
+        struct mailbox_task leave = {.run = close_leaving};
+        leaving = rig_open_one(READER_FROM_CURSOR, "abc-4", "a.0");
+        rig_flush(leaving);
+        cr_assert_eq(store.look_count, 1);
+        if (is_before)
+            mailbox_post(&rig.hub.mailbox, &leave);
+        while (store.look_count != 0)
+            answer();
+        if (!is_before)
+            mailbox_post(&rig.hub.mailbox, &leave);
+        rig_turn();
+        cr_assert(list_is_empty(&rig.hub.ready), "nothing waits for a reader that is gone");
+    }
+}
