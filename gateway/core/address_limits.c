@@ -19,13 +19,13 @@
 /* Workers meet in the table at every open and close; so many locks keep them apart. */
 #define SHARDS 64
 #define SHARD_SLOTS 1024u
-#define SHARD_CLIENTS_MAX (CLIENTS_MAX / SHARDS)
+#define SHARD_CLIENTS_MAX (ADDRESSES_MAX / SHARDS)
 /* How many that have become idle go when one comes: more than one, so that they can't pile up. */
 #define SWEEP_STEP 2
 
-struct client {
+struct address_account {
     struct shard *shard;
-    struct client *next; /* of its slot */
+    struct address_account *next; /* of its slot */
     struct ip ip;
     struct list idle;   /* in its shard's list, when it holds nothing */
     uint64_t bytes;     /* held */
@@ -38,10 +38,10 @@ struct client {
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
     struct address_limits *clients;
-    struct client **slots;
+    struct address_account **slots;
     unsigned count;
     struct list idle; /* the longest idle first */
-    struct client overflow;
+    struct address_account overflow;
 };
 
 /* Each may change while it is read: one that is asked about has the old or the new one. */
@@ -67,7 +67,7 @@ void address_limits_set_limits(struct address_limits *clients, const struct conf
                limits->streams_per_address == 0 && limits->memory_per_address == 0;
     for (unsigned i = 0; i != SHARDS && !off; ++i) {
         if (clients->shards[i].slots == NULL) /* nobody looks there before `off` says that they may */
-            clients->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct client *));
+            clients->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct address_account *));
     }
     clients->off = off;
 }
@@ -103,15 +103,15 @@ static uint64_t hash(const struct address_limits *clients, const struct ip *ip)
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static struct client **slot_of(struct shard *shard, uint64_t hashed)
+static struct address_account **slot_of(struct shard *shard, uint64_t hashed)
 {
     return &shard->slots[hashed % SHARD_SLOTS];
 }
 
-static void forget(struct client *client)
+static void forget(struct address_account *client)
 {
     struct shard *shard = client->shard;
-    struct client **link = slot_of(shard, hash(shard->clients, &client->ip));
+    struct address_account **link = slot_of(shard, hash(shard->clients, &client->ip));
 
     while (*link != client)
         link = &(*link)->next;
@@ -125,16 +125,16 @@ static void forget(struct client *client)
 static void sweep(struct shard *shard, int64_t now_ns, unsigned most)
 {
     while (most-- != 0 && !list_is_empty(&shard->idle)) {
-        struct client *client = LIST_ENTRY(shard->idle.next, struct client, idle);
+        struct address_account *client = LIST_ENTRY(shard->idle.next, struct address_account, idle);
         if (client->streams_ns > now_ns)
             return;
         forget(client);
     }
 }
 
-static struct client *find(struct shard *shard, uint64_t hashed, const struct ip *ip, int64_t now_ns)
+static struct address_account *find(struct shard *shard, uint64_t hashed, const struct ip *ip, int64_t now_ns)
 {
-    struct client **slot = slot_of(shard, hashed), *client = *slot;
+    struct address_account **slot = slot_of(shard, hashed), *client = *slot;
 
     while (client != NULL && memcmp(&client->ip, ip, sizeof(*ip)) != 0)
         client = client->next;
@@ -142,7 +142,7 @@ static struct client *find(struct shard *shard, uint64_t hashed, const struct ip
         return client;
     sweep(shard, now_ns, SWEEP_STEP);
     if (shard->count == SHARD_CLIENTS_MAX) {
-        log_write_limited(LOG_WARN, "client-table-full", log_u64("clients", CLIENTS_MAX));
+        log_write_limited(LOG_WARN, "client-table-full", log_u64("clients", ADDRESSES_MAX));
         return &shard->overflow;
     }
     client = check_calloc(1, sizeof(*client));
@@ -160,23 +160,23 @@ static bool is_over(uint64_t held, uint64_t more, uint64_t limit)
     return limit != 0 && held + more > limit;
 }
 
-static enum client_verdict admit(const struct client_limits *limits, struct client *client, enum client_use use,
-                                 uint64_t bytes, int64_t now_ns)
+static enum address_verdict admit(const struct client_limits *limits, struct address_account *client,
+                                  enum address_use use, uint64_t bytes, int64_t now_ns)
 {
     unsigned new_streams = limits->new_streams;
 
-    if (use == CLIENT_CONNECTION && is_over(client->connections, 1, limits->connections))
-        return CLIENT_OVER_CONNECTIONS;
+    if (use == ADDRESS_CONNECTION && is_over(client->connections, 1, limits->connections))
+        return ADDRESS_OVER_CONNECTIONS;
     if (is_over(client->bytes, bytes, limits->memory))
-        return CLIENT_OVER_MEMORY;
+        return ADDRESS_OVER_MEMORY;
     /* last, for what is refused for another reason doesn't use up the bucket */
-    if (use == CLIENT_REQUEST && new_streams != 0 && !bucket_take(&client->streams_ns, now_ns, new_streams))
-        return CLIENT_OVER_STREAMS;
-    return CLIENT_OK;
+    if (use == ADDRESS_REQUEST && new_streams != 0 && !bucket_take(&client->streams_ns, now_ns, new_streams))
+        return ADDRESS_OVER_STREAMS;
+    return ADDRESS_OK;
 }
 
 /* It holds nothing: gone, unless its bucket still has to be remembered. */
-static void put_aside(struct client *client, int64_t now_ns)
+static void put_aside(struct address_account *client, int64_t now_ns)
 {
     if (client == &client->shard->overflow)
         return;
@@ -186,27 +186,27 @@ static void put_aside(struct client *client, int64_t now_ns)
         forget(client);
 }
 
-enum client_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum client_use use,
-                                        uint64_t bytes, int64_t now_ns, struct client **client)
+enum address_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum address_use use,
+                                         uint64_t bytes, int64_t now_ns, struct address_account **client)
 {
     struct ip key = ip_of_client(ip);
-    enum client_verdict verdict;
+    enum address_verdict verdict;
     struct shard *shard;
-    struct client *found;
+    struct address_account *found;
     uint64_t hashed;
 
     *client = NULL;
     if (clients->off)
-        return CLIENT_OK;
+        return ADDRESS_OK;
     hashed = hash(clients, &key);
     shard = &clients->shards[hashed >> 58];
     pthread_mutex_lock(&shard->lock);
     found = find(shard, hashed, &key, now_ns);
     verdict = admit(&clients->limits, found, use, bytes, now_ns);
-    if (verdict == CLIENT_OK) {
+    if (verdict == ADDRESS_OK) {
         list_remove(&found->idle);
         found->bytes += bytes;
-        found->connections += use == CLIENT_CONNECTION;
+        found->connections += use == ADDRESS_CONNECTION;
         ++found->uses;
         *client = found;
     } else if (found->uses == 0) {
@@ -216,20 +216,20 @@ enum client_verdict address_limits_take(struct address_limits *clients, const st
     return verdict;
 }
 
-void client_give(struct client *client, enum client_use use, uint64_t bytes, int64_t now_ns)
+void address_limits_give(struct address_account *client, enum address_use use, uint64_t bytes, int64_t now_ns)
 {
     if (client == NULL)
         return;
     pthread_mutex_t *lock = &client->shard->lock;
     pthread_mutex_lock(lock);
     client->bytes -= bytes;
-    client->connections -= use == CLIENT_CONNECTION;
+    client->connections -= use == ADDRESS_CONNECTION;
     if (--client->uses == 0)
         put_aside(client, now_ns);
     pthread_mutex_unlock(lock);
 }
 
-bool client_begin_stream(struct client *client)
+bool address_limits_begin_stream(struct address_account *client)
 {
     if (client == NULL)
         return true;
@@ -241,7 +241,7 @@ bool client_begin_stream(struct client *client)
     return fits;
 }
 
-void client_end_stream(struct client *client)
+void address_limits_end_stream(struct address_account *client)
 {
     if (client == NULL)
         return;

@@ -6,25 +6,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct client;
+struct address_account;
 struct address_limits;
 struct config_limits;
 struct ip;
 
 /* Estimates of what holding one costs: measured, with libh2o's buffers and OpenSSL's. */
-#define CLIENT_BYTES_TLS_CONNECTION 28000u
-#define CLIENT_BYTES_CLEAR_CONNECTION 9000u
-#define CLIENT_BYTES_REQUEST 5000u
+#define ADDRESS_BYTES_TLS_CONNECTION 28000u
+#define ADDRESS_BYTES_CLEAR_CONNECTION 9000u
+#define ADDRESS_BYTES_REQUEST 5000u
 
 /*
  * One per process, any thread; touched when a connection or a request begins
  * and when it ends, never in between. A client is an address as ip_of_client
  * has it. It has an entry only while it holds something or its bucket fills up
- * again, and there are at most CLIENTS_MAX of them: those that come when the
+ * again, and there are at most ADDRESSES_MAX of them: those that come when the
  * table is full share one, limits and all. Where no limit of an address is
  * configured nothing is kept.
  */
-#define CLIENTS_MAX (1u << 18)
+#define ADDRESSES_MAX (1u << 18)
 struct address_limits *address_limits_create(const struct config_limits *limits);
 /* From now on. What is held already stays, also where it is more than that. */
 void address_limits_set_limits(struct address_limits *clients, const struct config_limits *limits);
@@ -35,24 +35,24 @@ void address_limits_sweep(struct address_limits *clients, int64_t now_ns);
 /* How many entries there are. For tests. */
 unsigned address_limits_count(struct address_limits *clients);
 
-enum client_use { CLIENT_CONNECTION = 0, CLIENT_REQUEST };
-enum client_verdict { CLIENT_OK = 0, CLIENT_OVER_CONNECTIONS, CLIENT_OVER_STREAMS, CLIENT_OVER_MEMORY };
+enum address_use { ADDRESS_CONNECTION = 0, ADDRESS_REQUEST };
+enum address_verdict { ADDRESS_OK = 0, ADDRESS_OVER_CONNECTIONS, ADDRESS_OVER_STREAMS, ADDRESS_OVER_MEMORY };
 
 /*
  * One more connection or request of an address, and `bytes` that it holds.
- * OK: *client, which may be NULL, is given back with client_give, with the
+ * OK: *client, which may be NULL, is given back with address_limits_give, with the
  * same use and bytes. Otherwise nothing is held.
  */
-enum client_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum client_use use,
-                                        uint64_t bytes, int64_t now_ns, struct client **client);
-void client_give(struct client *client, enum client_use use, uint64_t bytes, int64_t now_ns);
+enum address_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum address_use use,
+                                         uint64_t bytes, int64_t now_ns, struct address_account **client);
+void address_limits_give(struct address_account *client, enum address_use use, uint64_t bytes, int64_t now_ns);
 
 /*
  * Of a request that is held: it is to be a stream, and stays one until
- * client_end_stream, which comes before client_give. False: the address has as
+ * address_limits_end_stream, which comes before address_limits_give. False: the address has as
  * many as it may. client NULL: always true.
  */
-bool client_begin_stream(struct client *client);
-void client_end_stream(struct client *client);
+bool address_limits_begin_stream(struct address_account *client);
+void address_limits_end_stream(struct address_account *client);
 
 #endif

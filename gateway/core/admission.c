@@ -114,7 +114,7 @@ static struct bearer *add_bearer(struct shard *shard, const void *name, size_t l
     return bearer;
 }
 
-struct bearer *bearer_take(struct admission *admission, const void *name, size_t len, unsigned most)
+struct bearer *admission_take_bearer(struct admission *admission, const void *name, size_t len, unsigned most)
 {
     struct shard *shard = shard_of(admission, name, len);
     struct bearer *bearer;
@@ -130,7 +130,7 @@ struct bearer *bearer_take(struct admission *admission, const void *name, size_t
     return bearer;
 }
 
-void bearer_give(struct bearer *bearer)
+void admission_give_bearer(struct bearer *bearer)
 {
     if (bearer == NULL)
         return;

@@ -30,9 +30,9 @@ void admission_give(struct admission *admission);
  * `most`, at least 1. NULL: has them already. A bearer is known only while it has streams,
  * so there are never more of them than there are streams.
  */
-struct bearer *bearer_take(struct admission *admission, const void *name, size_t len, unsigned most);
+struct bearer *admission_take_bearer(struct admission *admission, const void *name, size_t len, unsigned most);
 /* NULL is fine. */
-void bearer_give(struct bearer *bearer);
+void admission_give_bearer(struct bearer *bearer);
 
 /* How many bearers are known. For tests. */
 size_t admission_bearers(struct admission *admission);

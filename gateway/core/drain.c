@@ -9,7 +9,7 @@
 /* Each is a send: others wait for their events no longer than that takes. */
 #define TURN_ENDS 500
 
-static void begin(struct hub *hub, struct hub_drain *drain, int64_t window_ns)
+static void begin(struct hub *hub, struct drain_begin *drain, int64_t window_ns)
 {
     drain->active = true;
     drain->begin_ns = hub->now_ns;
@@ -19,7 +19,7 @@ static void begin(struct hub *hub, struct hub_drain *drain, int64_t window_ns)
     mailbox_wake(&hub->mailbox);
 }
 
-void hub_drain(struct hub *hub, int64_t window_ns)
+void drain_begin(struct hub *hub, int64_t window_ns)
 {
     CHECK(!hub->drain.active);
     list_concat(&hub->readers, &hub->parting.waiting);
@@ -28,7 +28,7 @@ void hub_drain(struct hub *hub, int64_t window_ns)
     begin(hub, &hub->drain, window_ns);
 }
 
-void hub_part(struct hub *hub, int64_t window_ns)
+void drain_begin_parting(struct hub *hub, int64_t window_ns)
 {
     begin(hub, &hub->parting, window_ns);
 }
@@ -42,7 +42,7 @@ void drain_part(struct hub *hub, struct reader *reader)
 }
 
 /* How many should have been told by now. Those that left by themselves don't make the others hurry. */
-static uint64_t due(const struct hub *hub, const struct hub_drain *drain)
+static uint64_t due(const struct hub *hub, const struct drain_begin *drain)
 {
     int64_t elapsed_ns = hub->now_ns - drain->begin_ns;
     if (elapsed_ns >= drain->window_ns)
@@ -50,7 +50,7 @@ static uint64_t due(const struct hub *hub, const struct hub_drain *drain)
     return (uint64_t)((double)drain->total * (double)elapsed_ns / (double)drain->window_ns);
 }
 
-static bool step(struct hub *hub, struct hub_drain *drain, struct list *waiting)
+static bool step(struct hub *hub, struct drain_begin *drain, struct list *waiting)
 {
     uint64_t until;
     if (!drain->active)

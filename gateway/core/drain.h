@@ -16,14 +16,14 @@ struct reader;
  * go): whoever takes them in then gets so many a second, and not all at once.
  * Once in a hub's life; turn_shutdown may come in between. Hub thread.
  */
-void hub_drain(struct hub *hub, int64_t window_ns);
+void drain_begin(struct hub *hub, int64_t window_ns);
 
 /*
  * The same for those that a walk gives the verdict EVICT_IN_TIME, and only
  * them: before it begins. Those that are still waiting from an earlier time get
  * the new window.
  */
-void hub_part(struct hub *hub, int64_t window_ns);
+void drain_begin_parting(struct hub *hub, int64_t window_ns);
 
 /* ---- of the hub ---- */
 

@@ -16,12 +16,12 @@
 /* Longer than any sane reconnection time; EventSource takes any number. */
 #define RETRY_MAX_MS (24 * 60 * 60 * 1000)
 
-void encoding_init(struct encoding *encoding)
+void encode_init(struct encoding *encoding)
 {
     *encoding = (struct encoding){.scratch = NULL};
 }
 
-void encoding_dispose(struct encoding *encoding)
+void encode_dispose(struct encoding *encoding)
 {
     free(encoding->scratch);
     encoding->scratch = NULL;

@@ -32,8 +32,8 @@ struct encoding {
     size_t scratch_size;
 };
 
-void encoding_init(struct encoding *encoding);
-void encoding_dispose(struct encoding *encoding);
+void encode_init(struct encoding *encoding);
+void encode_dispose(struct encoding *encoding);
 
 /* id.incarnation 0: the event has no id. */
 size_t encode_prepare(struct encoding *encoding, enum policy_event event, enum policy_format format, struct event_id id,

@@ -26,8 +26,8 @@ static bool any_overlaps(const char *pattern, const char *const *subjects, size_
     return false;
 }
 
-bool eviction_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
-                      const char *const *subjects, size_t subject_count)
+bool evict_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
+                   const char *const *subjects, size_t subject_count)
 {
     return is_same(eviction->sub, identity != NULL ? identity->sub : NULL) &&
            is_same(eviction->jti, identity != NULL ? identity->jti : NULL) && is_same(eviction->route, route) &&
@@ -38,10 +38,10 @@ static bool matches(const struct eviction *eviction, const struct reader *reader
 {
     const char *subjects[READER_SUBJECTS_MAX];
     if (eviction->subject == NULL) /* the usual case touches no channel */
-        return eviction_matches(eviction, reader->identity, reader->route->path, NULL, 0);
+        return evict_matches(eviction, reader->identity, reader->route->path, NULL, 0);
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         subjects[i] = reader->cursors[i].view->channel->pattern;
-    return eviction_matches(eviction, reader->identity, reader->route->path, subjects, reader->cursor_count);
+    return evict_matches(eviction, reader->identity, reader->route->path, subjects, reader->cursor_count);
 }
 
 static enum eviction_verdict judge(const struct eviction_walk *walk, const struct reader *reader)
@@ -51,7 +51,7 @@ static enum eviction_verdict judge(const struct eviction_walk *walk, const struc
     return matches(walk->eviction, reader) ? EVICT : EVICT_NOT;
 }
 
-static bool look(struct hub_walk *base, struct reader *reader)
+static bool look(struct walk *base, struct reader *reader)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
     if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
@@ -69,15 +69,15 @@ static bool look(struct hub_walk *base, struct reader *reader)
     return false;
 }
 
-static void on_over(struct hub_walk *base)
+static void on_over(struct walk *base)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
     walk->over(walk);
 }
 
-void hub_evict(struct hub *hub, struct eviction_walk *walk)
+void evict_start(struct hub *hub, struct eviction_walk *walk)
 {
     walk->ended = 0;
-    walk->base = (struct hub_walk){.look = look, .over = on_over};
-    hub_walk(hub, &walk->base);
+    walk->base = (struct walk){.look = look, .over = on_over};
+    walk_start(hub, &walk->base);
 }

@@ -20,8 +20,8 @@ struct eviction {
     const char *route;     /* path template */
 };
 /* subjects: the patterns that are read. identity: NULL is nobody, whom no sub and no jti means. */
-bool eviction_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
-                      const char *const *subjects, size_t subject_count);
+bool evict_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
+                   const char *const *subjects, size_t subject_count);
 
 /* What becomes of a reader. IN_TIME: it ends with CLOSE_DRAIN, one after the other over hub->parting.window_ns. */
 enum eviction_verdict { EVICT_NOT = 0, EVICT, EVICT_AND_ASK_BACK, EVICT_IN_TIME };
@@ -33,14 +33,14 @@ struct eviction_walk {
     enum eviction_verdict (*judge)(const struct eviction_walk *walk, const struct reader *reader);
     uint64_t ended; /* readers, or told to */
     void (*over)(struct eviction_walk *walk);
-    struct hub_walk base;
+    struct walk base;
 };
 
 /*
- * Ends every reader of the hub that it is about with CLOSE_REVOKED, by a hub_walk.
+ * Ends every reader of the hub that it is about with CLOSE_REVOKED, by a walk_start.
  * Readers that are opened after the call are not looked at: whoever opens
  * them has to know already. Hub thread.
  */
-void hub_evict(struct hub *hub, struct eviction_walk *walk);
+void evict_start(struct hub *hub, struct eviction_walk *walk);
 
 #endif

@@ -16,7 +16,7 @@
 #include "gateway/core/wheel.h"
 
 struct channel_profile;
-struct hub_walk;
+struct walk;
 struct registry;
 struct view;
 
@@ -43,14 +43,14 @@ struct hub {
     struct list readers;
     struct list unlooked; /* those of them that the walks under way have still to look at */
     size_t reader_count;
-    struct hub_drain {
+    struct drain_begin {
         bool active;
         int64_t begin_ns, window_ns;
         uint64_t total, ended;
         struct list waiting; /* whose turn will come; of a drain of all: `readers` instead */
         struct list told;    /* that have been told to go, and are still there */
     } drain, parting;        /* of all readers; of those whose listener is no more */
-    struct hub_walk *walks, *walks_waiting, **walks_waiting_end;
+    struct walk *walks, *walks_waiting, **walks_waiting_end;
     struct list ready;     /* histories that have something new for their readers */
     struct list snapshots; /* asked for here */
     struct wheel wheel;

@@ -18,7 +18,7 @@ struct reader;
  * each of the old ones has to be covered by a new one, where the client chooses
  * each that it chose. Any other ends, and is asked back to be judged anew.
  *
- * One walk through the readers of a hub, started with hub_evict(&walk->walk).
+ * One walk through the readers of a hub, started with evict_start(&walk->walk).
  * What it points to outlives it.
  */
 struct reauthorize_walk {

@@ -131,7 +131,7 @@ static void log_outcome(const struct registry *registry, const struct outcome *o
                           log_u64("channels_trimmed", outcome->trimmed));
 }
 
-bool registry_reclaim(struct registry *registry, int64_t now_ns, int64_t wall_ns)
+bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns)
 {
     uint64_t limit = budget_limit(&registry->budget), target = limit - limit / 8;
     struct outcome outcome = {0};

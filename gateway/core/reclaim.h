@@ -22,6 +22,6 @@ struct registry;
  * is more. The mailbox of index 0 is woken whenever it is time to call; one
  * thread's task. What can't be brought down waits for a second.
  */
-bool registry_reclaim(struct registry *registry, int64_t now_ns, int64_t wall_ns);
+bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns);
 
 #endif

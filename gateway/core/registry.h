@@ -29,7 +29,7 @@ struct registry {
     _Atomic unsigned snapshots; /* that are not freed yet */
     size_t closing_count;       /* left the table, but the source still has them */
     struct budget budget;       /* of the channels' rings */
-    int64_t reclaim_after_ns;   /* kept by registry_reclaim */
+    int64_t reclaim_after_ns;   /* kept by reclaim_run */
     struct mailbox *mailboxes[REGISTRY_MAILBOXES_MAX];
     unsigned mailbox_count;
     int64_t started_ns; /* monotonic */
@@ -56,7 +56,7 @@ bool registry_unpin(struct registry *registry, struct channel *channel, bool clo
 void registry_close_all(struct registry *registry);
 /* A channel that was closed is gone: the source has let go of it. */
 void registry_forget(struct registry *registry);
-/* Wakes the mailboxes whose bits are set; the first one also when it is time for registry_reclaim. */
+/* Wakes the mailboxes whose bits are set; the first one also when it is time for reclaim_run. */
 void registry_wake(struct registry *registry, uint64_t mailboxes);
 size_t registry_channel_count(struct registry *registry);
 

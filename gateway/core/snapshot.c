@@ -18,12 +18,12 @@
 
 /* Channels looked at in one turn, under the registry's lock: some hundred microseconds. */
 #define TURN_CHANNELS 1000
-#define SURVEY_NS INT64_C(2000000000)
+#define SNAPSHOT_NS INT64_C(2000000000)
 
 /* One hub's part. Its own until it is over, then the snapshot's. */
 struct part {
     struct mailbox_task task;
-    struct hub_walk walk;
+    struct walk walk;
     struct snapshot *snapshot;
     struct hub *hub;
     struct topk slow;
@@ -31,7 +31,7 @@ struct part {
 };
 
 /*
- * The hub it was started for waits no longer than SURVEY_NS, parts end when
+ * The hub it was started for waits no longer than SNAPSHOT_NS, parts end when
  * they do: whoever comes last frees it.
  */
 struct snapshot {
@@ -74,14 +74,14 @@ static void release(struct snapshot *snapshot)
 
 /* ---- a part, on its hub's thread ---- */
 
-static bool look_at_reader(struct hub_walk *walk, struct reader *reader)
+static bool look_at_reader(struct walk *walk, struct reader *reader)
 {
     struct part *part = LIST_ENTRY(walk, struct part, walk);
-    snapshot_add_slow(&part->slow, &part->snapshot->filter, part->hub, reader);
+    snapshot_rows_add_slow(&part->slow, &part->snapshot->filter, part->hub, reader);
     return true;
 }
 
-static void on_walk_over(struct hub_walk *walk)
+static void on_walk_over(struct walk *walk)
 {
     struct part *part = LIST_ENTRY(walk, struct part, walk);
     struct snapshot *snapshot = part->snapshot;
@@ -95,7 +95,7 @@ static void on_walk_over(struct hub_walk *walk)
 static void on_task(struct mailbox_task *task)
 {
     struct part *part = LIST_ENTRY(task, struct part, task);
-    hub_walk(part->hub, &part->walk);
+    walk_start(part->hub, &part->walk);
 }
 
 /* ---- the snapshot, on the thread of the hub that it is for ---- */
@@ -103,7 +103,7 @@ static void on_task(struct mailbox_task *task)
 static void look_at_channel(void *arg, struct channel *channel)
 {
     struct snapshot *snapshot = arg;
-    snapshot_add_channel(&snapshot->channels, &snapshot->filter, channel);
+    snapshot_rows_add_channel(&snapshot->channels, &snapshot->filter, channel);
 }
 
 struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *options,
@@ -111,7 +111,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
 {
     struct registry *registry = hub->registry;
     CHECK_THREAD(hub);
-    if (atomic_fetch_add(&registry->snapshots, 1) >= SURVEYS_MAX) {
+    if (atomic_fetch_add(&registry->snapshots, 1) >= SNAPSHOTS_MAX) {
         atomic_fetch_sub(&registry->snapshots, 1);
         return NULL;
     }
@@ -120,9 +120,9 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     snapshot->registry = registry;
     snapshot->done = done;
     snapshot->arg = arg;
-    snapshot->deadline_ns = hub->now_ns + SURVEY_NS;
+    snapshot->deadline_ns = hub->now_ns + SNAPSHOT_NS;
     snapshot->gateway = options->gateway != NULL ? check_strdup(options->gateway) : NULL;
-    snapshot_filter_init(&snapshot->filter, options->filter, options->filter_len);
+    snapshot_rows_init_filter(&snapshot->filter, options->filter, options->filter_len);
     topk_init(&snapshot->channels, options->limit);
     CHECK(pthread_mutex_init(&snapshot->lock, NULL) == 0);
     snapshot->part_count = snapshot->parts_left = registry->mailbox_count;
@@ -133,8 +133,8 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     for (unsigned i = 0; i != snapshot->part_count; ++i) {
         struct part *part = &snapshot->parts[i];
         *part = (struct part){.task.run = on_task, .snapshot = snapshot, .hub = hub_of(registry->mailboxes[i])};
-        part->walk = (struct hub_walk){.look = look_at_reader, .over = on_walk_over};
-        topk_init(&part->slow, SURVEY_SLOW_MAX);
+        part->walk = (struct walk){.look = look_at_reader, .over = on_walk_over};
+        topk_init(&part->slow, SNAPSHOT_SLOW_MAX);
         mailbox_post(&part->hub->mailbox, &part->task);
     }
     return snapshot;
@@ -190,7 +190,7 @@ static void finish(struct snapshot *snapshot)
     struct buffer json = {.bytes = NULL};
     struct topk slow;
     leave(snapshot);
-    topk_init(&slow, SURVEY_SLOW_MAX);
+    topk_init(&slow, SNAPSHOT_SLOW_MAX);
     bool complete = gather_slow(snapshot, &slow) && !snapshot->walking;
     write_head(snapshot, &json);
     buffer_add_text(&json, ",\"channels\":[");

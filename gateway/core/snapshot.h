@@ -10,11 +10,11 @@ struct hub;
 struct snapshot;
 
 /* More at a time than this are refused. One that nobody waits for any more counts until a stuck worker has turned. */
-#define SURVEYS_MAX 64
-#define SURVEY_LIMIT_DEFAULT 100
-#define SURVEY_LIMIT_MAX 10000
+#define SNAPSHOTS_MAX 64
+#define SNAPSHOT_LIMIT_DEFAULT 100
+#define SNAPSHOT_LIMIT_MAX 10000
 /* How many slow readers are named. */
-#define SURVEY_SLOW_MAX 20
+#define SNAPSHOT_SLOW_MAX 20
 
 struct snapshot_options {
     const char *gateway; /* its name, for "gateway"; NULL: left out */
@@ -39,7 +39,7 @@ struct snapshot_options {
  * slow when its connection has not taken what it was sent and there is more
  * for it, or has not for a second; behind_events is what waits for it in its
  * channels, or (while it reads a store) an upper bound of it.
- * The hub's thread. NULL: there are SURVEYS_MAX already.
+ * The hub's thread. NULL: there are SNAPSHOTS_MAX already.
  */
 struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *options,
                                 void (*done)(void *arg, const char *json, size_t len), void *arg);

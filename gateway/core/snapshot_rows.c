@@ -17,7 +17,7 @@
 /* A write that has been under way for so long is slow, whether there is more to send or not. */
 #define STUCK_NS INT64_C(1000000000)
 
-void snapshot_filter_init(struct snapshot_filter *filter, const char *text, size_t len)
+void snapshot_rows_init_filter(struct snapshot_filter *filter, const char *text, size_t len)
 {
     *filter = (struct snapshot_filter){.len = len};
     if (text == NULL || len == 0)
@@ -101,7 +101,7 @@ static char *write_channel(const struct channel *channel, const struct channel_r
     return buffer_take(&json);
 }
 
-void snapshot_add_channel(struct topk *top, const struct snapshot_filter *filter, struct channel *channel)
+void snapshot_rows_add_channel(struct topk *top, const struct snapshot_filter *filter, struct channel *channel)
 {
     if (!passes(filter, channel))
         return;
@@ -163,8 +163,8 @@ static char *write_slow(const struct reader *reader, uint64_t behind, int64_t st
     return buffer_take(&json);
 }
 
-void snapshot_add_slow(struct topk *top, const struct snapshot_filter *filter, const struct hub *hub,
-                       const struct reader *reader)
+void snapshot_rows_add_slow(struct topk *top, const struct snapshot_filter *filter, const struct hub *hub,
+                            const struct reader *reader)
 {
     if (reader->state != READER_FLYING)
         return;

@@ -17,12 +17,12 @@ struct snapshot_filter {
     size_t len;
     bool is_pattern;
 };
-void snapshot_filter_init(struct snapshot_filter *filter, const char *text, size_t len);
+void snapshot_rows_init_filter(struct snapshot_filter *filter, const char *text, size_t len);
 
 /* The channel's row, if it is among the top ones. Takes the channel's lock; the registry's may be held. */
-void snapshot_add_channel(struct topk *top, const struct snapshot_filter *filter, struct channel *channel);
+void snapshot_rows_add_channel(struct topk *top, const struct snapshot_filter *filter, struct channel *channel);
 /* The reader's, if it is slow. Its hub's thread. */
-void snapshot_add_slow(struct topk *top, const struct snapshot_filter *filter, const struct hub *hub,
-                       const struct reader *reader);
+void snapshot_rows_add_slow(struct topk *top, const struct snapshot_filter *filter, const struct hub *hub,
+                            const struct reader *reader);
 
 #endif

@@ -13,7 +13,7 @@ void source_init(struct source *source, const struct source_ops *ops, unsigned i
     *source = (struct source){.ops = ops, .index = index};
     CHECK(pthread_mutex_init(&source->lock, NULL) == 0);
     source->encoding = check_malloc(sizeof(*source->encoding));
-    encoding_init(source->encoding);
+    encode_init(source->encoding);
     if (incarnation != 0)
         source_push_epoch(source, 0, incarnation);
 }
@@ -26,7 +26,7 @@ void source_dispose(struct source *source)
         free(epoch);
         epoch = older;
     }
-    encoding_dispose(source->encoding);
+    encode_dispose(source->encoding);
     free(source->encoding);
     pthread_mutex_destroy(&source->lock);
 }

@@ -88,7 +88,7 @@ static void values_remove(struct values *values, const void *value)
     }
 }
 
-static void values_append(const struct values *values, struct subject_matches *matches)
+static void values_append(const struct values *values, struct subject_index_matches *matches)
 {
     if (values->count == 0)
         return;
@@ -282,7 +282,7 @@ void subject_index_remove(struct subject_index *index, const char *pattern, size
  * are there.
  */
 static void collect(const struct subject_index *index, const struct node *node, const char *s, size_t len,
-                    struct subject_matches *matches)
+                    struct subject_index_matches *matches)
 {
     const char *token;
     bool more;
@@ -301,7 +301,7 @@ static void collect(const struct subject_index *index, const struct node *node, 
 }
 
 size_t subject_index_find(const struct subject_index *index, const char *subject, size_t len,
-                          struct subject_matches *matches)
+                          struct subject_index_matches *matches)
 {
     size_t before = matches->count;
     struct literal *literal = NULL;
@@ -314,8 +314,8 @@ size_t subject_index_find(const struct subject_index *index, const char *subject
     return matches->count - before;
 }
 
-void subject_matches_dispose(struct subject_matches *matches)
+void subject_index_dispose_matches(struct subject_index_matches *matches)
 {
     free(matches->values);
-    *matches = (struct subject_matches){.values = NULL};
+    *matches = (struct subject_index_matches){.values = NULL};
 }

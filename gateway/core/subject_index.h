@@ -28,14 +28,14 @@ void subject_index_add(struct subject_index *index, const char *pattern, size_t 
 void subject_index_remove(struct subject_index *index, const char *pattern, size_t len, void *value);
 
 /* Starts as {0} and may serve many calls, so that the array is allocated once. */
-struct subject_matches {
+struct subject_index_matches {
     void **values;
     size_t count, capacity;
 };
 
 /* Appends the values of each pattern that matches, in no particular order, and returns how many there were. */
 size_t subject_index_find(const struct subject_index *index, const char *subject, size_t len,
-                          struct subject_matches *matches);
-void subject_matches_dispose(struct subject_matches *matches);
+                          struct subject_index_matches *matches);
+void subject_index_dispose_matches(struct subject_index_matches *matches);
 
 #endif

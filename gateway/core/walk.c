@@ -10,7 +10,7 @@
 /* Walks that go together: a reader is worth looking at once for all of them. */
 #define WALKS_TOGETHER 16
 
-void hub_walk(struct hub *hub, struct hub_walk *walk)
+void walk_start(struct hub *hub, struct walk *walk)
 {
     walk->next = NULL;
     *hub->walks_waiting_end = walk;
@@ -19,7 +19,7 @@ void hub_walk(struct hub *hub, struct hub_walk *walk)
 
 static void begin(struct hub *hub)
 {
-    struct hub_walk **last = &hub->walks;
+    struct walk **last = &hub->walks;
     hub->walks = hub->walks_waiting;
     for (unsigned i = 0; i != WALKS_TOGETHER && *last != NULL; ++i)
         last = &(*last)->next;
@@ -33,10 +33,10 @@ static void begin(struct hub *hub)
 
 static void finish(struct hub *hub)
 {
-    struct hub_walk *walk = hub->walks;
+    struct walk *walk = hub->walks;
     hub->walks = NULL;
     while (walk != NULL) {
-        struct hub_walk *next = walk->next;
+        struct walk *next = walk->next;
         walk->over(walk);
         walk = next;
     }
@@ -44,7 +44,7 @@ static void finish(struct hub *hub)
 
 static void look_at(struct hub *hub, struct reader *reader)
 {
-    for (struct hub_walk *walk = hub->walks; walk != NULL && walk->look(walk, reader); walk = walk->next)
+    for (struct walk *walk = hub->walks; walk != NULL && walk->look(walk, reader); walk = walk->next)
         ;
 }
 

@@ -9,12 +9,12 @@ struct hub;
 struct reader;
 
 /* Whoever starts it keeps it until `over`. Hub thread only. */
-struct hub_walk {
+struct walk {
     /* False: the reader has been ended, and nobody is to look at it any more. */
-    bool (*look)(struct hub_walk *walk, struct reader *reader);
+    bool (*look)(struct walk *walk, struct reader *reader);
     /* The hub's last use of the walk. */
-    void (*over)(struct hub_walk *walk);
-    struct hub_walk *next; /* the hub's */
+    void (*over)(struct walk *walk);
+    struct walk *next; /* the hub's */
 };
 
 /*
@@ -22,7 +22,7 @@ struct hub_walk {
  * wait for their events no longer than a turn takes. Readers that are opened
  * after the call may be left out. A hub that ends runs its walks through nobody.
  */
-void hub_walk(struct hub *hub, struct hub_walk *walk);
+void walk_start(struct hub *hub, struct walk *walk);
 
 /* ---- of the hub ---- */
 

@@ -27,8 +27,8 @@ static void uncount_stream(struct exchange *exchange)
     exchange->is_counted = false;
     --exchange->connection->admitted;
     admission_give(exchange->app->admission);
-    client_end_stream(exchange->client);
-    bearer_give(exchange->bearer);
+    address_limits_end_stream(exchange->client);
+    admission_give_bearer(exchange->bearer);
 }
 
 static void stop_asking(struct exchange *exchange, int64_t now_ns)
@@ -56,7 +56,7 @@ static void on_dispose(void *p)
     } else {
         stop_asking(exchange, now_ns);
     }
-    client_give(exchange->client, CLIENT_REQUEST, exchange->bytes, now_ns);
+    address_limits_give(exchange->client, ADDRESS_REQUEST, exchange->bytes, now_ns);
     /* the pool is disposed of last in, first out: nothing in it uses the settings any more */
     settings_release(exchange->settings);
 }

@@ -12,7 +12,7 @@
 
 struct app;
 struct bearer;
-struct client;
+struct address_account;
 struct config_route;
 struct connection;
 struct settings;
@@ -38,9 +38,9 @@ struct exchange {
     uint8_t over;                     /* enum limit: over it according to limits_measure; refused by limits_admit */
     bool has_ip;                      /* false: the peer has no address */
     bool is_answered;
-    bool is_counted;       /* as a stream: of the connection, of `client` and of the gateway; set by limits.c */
-    struct client *client; /* its share of its address's limits, of core/address_limits.h; NULL: none */
-    struct bearer *bearer; /* its share of its token's limit, of core/admission.h; NULL: none */
+    bool is_counted; /* as a stream: of the connection, of `client` and of the gateway; set by limits.c */
+    struct address_account *client; /* its share of its address's limits, of core/address_limits.h; NULL: none */
+    struct bearer *bearer;          /* its share of its token's limit, of core/admission.h; NULL: none */
 };
 
 /*

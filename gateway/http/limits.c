@@ -34,14 +34,14 @@ static enum limit take_from_client(struct exchange *exchange)
     struct app *app = exchange->app;
     if (app->clients == NULL || !exchange->has_ip)
         return LIMIT_NONE;
-    switch (address_limits_take(app->clients, &exchange->ip, CLIENT_REQUEST, exchange->bytes, clock_mono_coarse_ns(),
+    switch (address_limits_take(app->clients, &exchange->ip, ADDRESS_REQUEST, exchange->bytes, clock_mono_coarse_ns(),
                                 &exchange->client)) {
-    case CLIENT_OVER_STREAMS:
+    case ADDRESS_OVER_STREAMS:
         return LIMIT_ADDRESS_STREAMS;
-    case CLIENT_OVER_MEMORY:
+    case ADDRESS_OVER_MEMORY:
         return LIMIT_ADDRESS_MEMORY;
-    case CLIENT_OVER_CONNECTIONS: /* of connections only */
-    case CLIENT_OK:
+    case ADDRESS_OVER_CONNECTIONS: /* of connections only */
+    case ADDRESS_OK:
         break;
     }
     return LIMIT_NONE;
@@ -60,7 +60,7 @@ bool limits_measure(struct exchange *exchange)
         refusal_send(exchange, LIMIT_HEADER_BYTES);
         return false;
     }
-    exchange->bytes = CLIENT_BYTES_REQUEST + (uint32_t)bytes;
+    exchange->bytes = ADDRESS_BYTES_REQUEST + (uint32_t)bytes;
     exchange->over = (uint8_t)take_from_client(exchange);
     return true;
 }
@@ -74,7 +74,7 @@ static enum limit count_stream(struct exchange *exchange)
     CHECK(!exchange->is_counted);
     if (exchange->connection->admitted >= limits->streams)
         return LIMIT_STREAMS;
-    if (!client_begin_stream(exchange->client))
+    if (!address_limits_begin_stream(exchange->client))
         return LIMIT_ADDRESS_OPEN_STREAMS;
     switch (admission_take(app->admission, limits, clock_mono_coarse_ns())) {
     case ADMISSION_OVER_STREAMS:
@@ -88,7 +88,7 @@ static enum limit count_stream(struct exchange *exchange)
         ++exchange->connection->admitted;
         return LIMIT_NONE;
     }
-    client_end_stream(exchange->client);
+    address_limits_end_stream(exchange->client);
     return over;
 }
 
@@ -117,7 +117,7 @@ static struct bearer *take_bearer(const struct exchange *exchange, const char *n
     key[sizeof(auth->keys)] = kind;
     memcpy(key + len - name_len, name, name_len);
     struct bearer *bearer =
-        bearer_take(exchange->app->admission, key, len, exchange->app->config->limits.streams_per_token);
+        admission_take_bearer(exchange->app->admission, key, len, exchange->app->config->limits.streams_per_token);
     free(key);
     return bearer;
 }

@@ -71,7 +71,7 @@ static void begin_drain(struct ending *ending)
     ending->context->shutdown_requested = 1; /* HTTP/1.1 answers say "connection: close" */
     listeners_stop_public(ending->listeners);
     service_auth_stop(ending->service);
-    hub_drain(ending->hub, ending->window_ns);
+    drain_begin(ending->hub, ending->window_ns);
     connections_for_each(ending->connections, send_idle_away, NULL);
 }
 

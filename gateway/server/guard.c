@@ -34,7 +34,7 @@ void guard_destroy(struct guard *guard)
     list_remove(&guard->deadline);
     gate_destroy(guard->gate);
     proxy_destroy(guard->proxy);
-    client_give(guard->client, CLIENT_CONNECTION, guard->client_bytes, clock_mono_coarse_ns());
+    address_limits_give(guard->client, ADDRESS_CONNECTION, guard->client_bytes, clock_mono_coarse_ns());
     guard->connection->guard = NULL;
     free(guard);
 }

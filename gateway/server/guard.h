@@ -9,7 +9,7 @@
 #include "gateway/server/listen/accept_pool.h"
 
 struct acceptor;
-struct client;
+struct address_account;
 struct connection;
 struct gate;
 struct opener;
@@ -26,7 +26,7 @@ struct guard {
     struct opener *opener;
     enum accept_class class;
     const struct acceptor *acceptor; /* where it came in, while it is opening; then NULL */
-    struct client *client;           /* its share of its address's limits (core/address_limits.h); NULL: none */
+    struct address_account *client;  /* its share of its address's limits (core/address_limits.h); NULL: none */
     uint64_t client_bytes;           /* the memory `client` counts for it */
 
     struct proxy_reader *proxy; /* of listen/proxy.c, while a PROXY header is being read */

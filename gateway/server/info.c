@@ -150,7 +150,7 @@ static const char *read_question(const json_t *question, struct snapshot_options
 
 static void snapshot(struct ask *ask, struct hub *hub)
 {
-    struct snapshot_options options = {.gateway = ask->info->gateway, .limit = SURVEY_LIMIT_DEFAULT};
+    struct snapshot_options options = {.gateway = ask->info->gateway, .limit = SNAPSHOT_LIMIT_DEFAULT};
     json_t *question = ask->len != 0 ? json_loadb(ask->data, ask->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *wrong = ask->len != 0 ? read_question(question, &options) : NULL;
     if (wrong == NULL && snapshot_start(hub, &options, on_snapshot, ask) == NULL)

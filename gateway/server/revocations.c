@@ -104,7 +104,7 @@ static void on_turn(struct mailbox_task *task)
 {
     struct round *round = LIST_ENTRY(task, struct round, task);
     service_auth_revoke(round->app->service, round->walk.eviction);
-    hub_evict(round->app->hub, &round->walk);
+    evict_start(round->app->hub, &round->walk);
 }
 
 /* Takes the revocation over. */

@@ -205,8 +205,8 @@ static void look_for_streams(struct worker *worker, struct worker_change *change
     change->walk.gone = change->gone;
     change->walk.gone_count = count;
     if (count != 0)
-        hub_part(&worker->hub, change->window_ns);
-    hub_evict(&worker->hub, &change->walk.walk);
+        drain_begin_parting(&worker->hub, change->window_ns);
+    evict_start(&worker->hub, &change->walk.walk);
 }
 
 static void on_change(struct mailbox_task *task)
@@ -250,7 +250,7 @@ static bool sweep_shared(struct worker *worker, int64_t now_ns)
     /* one worker does it for all: the structures are the process's */
     if (worker->number != 0)
         return false;
-    bool more = registry_reclaim(&worker->shared->registry, now_ns, clock_wall_ns());
+    bool more = reclaim_run(&worker->shared->registry, now_ns, clock_wall_ns());
     more |= presence_flush(worker->shared->presence, now_ns);
     if (now_ns - worker->swept_ns < SWEEP_NS) /* the rest looks at every channel and address */
         return more;

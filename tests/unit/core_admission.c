@@ -68,30 +68,31 @@ Test(core_admission, without_limits_they_are_counted_all_the_same)
 Test(core_admission, bearers)
 {
     struct bearer *ann[2], *bob;
-    cr_assert_not_null(ann[0] = bearer_take(admission, "ann", 3, 2));
-    cr_assert_not_null(ann[1] = bearer_take(admission, "ann", 3, 2));
-    cr_expect_null(bearer_take(admission, "ann", 3, 2));
-    cr_assert_not_null(bob = bearer_take(admission, "bob", 3, 2));
+    cr_assert_not_null(ann[0] = admission_take_bearer(admission, "ann", 3, 2));
+    cr_assert_not_null(ann[1] = admission_take_bearer(admission, "ann", 3, 2));
+    cr_expect_null(admission_take_bearer(admission, "ann", 3, 2));
+    cr_assert_not_null(bob = admission_take_bearer(admission, "bob", 3, 2));
     cr_expect_eq(admission_bearers(admission), 2);
-    bearer_give(ann[0]);
-    cr_assert_not_null(ann[0] = bearer_take(admission, "ann", 3, 2));
-    bearer_give(ann[0]);
-    bearer_give(ann[1]);
+    admission_give_bearer(ann[0]);
+    cr_assert_not_null(ann[0] = admission_take_bearer(admission, "ann", 3, 2));
+    admission_give_bearer(ann[0]);
+    admission_give_bearer(ann[1]);
     cr_expect_eq(admission_bearers(admission), 1);
-    bearer_give(bob);
+    admission_give_bearer(bob);
     cr_expect_eq(admission_bearers(admission), 0, "who has no stream is not known");
-    bearer_give(NULL);
+    admission_give_bearer(NULL);
 }
 
 Test(core_admission, names_are_bytes)
 {
-    struct bearer *a = bearer_take(admission, "a\0b", 3, 1), *b = bearer_take(admission, "a\0c", 3, 1),
-                  *c = bearer_take(admission, "a", 1, 1), *none = bearer_take(admission, "", 0, 1);
+    struct bearer *a = admission_take_bearer(admission, "a\0b", 3, 1),
+                  *b = admission_take_bearer(admission, "a\0c", 3, 1), *c = admission_take_bearer(admission, "a", 1, 1),
+                  *none = admission_take_bearer(admission, "", 0, 1);
     cr_expect(a != NULL && b != NULL && c != NULL && none != NULL);
-    bearer_give(a);
-    bearer_give(b);
-    bearer_give(c);
-    bearer_give(none);
+    admission_give_bearer(a);
+    admission_give_bearer(b);
+    admission_give_bearer(c);
+    admission_give_bearer(none);
 }
 
 #define THREADS 4
@@ -107,11 +108,11 @@ static void *open_and_close(void *arg)
         unsigned i = round % BEARERS;
         int len = snprintf(name, sizeof(name), "user-%u", i);
         if (held[i] != NULL) {
-            bearer_give(held[i]);
+            admission_give_bearer(held[i]);
             admission_give(admission);
             held[i] = NULL;
         } else if (admission_take(admission, &limits, NOW + (int64_t)round * S) == ADMISSION_OK) {
-            held[i] = bearer_take(admission, name, (size_t)len, 2);
+            held[i] = admission_take_bearer(admission, name, (size_t)len, 2);
             if (held[i] == NULL)
                 admission_give(admission);
         }
@@ -120,7 +121,7 @@ static void *open_and_close(void *arg)
     for (unsigned i = 0; i != BEARERS; i++) {
         if (held[i] != NULL)
             admission_give(admission);
-        bearer_give(held[i]);
+        admission_give_bearer(held[i]);
     }
     return NULL;
 }

@@ -41,7 +41,7 @@ static unsigned count_ended(void)
 Test(core_drain, the_pace_is_even)
 {
     open_many();
-    hub_drain(&rig.hub, 10 * SECOND_NS);
+    drain_begin(&rig.hub, 10 * SECOND_NS);
     for (unsigned tenth = 0; tenth <= 100; ++tenth) {
         rig_turn();
         cr_assert_eq(count_ended(), tenth * COUNT / 100, "%u after %u tenths of a second", count_ended(), tenth);
@@ -59,7 +59,7 @@ Test(core_drain, who_has_not_been_told_still_gets_events)
     rig_flush(first);
     second = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_flush(second);
-    hub_drain(&rig.hub, 10 * SECOND_NS);
+    drain_begin(&rig.hub, 10 * SECOND_NS);
     rig.now_ns += 6 * SECOND_NS;
     rig_turn();
     rig_publish("a", "a", "still");
@@ -76,7 +76,7 @@ Test(core_drain, who_has_not_been_told_still_gets_events)
 Test(core_drain, without_a_window_all_end_a_bounded_number_in_a_turn)
 {
     open_many();
-    hub_drain(&rig.hub, 0);
+    drain_begin(&rig.hub, 0);
     cr_assert(turn_run(&rig.hub, rig.now_ns), "there is more");
     cr_assert(count_ended() != 0 && count_ended() < COUNT);
     rig_turn();
@@ -86,7 +86,7 @@ Test(core_drain, without_a_window_all_end_a_bounded_number_in_a_turn)
 
 Test(core_drain, who_comes_meanwhile_is_refused)
 {
-    hub_drain(&rig.hub, SECOND_NS);
+    drain_begin(&rig.hub, SECOND_NS);
     struct rig_reader *late = rig_open_one(READER_FROM_NOW, NULL, "a");
     cr_assert(late->refused && late->refusal == READER_STOPPING);
     rig_close(late);
@@ -95,7 +95,7 @@ Test(core_drain, who_comes_meanwhile_is_refused)
 Test(core_drain, those_that_leave_do_not_make_the_others_hurry)
 {
     open_many();
-    hub_drain(&rig.hub, 10 * SECOND_NS);
+    drain_begin(&rig.hub, 10 * SECOND_NS);
     for (unsigned i = 0; i != COUNT / 2; ++i) {
         rig_close(many[i]);
         many[i] = NULL;
@@ -117,9 +117,9 @@ Test(core_drain, a_walk_in_the_middle_leaves_nobody_out)
     struct eviction_walk walk = {.eviction = &eviction, .over = on_over};
     rig.route.path = (char *)(uintptr_t) "/here";
     open_many();
-    hub_drain(&rig.hub, SECOND_NS);
+    drain_begin(&rig.hub, SECOND_NS);
     rig.now_ns += SECOND_NS / 2;
-    hub_evict(&rig.hub, &walk);
+    evict_start(&rig.hub, &walk);
     rig_turn();
     rig.now_ns += SECOND_NS / 2;
     rig_turn();
@@ -137,7 +137,7 @@ Test(core_drain, what_a_shutdown_cuts_counts_as_that)
     rig_turn();
     waiting->flying = false;
     reader_sent(&waiting->reader);
-    hub_drain(&rig.hub, 10 * SECOND_NS);
+    drain_begin(&rig.hub, 10 * SECOND_NS);
     rig.now_ns += 6 * SECOND_NS;
     rig_turn();
     cr_assert(!stuck->final && !waiting->final);

@@ -57,13 +57,13 @@ static char *encode(struct encoding *encoding, const struct wire_case *row)
 static void expect_rows(const struct wire_case *rows, size_t count)
 {
     struct encoding encoding;
-    encoding_init(&encoding);
+    encode_init(&encoding);
     for (size_t i = 0; i != count; ++i) {
         char *text = encode(&encoding, &rows[i]);
         cr_expect_str_eq(text, rows[i].expected, "%s: wrote \"%s\"", rows[i].what, text);
         free(text);
     }
-    encoding_dispose(&encoding);
+    encode_dispose(&encoding);
 }
 
 #define EXPECT(rows) expect_rows(rows, sizeof(rows) / sizeof(rows[0]))
@@ -162,7 +162,7 @@ Test(core_encode, retry)
         {"\xd9\xa5", ""},
     };
     struct encoding encoding;
-    encoding_init(&encoding);
+    encode_init(&encoding);
     for (size_t i = 0; i != sizeof(rows) / sizeof(rows[0]); ++i) {
         char expected[64];
         snprintf(expected, sizeof(expected), ID "%sdata: x\n\n", rows[i].line);
@@ -171,7 +171,7 @@ Test(core_encode, retry)
         cr_expect_str_eq(text, expected, "Sse-Retry \"%s\": wrote \"%s\"", rows[i].header, text);
         free(text);
     }
-    encoding_dispose(&encoding);
+    encode_dispose(&encoding);
 }
 
 #define CE(...)                                                                                                        \
@@ -324,16 +324,16 @@ Test(core_encode, one_message_is_one_event_whatever_its_headers)
     struct encoding encoding;
     fprintf(stderr, "core_encode: FRESHET_SEED=%u\n", seed);
     srand(seed);
-    encoding_init(&encoding);
+    encode_init(&encoding);
     for (unsigned i = 0; i != 20000; ++i)
         check_random(&encoding);
-    encoding_dispose(&encoding);
+    encode_dispose(&encoding);
 }
 
 Test(core_encode, its_scratch_memory_grows_with_the_payload)
 {
     struct encoding encoding;
-    encoding_init(&encoding);
+    encode_init(&encoding);
     for (size_t len = 1; len <= (size_t)1 << 21; len *= 4) {
         char *data = malloc(len);
         memset(data, 0xff, len);
@@ -343,5 +343,5 @@ Test(core_encode, its_scratch_memory_grows_with_the_payload)
         free(text);
         free(data);
     }
-    encoding_dispose(&encoding);
+    encode_dispose(&encoding);
 }

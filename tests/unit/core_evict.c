@@ -38,7 +38,7 @@ static uint64_t evict(const struct eviction *eviction)
 {
     struct eviction_walk walk = {.eviction = eviction, .over = on_over};
     over = 0;
-    hub_evict(&rig.hub, &walk);
+    evict_start(&rig.hub, &walk);
     rig_turn();
     cr_assert_eq(over, 1);
     return walk.ended;
@@ -156,11 +156,11 @@ Test(core_evict, a_walk_takes_turns_and_new_readers_are_not_its)
         many[i]->flying = false;
         reader_sent(&many[i]->reader);
     }
-    hub_evict(&rig.hub, &walk);
+    evict_start(&rig.hub, &walk);
     cr_assert(turn_run(&rig.hub, rig.now_ns), "not all in one turn");
     cr_assert(walk.ended != 0 && walk.ended < MANY / 2, "%lu", (unsigned long)walk.ended);
     cr_assert_eq(over, 0);
-    hub_evict(&rig.hub, &walk2);
+    evict_start(&rig.hub, &walk2);
     /* the first to be looked at, the last, and one that comes meanwhile */
     rig_close(many[0]);
     rig_close(many[MANY - 1]);
@@ -195,7 +195,7 @@ Test(core_evict, many_evictions)
     for (unsigned i = 0; i != COUNT; i += 2) {
         evictions[i].sub = names[i];
         walks[i] = (struct eviction_walk){.eviction = &evictions[i], .over = on_over};
-        hub_evict(&rig.hub, &walks[i]);
+        evict_start(&rig.hub, &walks[i]);
     }
     rig_turn();
     cr_assert_eq(over, COUNT / 2);
@@ -216,7 +216,7 @@ Test(core_evict, a_shutdown_in_the_middle_ends_all)
         many[i]->flying = false;
         reader_sent(&many[i]->reader);
     }
-    hub_evict(&rig.hub, &walk);
+    evict_start(&rig.hub, &walk);
     turn_run(&rig.hub, rig.now_ns);
     cr_assert_eq(over, 0);
     turn_shutdown(&rig.hub);

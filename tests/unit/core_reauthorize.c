@@ -128,8 +128,8 @@ Test(core_allowed, who_came_by_a_listener_that_is_gone_ends_in_time)
     unsigned ended = 0;
     for (unsigned i = 0; i != MANY; ++i)
         many[i] = open_from(config, &gone);
-    hub_part(&rig.hub, 10 * SECOND_NS);
-    hub_evict(&rig.hub, &walk.walk);
+    drain_begin_parting(&rig.hub, 10 * SECOND_NS);
+    evict_start(&rig.hub, &walk.walk);
     rig_turn();
     cr_assert(over == 1 && walk.walk.ended == MANY);
     rig.now_ns += 5 * SECOND_NS;
@@ -140,7 +140,7 @@ Test(core_allowed, who_came_by_a_listener_that_is_gone_ends_in_time)
     /* a revocation in between finds those that still wait */
     const struct eviction eviction = {.subject = "s"};
     struct eviction_walk revoke = {.eviction = &eviction, .over = on_over};
-    hub_evict(&rig.hub, &revoke);
+    evict_start(&rig.hub, &revoke);
     rig_turn();
     cr_assert_eq(revoke.ended, MANY / 2 + 1);
     cr_assert_str_eq(stays->log, "freshet.bye|abc-1|{\"reason\":\"revoked\"}\n");
@@ -160,11 +160,11 @@ Test(core_allowed, a_drain_takes_those_that_part_along)
     struct reauthorize_walk walk = {
         .walk = {.judge = reauthorize_judge, .over = on_over}, .config = config, .gone = origins, .gone_count = 1};
     struct rig_reader *parts = open_from(config, &gone), *stays = open_from(config, NULL);
-    hub_part(&rig.hub, 100 * SECOND_NS);
-    hub_evict(&rig.hub, &walk.walk);
+    drain_begin_parting(&rig.hub, 100 * SECOND_NS);
+    evict_start(&rig.hub, &walk.walk);
     rig_turn();
     cr_assert(!parts->final && !stays->final);
-    hub_drain(&rig.hub, SECOND_NS);
+    drain_begin(&rig.hub, SECOND_NS);
     rig.now_ns += SECOND_NS;
     rig_turn();
     cr_assert(parts->final && stays->final);
@@ -179,7 +179,7 @@ Test(core_allowed, who_may_not_go_on_is_asked_back)
     struct reauthorize_walk walk = {.walk = {.judge = reauthorize_judge, .over = on_over}, .config = after};
     struct rig_reader *r = open_from(before, NULL);
     r->parser.retry_ms = -1;
-    hub_evict(&rig.hub, &walk.walk);
+    evict_start(&rig.hub, &walk.walk);
     rig_turn();
     cr_assert(r->final && r->reader.reason == CLOSE_REVOKED);
     cr_assert_str_eq(r->log, "freshet.bye|abc-1|{\"reason\":\"revoked\"}\n");

@@ -72,7 +72,7 @@ static void leave(struct rig_reader *r, const char *pattern, int64_t ago_ns)
 static bool reclaim(uint64_t limit)
 {
     registry_limit_bytes(&rig.registry, limit);
-    bool more = registry_reclaim(&rig.registry, clock_mono_ns(), rig.now_ns + 2 * S);
+    bool more = reclaim_run(&rig.registry, clock_mono_ns(), rig.now_ns + 2 * S);
     rig_turn();
     return more;
 }
@@ -197,7 +197,7 @@ Test(core_reclaim, what_just_came_in_is_kept_for_its_readers)
     rig.now_ns += 2 * S;
     publish_bytes("a", 500, 1000);
     registry_limit_bytes(&rig.registry, 1);
-    registry_reclaim(&rig.registry, clock_mono_ns(), rig.now_ns + S / 2);
+    reclaim_run(&rig.registry, clock_mono_ns(), rig.now_ns + S / 2);
     cr_expect_eq(entries_of("a"), 500);
     rig_close(r);
 }
@@ -208,12 +208,12 @@ Test(core_reclaim, in_vain_it_waits)
     int64_t now_ns = clock_mono_ns();
     struct rig_reader *r = fill("a", 1, 0);
     registry_limit_bytes(&rig.registry, 1);
-    cr_expect_not(registry_reclaim(&rig.registry, now_ns, rig.now_ns));
+    cr_expect_not(reclaim_run(&rig.registry, now_ns, rig.now_ns));
     cr_expect_eq(entries_of("a"), 1);
     channel_touch(channel_of("a"), now_ns - 10 * S);
-    cr_expect_not(registry_reclaim(&rig.registry, now_ns + S / 2, rig.now_ns + 2 * S));
+    cr_expect_not(reclaim_run(&rig.registry, now_ns + S / 2, rig.now_ns + 2 * S));
     cr_expect_eq(entries_of("a"), 1);
-    registry_reclaim(&rig.registry, now_ns + S, rig.now_ns + 2 * S);
+    reclaim_run(&rig.registry, now_ns + S, rig.now_ns + 2 * S);
     cr_expect_eq(entries_of("a"), 0);
     rig_close(r);
 }

@@ -114,11 +114,11 @@ Test(core_survey, the_slow_are_those_that_something_waits_for)
 
 Test(core_survey, one_that_is_cancelled_or_too_much_says_nothing)
 {
-    struct snapshot *snapshots[SURVEYS_MAX];
-    for (unsigned i = 0; i != SURVEYS_MAX; ++i)
+    struct snapshot *snapshots[SNAPSHOTS_MAX];
+    for (unsigned i = 0; i != SNAPSHOTS_MAX; ++i)
         cr_assert_neq(snapshots[i] = start(1, NULL), NULL);
     cr_assert_eq(start(1, NULL), NULL);
-    for (unsigned i = 0; i != SURVEYS_MAX; ++i)
+    for (unsigned i = 0; i != SNAPSHOTS_MAX; ++i)
         snapshot_cancel(snapshots[i]);
     cr_assert_eq(start(1, NULL), NULL, "their parts are still on their way");
     rig_turn();

@@ -108,13 +108,13 @@ static void store_start(void)
         .store = POLICY_STORE_JETSTREAM, .events = 16, .bytes = 4 << 20, .linger_ms = 1000, .stream = (char[]){"S"}};
     memset(&store, 0, sizeof(store));
     store.first = 1;
-    encoding_init(&store.encoding);
+    encode_init(&store.encoding);
 }
 
 static void store_stop(void)
 {
     rig_stop();
-    encoding_dispose(&store.encoding);
+    encode_dispose(&store.encoding);
 }
 
 static struct message message_of(uint64_t sequence, char text[24])

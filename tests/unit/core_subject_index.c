@@ -25,7 +25,7 @@ struct pattern {
 };
 
 static struct subject_index *subject_index;
-static struct subject_matches matches;
+static struct subject_index_matches matches;
 
 static void start(void)
 {
@@ -35,7 +35,7 @@ static void start(void)
 static void stop(void)
 {
     subject_index_destroy(subject_index);
-    subject_matches_dispose(&matches);
+    subject_index_dispose_matches(&matches);
 }
 
 TestSuite(core_subject_index, .init = start, .fini = stop);

@@ -294,8 +294,8 @@ static bool is_meant(const struct eviction *eviction, const struct service_quest
     struct identity identity = {.sub = NULL};
     if (question->token != NULL)
         identity = (struct identity){.sub = question->token->subject, .jti = question->token->id};
-    return eviction_matches(eviction, &identity, question->exchange->route->path, question->subjects,
-                            question->subject_count);
+    return evict_matches(eviction, &identity, question->exchange->route->path, question->subjects,
+                         question->subject_count);
 }
 
 /* The calls in flight were made before the revocation: their answers are for the requests that wait already. */

@@ -44,7 +44,7 @@ static const char *read_pair(h2o_req_t *req, struct snapshot_options *options, c
     if (!text_percent_decode(value, &len, pair->value, pair->value_len, true))
         return "the query has a bad percent-encoding";
     if (h2o_memis(pair->key, pair->key_len, H2O_STRLIT("limit"))) {
-        if (!units_parse_u64(value, len, &number) || number > SURVEY_LIMIT_MAX)
+        if (!units_parse_u64(value, len, &number) || number > SNAPSHOT_LIMIT_MAX)
             return "limit must be a number from 0 to 10000";
         options->limit = (unsigned)number;
     } else if (h2o_memis(pair->key, pair->key_len, H2O_STRLIT("filter"))) {
@@ -71,7 +71,7 @@ static const char *read_query(const struct exchange *exchange, struct snapshot_o
 
 void overview_answer(struct exchange *exchange)
 {
-    struct snapshot_options options = {.gateway = exchange->app->gateway, .limit = SURVEY_LIMIT_DEFAULT};
+    struct snapshot_options options = {.gateway = exchange->app->gateway, .limit = SNAPSHOT_LIMIT_DEFAULT};
     const char *wrong = read_query(exchange, &options);
     if (wrong != NULL) {
         reply_problem(exchange, 400, "%s", wrong);

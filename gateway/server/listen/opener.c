@@ -116,9 +116,9 @@ static bool is_client(const struct connection *connection, struct ip *ip)
            (listen == NULL || !ip_in_networks(ip, listen->forwarded, listen->forwarded_count));
 }
 
-static void refuse_address(struct connection *connection, enum client_verdict verdict)
+static void refuse_address(struct connection *connection, enum address_verdict verdict)
 {
-    bool is_memory = verdict == CLIENT_OVER_MEMORY;
+    bool is_memory = verdict == ADDRESS_OVER_MEMORY;
     char peer[CONNECTION_PEER_MAX];
 
     metrics_add(connection->registry->metrics,
@@ -133,14 +133,14 @@ static void refuse_address(struct connection *connection, enum client_verdict ve
 static void admit_connection(struct connection *connection)
 {
     struct guard *guard = connection->guard;
-    enum client_verdict verdict = CLIENT_OK;
+    enum address_verdict verdict = ADDRESS_OK;
     struct ip ip;
 
-    guard->client_bytes = connection->tls ? CLIENT_BYTES_TLS_CONNECTION : CLIENT_BYTES_CLEAR_CONNECTION;
+    guard->client_bytes = connection->tls ? ADDRESS_BYTES_TLS_CONNECTION : ADDRESS_BYTES_CLEAR_CONNECTION;
     if (is_client(connection, &ip))
-        verdict = address_limits_take(guard->opener->shared->clients, &ip, CLIENT_CONNECTION, guard->client_bytes,
+        verdict = address_limits_take(guard->opener->shared->clients, &ip, ADDRESS_CONNECTION, guard->client_bytes,
                                       clock_mono_coarse_ns(), &guard->client);
-    if (verdict == CLIENT_OK)
+    if (verdict == ADDRESS_OK)
         start_handshake(connection);
     else
         refuse_address(connection, verdict);

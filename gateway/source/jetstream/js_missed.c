@@ -41,7 +41,7 @@ static bool is_missing(const struct js_channel *channel, uint64_t number)
 void js_missed_filter(struct js_source *source, uint64_t number, const struct message *message)
 {
     CHECK_HELD(&source->live.lock);
-    struct subject_matches *matches = &source->live.matches;
+    struct subject_index_matches *matches = &source->live.matches;
     size_t count = 0;
     if (!source->republish.is_wanted || !message_is_for_readers(message))
         matches->count = 0;

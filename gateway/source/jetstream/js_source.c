@@ -225,7 +225,7 @@ void js_source_destroy(struct js_source *source)
     CHECK(list_is_empty(&source->live.channels) && source->live.held == NULL);
     js_republish_dispose(source);
     subject_index_destroy(source->live.index);
-    subject_matches_dispose(&source->live.matches);
+    subject_index_dispose_matches(&source->live.matches);
     free(source->live.mark);
     free(source->spare);
     js_publish_dispose(source);

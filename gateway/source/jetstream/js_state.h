@@ -194,7 +194,7 @@ struct js_live {
     struct subject_index *index;
     struct list channels;
     size_t channel_count;
-    struct subject_matches matches; /* scratch */
+    struct subject_index_matches matches; /* scratch */
     bool has_horizon;
     uint64_t base;    /* of the epoch */
     uint64_t horizon; /* number: everything up to it is in the channels */

@@ -26,13 +26,13 @@ void js_read_init(struct js_read *read, const struct js_read_host *host)
     *read = (struct js_read){.host = host};
     js_pull_init(&read->pull);
     read->pull.interrupt = &never;
-    encoding_init(&read->encoding);
+    encode_init(&read->encoding);
 }
 
 void js_read_dispose(struct js_read *read)
 {
     js_pull_dispose(&read->pull);
-    encoding_dispose(&read->encoding);
+    encode_dispose(&read->encoding);
 }
 
 bool js_read_is_attached(const struct js_read *read)
