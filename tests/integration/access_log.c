@@ -1,6 +1,6 @@
 /* access_log.c - a line for each stream that ends, with what happened on it and nothing secret */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/auth_rig.h"
+#include "tests/rigs/auth.h"
 
 static void no_setup(void)
 {
@@ -33,7 +33,7 @@ static const char *value_in(const char *line, const char *name)
 /* A field of the last stream-end line of the log; "" without. */
 static const char *last_line(const char *field)
 {
-    char *log = gateway_log(rig.gateway), *start = NULL;
+    char *log = gateway_log(auth.rig.gateway), *start = NULL;
     const char *value = "";
 
     for (char *at = log; (at = strstr(at, " stream-end ")) != NULL; ++at)
@@ -53,7 +53,7 @@ static bool waits_for(const char *field, const char *value)
     while (strcmp(last_line(field), value) != 0) {
         if (now_ms() > deadline)
             return false;
-        http_pump(client, 20);
+        http_pump(auth.rig.client, 20);
     }
     return true;
 }
@@ -64,34 +64,20 @@ static const char yaml[] = "routes:\n"
                            "  - {path: /t, allow: [\">\"], auth: {jwt: {keys: %K}}}\n"
                            "defaults: {history: {events: 4}}\n";
 
-/* auth_start writes a log mapping of its own. */
-static void start(const char *text)
-{
-    char *whole = strdup(text);
-
-    key = tokens_key("ES256", "main");
-    key_file = sandbox_path("keys.json");
-    tokens_write_jwks(key_file, key, NULL);
-    whole = text_replace(whole, "%K", key_file);
-    rig_start(&rig, whole);
-    free(whole);
-    client = http_client_create(rig.gateway, HTTP_H2);
-}
-
 Test(access_log, says_what_happened)
 {
     struct http_client *h1;
     struct http_stream *stream;
     char bytes[32];
 
-    start(yaml);
-    REQUIRE((stream = http_open_ready(client, "/a?utm=s3cret", "last-event-id: gone-1", NULL)) != NULL);
-    publish(rig.publisher, "a.x", "1");
-    publish(rig.publisher, "a.y", "2");
+    auth_start_as_it_is(yaml);
+    REQUIRE((stream = http_open_ready(auth.rig.client, "/a?utm=s3cret", "last-event-id: gone-1", NULL)) != NULL);
+    publish(auth.rig.publisher, "a.x", "1");
+    publish(auth.rig.publisher, "a.y", "2");
     REQUIRE(http_wait_events(stream, 3)); /* a gap, and these */
     snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)stream->body_len);
-    http_client_destroy(client);
-    client = http_client_create(rig.gateway, HTTP_H2);
+    http_client_destroy(auth.rig.client);
+    auth.rig.client = http_client_create(auth.rig.gateway, HTTP_H2);
     REQUIRE(waits_for("route", "/a"));
     REQUIRE_STR(last_line("subjects"), "a.x a.y");
     REQUIRE_STR(last_line("events"), "2");
@@ -102,7 +88,7 @@ Test(access_log, says_what_happened)
     REQUIRE_STR(last_line("peer"), "127.0.0.1");
     REQUIRE_STR(last_line("sub"), "");
     REQUIRE(strtod(last_line("duration"), NULL) < 100);
-    h1 = http_client_create(rig.gateway, HTTP_H1C);
+    h1 = http_client_create(auth.rig.gateway, HTTP_H1C);
     REQUIRE(http_wait_end(http_open(h1, "/o/17?follow=false", NULL)));
     REQUIRE(waits_for("route", "/o/{id}"));
     REQUIRE_STR(last_line("subjects"), "o.17");
@@ -116,14 +102,14 @@ Test(access_log, names_the_bearer_and_no_token)
     struct http_stream *stream;
     char *token, *path, *log;
 
-    start(yaml);
-    token = token_for("ann a", "[\"t.>\"]", "[]");
+    auth_start_as_it_is(yaml);
+    token = auth_token("ann a", "[\"t.>\"]", "[]");
     path = text_format("/t?subject=t.1&access_token=%s", token);
-    REQUIRE((stream = http_open_ready(client, path, NULL)) != NULL);
-    http_client_destroy(client);
-    client = http_client_create(rig.gateway, HTTP_H2);
+    REQUIRE((stream = http_open_ready(auth.rig.client, path, NULL)) != NULL);
+    http_client_destroy(auth.rig.client);
+    auth.rig.client = http_client_create(auth.rig.gateway, HTTP_H2);
     REQUIRE(waits_for("sub", "ann a"));
-    log = gateway_log(rig.gateway);
+    log = gateway_log(auth.rig.gateway);
     REQUIRE(strstr(log, token) == NULL && strstr(log, "access_token") == NULL && strstr(log, "?") == NULL, "%s", log);
     free(log);
     free(path);
@@ -133,7 +119,7 @@ Test(access_log, names_the_bearer_and_no_token)
 /* How many streams the log knows the end of: those with a line, and those that lines say were left out. */
 static unsigned ends(unsigned *lines)
 {
-    char *log = gateway_log(rig.gateway);
+    char *log = gateway_log(auth.rig.gateway);
     unsigned suppressed = 0;
 
     *lines = 0;
@@ -153,9 +139,9 @@ Test(access_log, many_at_once_are_summed_up)
     struct http_client *clients[CLIENTS];
     unsigned more = 0, lines;
 
-    start(yaml);
+    auth_start_as_it_is(yaml);
     for (int i = 0; i < CLIENTS; i++) {
-        clients[i] = http_client_create(rig.gateway, HTTP_H2);
+        clients[i] = http_client_create(auth.rig.gateway, HTTP_H2);
         for (int j = 0; j < STREAMS; j++)
             REQUIRE(http_open_ready(clients[i], "/a", NULL) != NULL);
     }
@@ -164,7 +150,7 @@ Test(access_log, many_at_once_are_summed_up)
     /* one more, when a second is over, tells how many were left out */
     do {
         sleep_ms(1100);
-        REQUIRE(http_wait_end(http_open(client, "/o/last?follow=false", NULL)));
+        REQUIRE(http_wait_end(http_open(auth.rig.client, "/o/last?follow=false", NULL)));
         REQUIRE(waits_for("route", "/o/{id}"));
         REQUIRE(++more < 20);
     } while (ends(&lines) < CLIENTS * STREAMS + more);
@@ -176,8 +162,8 @@ Test(access_log, can_be_switched_off)
 {
     unsigned lines;
 
-    start("log: {access: false}\nroutes:\n  - {path: /a, subjects: [a]}\n");
-    REQUIRE(http_wait_end(http_open(client, "/a?follow=false", NULL)));
-    REQUIRE(gateway_stop(rig.gateway) == 0);
+    auth_start_as_it_is("log: {access: false}\nroutes:\n  - {path: /a, subjects: [a]}\n");
+    REQUIRE(http_wait_end(http_open(auth.rig.client, "/a?follow=false", NULL)));
+    REQUIRE(gateway_stop(auth.rig.gateway) == 0);
     REQUIRE(ends(&lines) == 0);
 }

@@ -1,6 +1,6 @@
 /* auth_expiry.c - streams end when their token does, and who comes back misses nothing; what is reset costs nothing */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/auth_rig.h"
+#include "tests/rigs/auth.h"
 
 #include <jansson.h>
 #include <sys/socket.h>
@@ -26,7 +26,7 @@ static const char routes[] = "defaults:\n"
 static char *token_until(int64_t exp)
 {
     char *payload = text_format("{\"sub\":\"ann\",\"exp\":%lld,\"freshet\":{\"subscribe\":[\">\"]}}", (long long)exp);
-    char *token = tokens_sign(key, NULL, payload);
+    char *token = tokens_sign(auth.key, NULL, payload);
 
     free(payload);
     return token;
@@ -43,7 +43,8 @@ static int64_t wall_ms(void)
 static struct http_stream *open_until(const char *path, int64_t exp, const char *cursor)
 {
     char *token = token_until(exp), *last = text_format("last-event-id: %s", cursor);
-    struct http_stream *stream = http_open_ready(client, path, bearer(token), cursor[0] != '\0' ? last : NULL, NULL);
+    struct http_stream *stream =
+        http_open_ready(auth.rig.client, path, auth_bearer(token), cursor[0] != '\0' ? last : NULL, NULL);
 
     REQUIRE(stream != NULL);
     free(last);
@@ -77,7 +78,7 @@ Test(auth_expiry, a_stream_ends_with_its_token)
         REQUIRE(late >= -50 && late < scaled_ms(1000), "%lld ms after exp", (long long)late);
         require_bye(streams[i]);
     }
-    publish(rig.publisher, "m.x", "on");
+    publish(auth.rig.publisher, "m.x", "on");
     REQUIRE(http_wait_events(other, 1) && !other->ended);
 }
 
@@ -94,7 +95,7 @@ Test(auth_expiry, what_is_let_in_late_ends_soon)
     REQUIRE(late >= 2950 && late < scaled_ms(4000), "%lld ms after exp", (long long)late);
     require_bye(stream);
     token = token_until(exp);
-    REQUIRE(status_of(client, "/memory", bearer(token), NULL) == 401, "by now nobody lets it in");
+    REQUIRE(auth_status(auth.rig.client, "/memory", auth_bearer(token), NULL) == 401, "by now nobody lets it in");
     free(token);
 }
 
@@ -146,17 +147,17 @@ static void follow(const char *path, const char *subject, unsigned ends, struct 
             if (js != NULL)
                 jetstream_publish_format(js, subject, "%llu", (unsigned long long)++number);
             else
-                publish_format(rig.publisher, subject, "%llu", (unsigned long long)++number);
+                publish_format(auth.rig.publisher, subject, "%llu", (unsigned long long)++number);
         }
-        http_pump(client, 5);
+        http_pump(auth.rig.client, 5);
         look(&follower);
         if (follower.stream->ended)
             come_back(&follower, path);
     }
-    publisher_flush(rig.publisher);
+    publisher_flush(auth.rig.publisher);
     while (follower.next <= number) {
         REQUIRE(now_ms() < deadline, "%llu of %llu", (unsigned long long)follower.next, (unsigned long long)number);
-        http_pump(client, 5);
+        http_pump(auth.rig.client, 5);
         look(&follower);
         if (follower.stream->ended)
             come_back(&follower, path);
@@ -177,20 +178,20 @@ Test(auth_expiry, who_comes_back_misses_nothing_that_is_stored)
     char *yaml;
 
     jetstream_create(js, &(struct jetstream_stream){.name = "S", .subjects = {"s.>"}});
-    key = tokens_key("ES256", "main");
-    key_file = sandbox_path("keys.json");
-    tokens_write_jwks(key_file, key, NULL);
+    auth.key = tokens_key("ES256", "main");
+    auth.key_file = sandbox_path("keys.json");
+    tokens_write_jwks(auth.key_file, auth.key, NULL);
     yaml = text_format("routes:\n"
                        "  - path: /stored\n"
                        "    subjects: [\"s.>\"]\n"
                        "    retry: 1s\n"
                        "    history: {store: jetstream, stream: S, events: 64}\n"
                        "    auth: {jwt: {keys: \"%s\"}}\n",
-                       key_file);
-    rig.nats = nats;
-    rig.publisher = publisher_connect(nats_fixture_url(nats));
-    rig.gateway = gateway_start(&(struct gateway_options){.nats_url = nats_fixture_url(nats), .yaml = yaml});
-    client = http_client_create(rig.gateway, HTTP_H2);
+                       auth.key_file);
+    auth.rig.nats = nats;
+    auth.rig.publisher = publisher_connect(nats_fixture_url(nats));
+    auth.rig.gateway = gateway_start(&(struct gateway_options){.nats_url = nats_fixture_url(nats), .yaml = yaml});
+    auth.rig.client = http_client_create(auth.rig.gateway, HTTP_H2);
     follow("/stored", "s.x", 3, js);
     jetstream_destroy(js);
     free(yaml);
@@ -201,7 +202,7 @@ Test(auth_expiry, who_comes_back_misses_nothing_that_is_stored)
 /* How many subscriptions the broker was ever asked for. */
 static double broker_inserts(void)
 {
-    char *text = broker_monitor_get(nats_fixture_monitor_port(rig.nats), "/subsz");
+    char *text = broker_monitor_get(nats_fixture_monitor_port(auth.rig.nats), "/subsz");
     json_t *json = text != NULL ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
     double inserts = json_number_value(json_object_get(json, "num_inserts"));
 
@@ -249,7 +250,7 @@ static void open_many(unsigned connection, unsigned count, bool reset)
 {
     static const unsigned char cancel[4] = {0, 0, 0, 8};
     static unsigned char bytes[PER_CONNECTION * 160 + 64];
-    struct raw_http *raw = raw_http_connect(rig.gateway->clear_port);
+    struct raw_http *raw = raw_http_connect(auth.rig.gateway->clear_port);
     size_t len = 24;
 
     memcpy(bytes, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24);
@@ -283,14 +284,14 @@ static void open_many(unsigned connection, unsigned count, bool reset)
 Test(auth_expiry, what_is_reset_at_once_is_never_asked_of_the_broker)
 {
     auth_start(routes);
-    struct http_stream *honest = http_open_ready(client, "/choose?subject=r.honest", NULL);
+    struct http_stream *honest = http_open_ready(auth.rig.client, "/choose?subject=r.honest", NULL);
     double before;
 
     REQUIRE(honest != NULL);
     before = broker_inserts();
     for (unsigned i = 0; i < CONNECTIONS; i++)
         open_many(i, PER_CONNECTION, true);
-    publish(rig.publisher, "r.honest", "x");
+    publish(auth.rig.publisher, "r.honest", "x");
     REQUIRE(http_wait_events(honest, 1));
     double after = broker_inserts();
     /* a pair that falls apart between two reads of the socket may be a subscription, now and then */
@@ -299,7 +300,7 @@ Test(auth_expiry, what_is_reset_at_once_is_never_asked_of_the_broker)
     struct http_stream *streams[20];
     for (int i = 0; i < 20; i++) {
         char *path = text_format("/choose?subject=r.stays.%d", i);
-        streams[i] = http_open_ready(client, path, NULL);
+        streams[i] = http_open_ready(auth.rig.client, path, NULL);
         REQUIRE(streams[i] != NULL);
         free(path);
     }

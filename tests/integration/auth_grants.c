@@ -1,6 +1,6 @@
 /* auth_grants.c - what a token lets its bearer read and publish, and nothing beyond */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/auth_rig.h"
+#include "tests/rigs/auth.h"
 
 #include <nats/nats.h>
 
@@ -39,8 +39,8 @@ struct expectation {
 static void check(const struct expectation *cases, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char *token = token_for("ann", cases[i].grants, "[\">\"]"), *body;
-        int status = status_of(client, cases[i].path, bearer(token), &body);
+        char *token = auth_token("ann", cases[i].grants, "[\">\"]"), *body;
+        int status = auth_status(auth.rig.client, cases[i].path, auth_bearer(token), &body);
         REQUIRE(status == cases[i].status, "%s with %s: %d %s", cases[i].path, cases[i].grants, status, body);
         free(body);
         free(token);
@@ -111,18 +111,19 @@ Test(auth_grants, what_a_route_carries_has_to_be_covered)
         {"[]", "/public", 200},
     };
     CHECK_ALL(cases);
-    REQUIRE(status_of(client, "/public", NULL, NULL) == 200);
-    REQUIRE(status_of(client, "/me", NULL, NULL) == 401);
+    REQUIRE(auth_status(auth.rig.client, "/public", NULL, NULL) == 200);
+    REQUIRE(auth_status(auth.rig.client, "/me", NULL, NULL) == 401);
 }
 
 Test(auth_grants, a_refusal_says_what_for)
 {
-    char *token = token_for("ann", "[\"a.>\"]", "[]");
-    struct http_stream *response = http_request(client, "GET", "/any?subject=b.c", NULL, bearer(token), NULL);
+    char *token = auth_token("ann", "[\"a.>\"]", "[]");
+    struct http_stream *response =
+        http_request(auth.rig.client, "GET", "/any?subject=b.c", NULL, auth_bearer(token), NULL);
 
     REQUIRE(is_problem(response, 403, "b.c"));
     REQUIRE_STR(http_header(response, "www-authenticate"), "Bearer error=\"insufficient_scope\"");
-    response = http_request(client, "HEAD", "/any?subject=b.c", NULL, bearer(token), NULL);
+    response = http_request(auth.rig.client, "HEAD", "/any?subject=b.c", NULL, auth_bearer(token), NULL);
     REQUIRE(response->status == 403 && response->body_len == 0);
     free(token);
 }
@@ -132,8 +133,8 @@ Test(auth_grants, a_refusal_says_what_for)
 static int status_of_claims(const char *path, const char *claims, char **body)
 {
     char *payload = text_format("{\"exp\":%lld%s}", (long long)time(NULL) + 60, claims);
-    char *token = tokens_sign(key, NULL, payload);
-    int status = status_of(client, path, bearer(token), body);
+    char *token = tokens_sign(auth.key, NULL, payload);
+    int status = auth_status(auth.rig.client, path, auth_bearer(token), body);
 
     free(token);
     free(payload);
@@ -185,16 +186,16 @@ Test(auth_grants, everybody_gets_their_own)
     struct http_stream *streams[2];
 
     for (int i = 0; i < 2; i++) {
-        char *token = token_for(names[i], "[]", "[]");
-        streams[i] = http_open_ready(client, "/me", bearer(token), NULL);
+        char *token = auth_token(names[i], "[]", "[]");
+        streams[i] = http_open_ready(auth.rig.client, "/me", auth_bearer(token), NULL);
         REQUIRE(streams[i] != NULL);
         free(token);
     }
-    publish(rig.publisher, "user.ann.x", "for ann");
-    publish(rig.publisher, "user.bob.x", "for bob");
-    publish(rig.publisher, "user.eve.x", "for eve");
+    publish(auth.rig.publisher, "user.ann.x", "for ann");
+    publish(auth.rig.publisher, "user.bob.x", "for bob");
+    publish(auth.rig.publisher, "user.eve.x", "for eve");
     for (int i = 0; i < 2; i++)
-        publish_format(rig.publisher, i == 0 ? "user.ann.x" : "user.bob.x", "end");
+        publish_format(auth.rig.publisher, i == 0 ? "user.ann.x" : "user.bob.x", "end");
     for (int i = 0; i < 2; i++) {
         REQUIRE(http_wait_events(streams[i], 2));
         REQUIRE_STR(http_event(streams[i], 0)->data, i == 0 ? "for ann" : "for bob");
@@ -206,20 +207,20 @@ Test(auth_grants, everybody_gets_their_own)
 Test(auth_grants, what_is_the_servers_own_is_nobodys)
 {
     static const char *const subjects[] = {"$SYS.%3e", "$JS.API.%3e", "_INBOX.%3e", "$KV.a.b", "_x", "$"};
-    char *token = token_for("ann", "[\">\",\"*.>\"]", "[\">\"]");
-    struct http_stream *stream = http_open_ready(client, "/any?subject=%3e", bearer(token), NULL);
+    char *token = auth_token("ann", "[\">\",\"*.>\"]", "[\">\"]");
+    struct http_stream *stream = http_open_ready(auth.rig.client, "/any?subject=%3e", auth_bearer(token), NULL);
 
     REQUIRE(stream != NULL);
     for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
         char *path = text_format("/any?subject=%s", subjects[i]);
-        REQUIRE(status_of(client, path, bearer(token), NULL) == 400, "%s", path);
+        REQUIRE(auth_status(auth.rig.client, path, auth_bearer(token), NULL) == 400, "%s", path);
         free(path);
     }
-    REQUIRE(status_of(client, "/say?subject=a.b", bearer(token), NULL) == 405);
-    publish(rig.publisher, "_INBOX.a.b", "no");
-    publish(rig.publisher, "$KV.a.b", "no");
-    publish(rig.publisher, "_x", "no");
-    publish(rig.publisher, "x", "yes");
+    REQUIRE(auth_status(auth.rig.client, "/say?subject=a.b", auth_bearer(token), NULL) == 405);
+    publish(auth.rig.publisher, "_INBOX.a.b", "no");
+    publish(auth.rig.publisher, "$KV.a.b", "no");
+    publish(auth.rig.publisher, "_x", "no");
+    publish(auth.rig.publisher, "x", "yes");
     REQUIRE(http_wait_event_named(stream, "message"));
     REQUIRE_STR(http_event(stream, 0)->data, "yes");
     free(token);
@@ -231,8 +232,8 @@ static natsSubscription *listen_to(const char *subject)
 {
     natsSubscription *subscription = NULL;
 
-    REQUIRE(natsConnection_SubscribeSync(&subscription, publisher_connection(rig.publisher), subject) == NATS_OK);
-    publisher_flush(rig.publisher);
+    REQUIRE(natsConnection_SubscribeSync(&subscription, publisher_connection(auth.rig.publisher), subject) == NATS_OK);
+    publisher_flush(auth.rig.publisher);
     return subscription;
 }
 
@@ -262,8 +263,9 @@ Test(auth_grants, publishing_is_granted_apart)
     natsSubscription *heard = listen_to(">");
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char *token = token_for("ann", "[\">\"]", cases[i].grants);
-        struct http_stream *response = http_request(client, "POST", cases[i].path, "x", bearer(token), NULL);
+        char *token = auth_token("ann", "[\">\"]", cases[i].grants);
+        struct http_stream *response =
+            http_request(auth.rig.client, "POST", cases[i].path, "x", auth_bearer(token), NULL);
         REQUIRE(response->status == cases[i].status, "%s with %s: %d %s", cases[i].path, cases[i].grants,
                 response->status, response->body);
         free(token);
@@ -293,7 +295,7 @@ Test(auth_grants, listed_headers_go_along)
 {
     natsSubscription *heard = listen_to("with");
     struct http_stream *response =
-        http_request(client, "POST", "/with", "x", "x-tenant: acme", "X-Trace: a: b\"; c", "x-trace: größe",
+        http_request(auth.rig.client, "POST", "/with", "x", "x-tenant: acme", "X-Trace: a: b\"; c", "x-trace: größe",
                      "x-other: no", "cookie: no=no", "nats-msg-id: n 1", "nats-rollup: all", NULL);
     natsMsg *message;
 
@@ -306,7 +308,7 @@ Test(auth_grants, listed_headers_go_along)
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         require_header(message, others[i], NULL, 0);
     natsMsg_Destroy(message);
-    response = http_request(client, "POST", "/with", "bare", NULL);
+    response = http_request(auth.rig.client, "POST", "/with", "bare", NULL);
     REQUIRE(response->status == 202);
     message = next_message(heard);
     require_header(message, "x-tenant", NULL, 0);
@@ -317,7 +319,7 @@ Test(auth_grants, listed_headers_go_along)
 
 static int post_raw(const char *headers)
 {
-    struct raw_http *raw = raw_http_connect(rig.gateway->clear_port);
+    struct raw_http *raw = raw_http_connect(auth.rig.gateway->clear_port);
     char *request = text_format("POST /with HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n%s\r\nx", headers);
     int status = 0;
 
@@ -374,7 +376,7 @@ Test(auth_grants_stored, headers_go_along_into_a_stream)
     auth_start("routes:\n"
                "  - path: /open\n"
                "    subjects: [\"p\"]\n");
-    struct jetstream *js = jetstream_connect(nats_fixture_url(rig.nats));
+    struct jetstream *js = jetstream_connect(nats_fixture_url(auth.rig.nats));
     jetstream_create(js, &(struct jetstream_stream){.name = "S", .subjects = {"s.>"}});
     char *yaml = text_format("routes:\n"
                              "  - path: /store\n"
@@ -383,18 +385,19 @@ Test(auth_grants_stored, headers_go_along_into_a_stream)
                              "    headers: [x-tenant]\n"
                              "    history: {store: jetstream, stream: S}\n"
                              "    auth: {jwt: {keys: \"%s\"}}\n",
-                             key_file);
-    gateway_destroy(rig.gateway);
-    http_client_destroy(client);
-    rig.gateway = gateway_start(&(struct gateway_options){.nats_url = nats_fixture_url(rig.nats), .yaml = yaml});
-    client = http_client_create(rig.gateway, HTTP_H2);
+                             auth.key_file);
+    gateway_destroy(auth.rig.gateway);
+    http_client_destroy(auth.rig.client);
+    auth.rig.gateway =
+        gateway_start(&(struct gateway_options){.nats_url = nats_fixture_url(auth.rig.nats), .yaml = yaml});
+    auth.rig.client = http_client_create(auth.rig.gateway, HTTP_H2);
     natsSubscription *heard = listen_to("s.>");
-    char *token = token_for("ann", "[]", "[\"s.a.*\"]");
+    char *token = auth_token("ann", "[]", "[\"s.a.*\"]");
     struct http_stream *response =
-        http_request(client, "POST", "/store?subject=s.b.c", "x", bearer(token), "x-tenant: no", NULL);
+        http_request(auth.rig.client, "POST", "/store?subject=s.b.c", "x", auth_bearer(token), "x-tenant: no", NULL);
 
     REQUIRE(is_problem(response, 403, "s.b.c"));
-    response = http_request(client, "POST", "/store?subject=s.a.c", "x", bearer(token), "x-tenant: acme",
+    response = http_request(auth.rig.client, "POST", "/store?subject=s.a.c", "x", auth_bearer(token), "x-tenant: acme",
                             "nats-msg-id: 1", "nats-expected-last-sequence: 77", NULL);
     REQUIRE(response->status == 201, "%d %s", response->status, response->body);
     natsMsg *message = next_message(heard);

@@ -1,6 +1,6 @@
 /* auth_tokens.c - where a token may be, which are refused and with what words, and that nothing repeats them */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/auth_rig.h"
+#include "tests/rigs/auth.h"
 
 #define AUTH "auth: {jwt: {keys: %K, issuer: me, audience: here, leeway: 0}"
 
@@ -35,7 +35,7 @@ TestSuite(auth_tokens, .init = setup, .fini = auth_stop, .timeout = 60);
 static char *good_token(int seconds)
 {
     char *payload = text_format("{\"exp\":%lld," CLAIMS "}", (long long)time(NULL) + seconds);
-    char *token = tokens_sign(key, NULL, payload);
+    char *token = tokens_sign(auth.key, NULL, payload);
 
     free(payload);
     return token;
@@ -46,7 +46,7 @@ static int status_with(struct http_client *of, const char *path, const char *tex
 {
     const char *at = strstr(text, "%T");
     char *whole = at != NULL ? text_format("%.*s%s%s", (int)(at - text), text, token, at + 2) : strdup(text);
-    int status = whole[0] == '/' ? status_of(of, whole, NULL, NULL) : status_of(of, path, whole, NULL);
+    int status = whole[0] == '/' ? auth_status(of, whole, NULL, NULL) : auth_status(of, path, whole, NULL);
 
     free(whole);
     return status;
@@ -71,12 +71,12 @@ Test(auth_tokens, each_place_is_looked_at)
         {"/named", "cookie: c=%T"},
         {NULL, "/named?q=%T"},
     };
-    struct http_client *plain = http_client_create(rig.gateway, HTTP_H1C);
+    struct http_client *plain = http_client_create(auth.rig.gateway, HTTP_H1C);
     char *token = good_token(60);
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        REQUIRE(status_with(client, cases[i].path, cases[i].text, token) == 200, "%s", cases[i].text);
+        REQUIRE(status_with(auth.rig.client, cases[i].path, cases[i].text, token) == 200, "%s", cases[i].text);
         REQUIRE(status_with(plain, cases[i].path, cases[i].text, token) == 200, "%s", cases[i].text);
     }
     /* encoded as somebody careful would */
@@ -85,7 +85,7 @@ Test(auth_tokens, each_place_is_looked_at)
         free(token);
         token = encoded;
     }
-    REQUIRE(status_with(client, NULL, "/events?subject=a.b&access_token=%T", token) == 200);
+    REQUIRE(status_with(auth.rig.client, NULL, "/events?subject=a.b&access_token=%T", token) == 200);
     free(token);
     http_client_destroy(plain);
 }
@@ -112,13 +112,13 @@ Test(auth_tokens, other_places_are_not)
     size_t i;
 
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        REQUIRE(status_with(client, cases[i].path, cases[i].text, token) == 401, "%s", cases[i].text);
+        REQUIRE(status_with(auth.rig.client, cases[i].path, cases[i].text, token) == 401, "%s", cases[i].text);
     free(token);
 }
 
 static int status_with_two(const char *path, const char *first, const char *second)
 {
-    struct http_stream *stream = http_open(client, path, first, second, NULL);
+    struct http_stream *stream = http_open(auth.rig.client, path, first, second, NULL);
 
     REQUIRE(http_wait_headers(stream));
     int status = stream->status;
@@ -130,7 +130,7 @@ static int status_with_two(const char *path, const char *first, const char *seco
 Test(auth_tokens, the_first_place_decides)
 {
     char *token = good_token(60);
-    char *header = strdup(bearer(token)), *cookie = text_format("cookie: freshet_token=%s", token);
+    char *header = strdup(auth_bearer(token)), *cookie = text_format("cookie: freshet_token=%s", token);
     char *query = text_format("/events?subject=a.b&access_token=%s", token);
 
     REQUIRE(status_with_two("/events?subject=a.b", "authorization: Bearer x", cookie) == 401);
@@ -149,7 +149,7 @@ Test(auth_tokens, the_first_place_decides)
 
 Test(auth_tokens, two_in_one_place_are_ambiguous)
 {
-    char *token = good_token(60), *header = strdup(bearer(token));
+    char *token = good_token(60), *header = strdup(auth_bearer(token));
     char *cookie = text_format("cookie: freshet_token=%s", token);
     char *cookies = text_format("cookie: freshet_token=%s; freshet_token=%s", token, token);
     char *query = text_format("/events?subject=a.b&access_token=%s&access_token=%s", token, token);
@@ -168,31 +168,33 @@ Test(auth_tokens, two_in_one_place_are_ambiguous)
 
 Test(auth_tokens, without_a_token)
 {
-    struct http_stream *response = http_request(client, "GET", "/events", NULL, "origin: https://app.example", NULL);
+    struct http_stream *response =
+        http_request(auth.rig.client, "GET", "/events", NULL, "origin: https://app.example", NULL);
 
     REQUIRE(is_problem(response, 401, "access_token"));
     REQUIRE_STR(http_header(response, "www-authenticate"), "Bearer");
     REQUIRE_STR(http_header(response, "access-control-allow-origin"), "https://app.example");
     REQUIRE_STR(http_header(response, "access-control-allow-credentials"), "true");
-    response = http_request(client, "HEAD", "/events?subject=a.b", NULL, NULL);
+    response = http_request(auth.rig.client, "HEAD", "/events?subject=a.b", NULL, NULL);
     REQUIRE(response->status == 401 && response->body_len == 0);
-    response = http_request(client, "POST", "/say", "x", NULL);
+    response = http_request(auth.rig.client, "POST", "/say", "x", NULL);
     REQUIRE(is_problem(response, 401, "token"));
-    REQUIRE(http_open_ready(client, "/open", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/open", NULL) != NULL);
 }
 
 Test(auth_tokens, head_and_post_and_preflight)
 {
     char *token = good_token(60);
-    struct http_stream *response = http_request(client, "HEAD", "/events?subject=a.b", NULL, bearer(token), NULL);
+    struct http_stream *response =
+        http_request(auth.rig.client, "HEAD", "/events?subject=a.b", NULL, auth_bearer(token), NULL);
 
     REQUIRE(response->status == 200 && response->body_len == 0);
     REQUIRE_STR(http_header(response, "content-type"), "text/event-stream; charset=utf-8");
-    response = http_request(client, "POST", "/say", "x", bearer(token), NULL);
+    response = http_request(auth.rig.client, "POST", "/say", "x", auth_bearer(token), NULL);
     REQUIRE(response->status == 202, "%d", response->status);
     for (int i = 0; i < 2; i++) {
         response =
-            http_request(client, "OPTIONS", i == 0 ? "/events" : "/say", NULL, "origin: https://app.example",
+            http_request(auth.rig.client, "OPTIONS", i == 0 ? "/events" : "/say", NULL, "origin: https://app.example",
                          "access-control-request-method: GET", "access-control-request-headers: authorization", NULL);
         REQUIRE(response->status == 204, "%d", response->status);
         REQUIRE_STR(http_header(response, "access-control-allow-origin"), "https://app.example");
@@ -210,8 +212,8 @@ Test(auth_tokens, head_and_post_and_preflight)
 /* 401 with that text and no other, and not a word of the token. */
 static void require_refused(char *token, const char *text, const char *what)
 {
-    struct http_stream *response =
-        http_request(client, "GET", "/events?subject=a.b", NULL, bearer(token), "origin: https://app.example", NULL);
+    struct http_stream *response = http_request(auth.rig.client, "GET", "/events?subject=a.b", NULL, auth_bearer(token),
+                                                "origin: https://app.example", NULL);
     const char *challenge = http_header(response, "www-authenticate");
 
     REQUIRE(is_problem(response, 401, text), "%s", what);
@@ -228,7 +230,7 @@ static char *signed_with(struct tokens_key *other, const char *header, const cha
 {
     char *token = tokens_sign(other, header, payload);
 
-    if (other != key)
+    if (other != auth.key)
         tokens_key_free(other);
     return token;
 }
@@ -244,7 +246,7 @@ static void require_claims_refused(int exp, int nbf, const char *rest, const cha
 {
     char *payload = payload_at(exp, nbf, rest);
 
-    require_refused(tokens_sign(key, NULL, payload), text, payload);
+    require_refused(tokens_sign(auth.key, NULL, payload), text, payload);
     free(payload);
 }
 
@@ -266,16 +268,16 @@ Test(auth_tokens, claims_are_checked)
 Test(auth_tokens, signatures_are_checked)
 {
     char *payload = payload_at(60, -1, CLAIMS);
-    char *good = tokens_sign(key, NULL, payload), *body = strchr(good, '.') + 1;
+    char *good = tokens_sign(auth.key, NULL, payload), *body = strchr(good, '.') + 1;
     size_t len;
-    unsigned char *public = tokens_public(key, TOKENS_PEM, &len);
+    unsigned char *public = tokens_public(auth.key, TOKENS_PEM, &len);
     char *none = tokens_base64url("{\"alg\":\"none\"}", 14);
 
     require_refused(signed_with(tokens_key("ES256", "main"), NULL, payload), INVALID, "another key of that name");
     require_refused(signed_with(tokens_key("ES256", "other"), NULL, payload), INVALID, "a key nobody knows");
     require_refused(signed_with(tokens_key("HS256", "main"), NULL, payload), INVALID, "another algorithm");
     require_refused(signed_with(tokens_key_secret("main", public, len), NULL, payload), INVALID, "the public key");
-    require_refused(tokens_sign(key, "{\"alg\":\"ES384\",\"kid\":\"main\"}", payload), INVALID, "says ES384");
+    require_refused(tokens_sign(auth.key, "{\"alg\":\"ES384\",\"kid\":\"main\"}", payload), INVALID, "says ES384");
     require_refused(text_format("%s.%.*s.", none, (int)(strrchr(good, '.') - body), body), INVALID, "alg none");
     require_refused(text_format("%.*s", (int)(strrchr(good, '.') - good), good), INVALID, "no signature");
     require_refused(text_format("%.*s", (int)strlen(good) - 4, good), INVALID, "cut short");
@@ -298,22 +300,22 @@ Test(auth_tokens, a_bit_more_or_less_anywhere)
     for (size_t i = 0; i < len; i++) {
         char *bad = strdup(good), *body;
         bad[i] = bad[i] == 'A' ? 'B' : bad[i] == '.' ? 'x' : 'A';
-        int status = status_of(client, "/events?subject=a.b", bearer(bad), &body);
+        int status = auth_status(auth.rig.client, "/events?subject=a.b", auth_bearer(bad), &body);
         /* the last character has bits that stand for nothing; a verifier may or may not insist on them */
         REQUIRE(status == 401 || (status == 200 && i == len - 1), "position %zu: %d", i, status);
         REQUIRE(strstr(body, bad) == NULL);
         free(body);
         free(bad);
     }
-    REQUIRE(status_of(client, "/events?subject=a.b", bearer(good), NULL) == 200);
+    REQUIRE(auth_status(auth.rig.client, "/events?subject=a.b", auth_bearer(good), NULL) == 200);
     free(good);
 }
 
 Test(auth_tokens, one_that_is_too_long)
 {
     char *payload = text_format("{\"exp\":%lld,\"x\":\"%013000d\"," CLAIMS "}", (long long)time(NULL) + 60, 0);
-    char *token = tokens_sign(key, NULL, payload);
-    int status = status_of(client, "/events?subject=a.b", bearer(token), NULL);
+    char *token = tokens_sign(auth.key, NULL, payload);
+    int status = auth_status(auth.rig.client, "/events?subject=a.b", auth_bearer(token), NULL);
 
     REQUIRE(strlen(token) > 16384 && (status == 401 || status == 431), "%d", status);
     free(token);
@@ -347,13 +349,13 @@ Test(auth_tokens, nobody_else_gets_to_see_it)
         const char *text = paths[i / 2], *at = strstr(text, "%T"), *with = i % 2 == 0 ? token : expired;
         char *path = text_format("%.*s%s%s", (int)(at - text), text, with, at + 2), *body;
         /* no part of it: of 24 bytes each */
-        status_of(client, path, NULL, &body);
+        auth_status(auth.rig.client, path, NULL, &body);
         for (const char *p = with; strlen(p) >= 24; p += 12)
             REQUIRE(memmem(body, strlen(body), p, 24) == NULL, "%s: %s", path, body);
         free(body);
         free(path);
     }
-    log = gateway_log(rig.gateway);
+    log = gateway_log(auth.rig.gateway);
     for (int i = 0; i < 2; i++) {
         for (const char *p = i == 0 ? token : expired; strlen(p) >= 24; p += 12)
             REQUIRE(memmem(log, strlen(log), p, 24) == NULL, "in the log");

@@ -1,6 +1,6 @@
 /* presence.c - who comes to a route's streams and who goes is told on a subject, which no client reads */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/auth_rig.h"
+#include "tests/rigs/auth.h"
 
 #include <jansson.h>
 #include <nats/nats.h>
@@ -31,7 +31,7 @@ static struct told {
 static void start(const char *subject)
 {
     auth_start(REST);
-    natsConnection *connection = publisher_connection(rig.publisher);
+    natsConnection *connection = publisher_connection(auth.rig.publisher);
     REQUIRE(natsConnection_SubscribeSync(&subscription, connection, subject) == NATS_OK);
     REQUIRE(natsConnection_FlushTimeout(connection, 5000) == NATS_OK);
     told.complete = true;
@@ -71,7 +71,7 @@ static void wait_told(uint64_t joined, uint64_t left)
     int64_t deadline = deadline_in(30000);
     natsMsg *msg;
     while (told.joined < joined || told.left < left) {
-        http_pump(client, 0);
+        http_pump(auth.rig.client, 0);
         if (natsSubscription_NextMsg(&msg, subscription, 20) == NATS_OK)
             take(msg);
         REQUIRE(now_ms() < deadline, "%lu and %lu of %lu and %lu", (unsigned long)told.joined, (unsigned long)told.left,
@@ -94,7 +94,7 @@ static void check_join_and_leave(enum http_mode mode)
     struct http_client *visitor;
 
     start("freshet.presence.rooms");
-    visitor = http_client_create(rig.gateway, mode);
+    visitor = http_client_create(auth.rig.gateway, mode);
     REQUIRE(http_open_ready(visitor, "/rooms", NULL) != NULL);
     wait_told(1, 0);
     REQUIRE_STR(json_string_value(json_object_get(told.json, "gateway")), "gw-1");
@@ -114,9 +114,9 @@ static void check_join_and_leave(enum http_mode mode)
     REQUIRE_STR(text("leaves", "reason"), "client");
     REQUIRE(json_is_real(json_object_get(leave, "seconds")));
     int64_t deadline = deadline_in(10000); /* it counts once the broker has confirmed what we have already */
-    while (scrape(rig.gateway, "freshet_presence_published_total") != 2)
+    while (scrape(auth.rig.gateway, "freshet_presence_published_total") != 2)
         REQUIRE(now_ms() < deadline);
-    REQUIRE(scrape(rig.gateway, "freshet_presence_lost_total") == 0);
+    REQUIRE(scrape(auth.rig.gateway, "freshet_presence_lost_total") == 0);
 }
 
 Test(presence, join_and_leave_over_http2)
@@ -132,33 +132,33 @@ Test(presence, join_and_leave_over_http1)
 Test(presence, the_path_is_part_of_the_subject)
 {
     start("presence.*.room_id");
-    REQUIRE(http_open_ready(client, "/room/7", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/room/7", NULL) != NULL);
     wait_told(1, 0);
     REQUIRE_STR(json_string_value(json_object_get(told.json, "route")), "/room/{id}");
     const json_t *join = json_array_get(json_object_get(told.json, "joins"), 0);
     REQUIRE(json_array_size(json_object_get(join, "subjects")) == 2);
-    REQUIRE(http_open_ready(client, "/room/8", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/room/8", NULL) != NULL);
     wait_told(2, 0);
     REQUIRE(told.streams == 1, "of room 8");
-    REQUIRE(http_open_ready(client, "/room/7", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/room/7", NULL) != NULL);
     wait_told(3, 0);
     REQUIRE(told.streams == 2, "of room 7");
-    REQUIRE(http_request(client, "GET", "/room/a%2eb", NULL, NULL)->status == 400);
+    REQUIRE(http_request(auth.rig.client, "GET", "/room/a%2eb", NULL, NULL)->status == 400);
 }
 
 Test(presence, who_it_is_by_name_and_never_by_token)
 {
     start("who.is.here");
-    char *token = token_for("ann", "[]", "[]");
-    struct http_stream *stream = http_open(client, "/me", bearer(token), NULL);
+    char *token = auth_token("ann", "[]", "[]");
+    struct http_stream *stream = http_open(auth.rig.client, "/me", auth_bearer(token), NULL);
     REQUIRE(http_wait_first_block(stream) && stream->status == 200, "%s", stream->body);
     wait_told(1, 0);
     REQUIRE_STR(text("joins", "sub"), "ann");
     char *dumped = json_dumps(told.json, 0);
     REQUIRE(strstr(dumped, token) == NULL);
     free(dumped);
-    REQUIRE(status_of(client, "/me", "authorization: Bearer nonsense", NULL) == 401);
-    publish(rig.publisher, "freshet.control.revoke", "{\"sub\":\"ann\"}");
+    REQUIRE(auth_status(auth.rig.client, "/me", "authorization: Bearer nonsense", NULL) == 401);
+    publish(auth.rig.publisher, "freshet.control.revoke", "{\"sub\":\"ann\"}");
     wait_told(1, 1);
     REQUIRE_STR(text("leaves", "sub"), "ann");
     REQUIRE_STR(text("leaves", "reason"), "revoked");
@@ -170,16 +170,16 @@ Test(presence, who_it_is_by_name_and_never_by_token)
 Test(presence, no_stream_carries_it_and_no_client_says_it)
 {
     start("presence.>");
-    struct http_stream *all = http_open_ready(client, "/any?subject=%3e", NULL),
-                       *exact = http_open_ready(client, "/any?subject=presence.7.room_id", NULL);
+    struct http_stream *all = http_open_ready(auth.rig.client, "/any?subject=%3e", NULL),
+                       *exact = http_open_ready(auth.rig.client, "/any?subject=presence.7.room_id", NULL);
     REQUIRE(all != NULL && exact != NULL);
-    REQUIRE(http_open_ready(client, "/room/7", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/room/7", NULL) != NULL);
     wait_told(1, 0);
-    REQUIRE(http_request(client, "POST", "/say?subject=presence.7.room_id", "lies", NULL)->status == 403);
-    REQUIRE(http_request(client, "POST", "/say?subject=presence.7.other", "allowed", NULL)->status == 202);
+    REQUIRE(http_request(auth.rig.client, "POST", "/say?subject=presence.7.room_id", "lies", NULL)->status == 403);
+    REQUIRE(http_request(auth.rig.client, "POST", "/say?subject=presence.7.other", "allowed", NULL)->status == 202);
     REQUIRE(http_wait_events(all, 1));
     REQUIRE_STR(http_event(all, 0)->data, "allowed");
-    http_pump_for(client, 100);
+    http_pump_for(auth.rig.client, 100);
     REQUIRE(all->log.count == 1 && exact->log.count == 0);
 }
 
@@ -194,7 +194,7 @@ Test(presence, five_thousand_are_a_few_messages)
     start("freshet.presence.rooms");
     int64_t began = now_ms();
     for (size_t i = 0; i != STREAMS / EACH; i++) {
-        clients[i] = http_client_create(rig.gateway, HTTP_H2);
+        clients[i] = http_client_create(auth.rig.gateway, HTTP_H2);
         for (size_t j = 0; j != EACH; j++)
             streams[i * EACH + j] = http_open(clients[i], "/rooms", NULL);
         http_pump(clients[i], 0);
@@ -211,7 +211,7 @@ Test(presence, five_thousand_are_a_few_messages)
         http_client_destroy(clients[i]);
     wait_told(STREAMS, STREAMS);
     REQUIRE(told.streams == 0);
-    REQUIRE(scrape(rig.gateway, "freshet_presence_lost_total") == 0);
+    REQUIRE(scrape(auth.rig.gateway, "freshet_presence_lost_total") == 0);
 }
 
 /* ---- what isn't at its best ---- */
@@ -219,15 +219,15 @@ Test(presence, five_thousand_are_a_few_messages)
 Test(presence, an_outage_of_the_broker_is_caught_up_with)
 {
     start("freshet.presence.rooms");
-    REQUIRE(http_open_ready(client, "/rooms", NULL) != NULL);
+    REQUIRE(http_open_ready(auth.rig.client, "/rooms", NULL) != NULL);
     wait_told(1, 0);
-    nats_fixture_kill(rig.nats);
-    REQUIRE(gateway_wait_log(rig.gateway, "nats-disconnected", 10000));
-    struct http_client *visitor = http_client_create(rig.gateway, HTTP_H2);
+    nats_fixture_kill(auth.rig.nats);
+    REQUIRE(gateway_wait_log(auth.rig.gateway, "nats-disconnected", 10000));
+    struct http_client *visitor = http_client_create(auth.rig.gateway, HTTP_H2);
     http_open(visitor, "/rooms", NULL);
     REQUIRE(http_open_ready(visitor, "/rooms", NULL) != NULL);
     http_client_destroy(visitor);
-    nats_fixture_restart(rig.nats);
+    nats_fixture_restart(auth.rig.nats);
     wait_told(3, 2);
     REQUIRE(told.streams == 1);
 }
@@ -236,27 +236,27 @@ Test(presence, a_shutdown_tells_that_all_have_gone)
 {
     start("freshet.presence.rooms");
     for (int i = 0; i != 3; i++)
-        REQUIRE(http_open_ready(client, "/rooms", NULL) != NULL);
+        REQUIRE(http_open_ready(auth.rig.client, "/rooms", NULL) != NULL);
     wait_told(3, 0);
-    kill(rig.gateway->pid, SIGTERM);
+    kill(auth.rig.gateway->pid, SIGTERM);
     wait_told(3, 3);
     REQUIRE_STR(text("leaves", "reason"), "drain");
     REQUIRE(told.streams == 0);
-    REQUIRE(gateway_wait_exit(rig.gateway) == 0);
+    REQUIRE(gateway_wait_exit(auth.rig.gateway) == 0);
 }
 
 Test(presence, what_the_broker_forbids_is_counted_and_said)
 {
-    rig.nats = nats_fixture_start("authorization { users = [ {user: gw, password: gw, permissions: {"
-                                  "publish: {deny: [\"freshet.presence.>\"]}}}, {user: a, password: a} ] }\n");
-    rig.gateway = gateway_start(&(struct gateway_options){
-        .nats_url = nats_fixture_url(rig.nats),
+    auth.rig.nats = nats_fixture_start("authorization { users = [ {user: gw, password: gw, permissions: {"
+                                       "publish: {deny: [\"freshet.presence.>\"]}}}, {user: a, password: a} ] }\n");
+    auth.rig.gateway = gateway_start(&(struct gateway_options){
+        .nats_url = nats_fixture_url(auth.rig.nats),
         .nats = "  user: gw\n  password: gw\n",
         .yaml = "admin: {address: \"127.0.0.1:0\"}\n"
                 "routes: [{path: /rooms, subjects: [\"rooms\"], presence: \"freshet.presence.{route}\"}]\n",
     });
-    client = http_client_create(rig.gateway, HTTP_H2);
-    REQUIRE(http_open_ready(client, "/rooms", NULL) != NULL);
-    REQUIRE(gateway_wait_log(rig.gateway, "presence-lost subject=freshet.presence.rooms changes=1", 10000));
-    REQUIRE(scrape(rig.gateway, "freshet_presence_lost_total") == 1);
+    auth.rig.client = http_client_create(auth.rig.gateway, HTTP_H2);
+    REQUIRE(http_open_ready(auth.rig.client, "/rooms", NULL) != NULL);
+    REQUIRE(gateway_wait_log(auth.rig.gateway, "presence-lost subject=freshet.presence.rooms changes=1", 10000));
+    REQUIRE(scrape(auth.rig.gateway, "freshet_presence_lost_total") == 1);
 }
