@@ -49,15 +49,11 @@ static const struct jetstream_stream stream_s = {.name = "S", .subjects = {"a.>"
 
 Test(source_js_publish, what_is_stored_comes_with_its_id)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
-    await_warm(source);
-    struct channel *channel = open_channel(source, "a.b");
+    struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
+    struct channel *channel = open_channel(rig.source, "a.b");
     for (unsigned i = 0; i < 20; ++i) {
         char *text = text_format("%u", i);
-        struct publish result = publish_and_await(source, "a.b", text, NULL);
+        struct publish result = publish_and_await(rig.source, "a.b", text, NULL);
         cr_assert_eq(result.status, PUBLISH_OK);
         cr_assert(result.stored && !result.duplicate);
         cr_assert_eq(result.id.sequence, i + 1);
@@ -66,31 +62,23 @@ Test(source_js_publish, what_is_stored_comes_with_its_id)
     }
     AWAIT(count_of(channel, EVENT) == 20);
     check_events(channel, 20, 1, 0);
-    cr_assert_eq(jetstream_state(js, "S").last, 20);
-    close_channel(source, channel);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    cr_assert_eq(jetstream_state(rig.js, "S").last, 20);
+    close_channel(rig.source, channel);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_publish, a_message_id_is_stored_once)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
-    await_warm(source);
-    struct publish first = publish_and_await(source, "a.b", "x", "order-1");
-    struct publish again = publish_and_await(source, "a.b", "x", "order-1");
-    struct publish other = publish_and_await(source, "a.b", "x", "order-2");
+    struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
+    struct publish first = publish_and_await(rig.source, "a.b", "x", "order-1");
+    struct publish again = publish_and_await(rig.source, "a.b", "x", "order-1");
+    struct publish other = publish_and_await(rig.source, "a.b", "x", "order-2");
     cr_assert(first.status == PUBLISH_OK && first.stored && !first.duplicate);
     cr_assert(again.status == PUBLISH_OK && again.stored && again.duplicate);
     cr_assert_eq(again.id.sequence, first.id.sequence);
     cr_assert(other.stored && !other.duplicate && other.id.sequence == first.id.sequence + 1);
-    cr_assert_eq(jetstream_state(js, "S").count, 2);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    cr_assert_eq(jetstream_state(rig.js, "S").count, 2);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_publish, many_at_once)
@@ -98,13 +86,9 @@ Test(source_js_publish, many_at_once)
     enum { COUNT = 500 };
     static struct sent *sent[COUNT];
     static bool seen[COUNT + 1];
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
-    await_warm(source);
+    struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
     for (int i = 0; i < COUNT; ++i)
-        sent[i] = begin_publish(source, "a.b", "x", NULL);
+        sent[i] = begin_publish(rig.source, "a.b", "x", NULL);
     for (int i = 0; i < COUNT; ++i) {
         AWAIT(atomic_load(&sent[i]->done));
         cr_assert_eq(sent[i]->publish.status, PUBLISH_OK);
@@ -113,9 +97,7 @@ Test(source_js_publish, many_at_once)
         seen[sequence] = true;
         forget(sent[i]);
     }
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_publish, what_the_stream_does_not_take_is_not_said_to_be_stored)
@@ -161,28 +143,22 @@ Test(source_js_publish, what_is_not_permitted_is_denied)
 
 Test(source_js_publish, nobody_waits_for_a_broker_that_is_gone)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
-    await_warm(source);
+    struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
     /* It took the message, perhaps; but it didn't say so. */
-    nats_fixture_pause(nats);
-    struct sent *unanswered = begin_publish(source, "a.b", "x", NULL);
+    nats_fixture_pause(rig.nats);
+    struct sent *unanswered = begin_publish(rig.source, "a.b", "x", NULL);
     sleep_ms(50);
-    nats_fixture_kill(nats);
+    nats_fixture_kill(rig.nats);
     AWAIT(atomic_load(&unanswered->done));
     cr_assert_eq(unanswered->publish.status, PUBLISH_UNAVAILABLE);
     forget(unanswered);
-    AWAIT(publish_and_await(source, "a.b", "x", NULL).status == PUBLISH_UNAVAILABLE);
-    struct sent *refused = begin_publish(source, "a.b", "x", NULL);
+    AWAIT(publish_and_await(rig.source, "a.b", "x", NULL).status == PUBLISH_UNAVAILABLE);
+    struct sent *refused = begin_publish(rig.source, "a.b", "x", NULL);
     cr_assert(atomic_load(&refused->done), "at once");
     forget(refused);
-    nats_fixture_restart(nats);
-    AWAIT(publish_and_await(source, "a.b", "x", NULL).status == PUBLISH_OK);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    nats_fixture_restart(rig.nats);
+    AWAIT(publish_and_await(rig.source, "a.b", "x", NULL).status == PUBLISH_OK);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_publish, a_stop_answers_all)

@@ -348,6 +348,30 @@ static inline void end_source(struct js_source *source)
     cr_assert_not(recorder.is_out_of_order);
 }
 
+/* A broker with a stream "S", and a warm source of it. */
+struct js_rig {
+    struct nats_fixture *nats;
+    struct jetstream *js;
+    struct js_source *source;
+};
+
+static inline struct js_rig js_rig_start(const struct jetstream_stream *stream, const char *subject, uint32_t events)
+{
+    struct js_rig rig = {.nats = nats_fixture_start(NULL)};
+    rig.js = jetstream_connect(nats_fixture_url(rig.nats));
+    jetstream_create(rig.js, stream);
+    rig.source = start_source(nats_fixture_url(rig.nats), "S", subject, events);
+    await_warm(rig.source);
+    return rig;
+}
+
+static inline void js_rig_stop(struct js_rig *rig)
+{
+    end_source(rig->source);
+    jetstream_destroy(rig->js);
+    nats_fixture_stop(rig->nats);
+}
+
 /* Call after everything else of NATS in the test has ended. */
 static inline void forget_records(void)
 {

@@ -19,30 +19,24 @@ static void publish_numbers(struct jetstream *js, unsigned from, unsigned count)
 Test(source_js_session, nothing_is_missing_and_nothing_twice_when_the_broker_is_killed)
 {
     enum { ROUNDS = 4, EACH = 40 };
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
-    struct channel *channel = open_channel(source, "a");
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
+    struct channel *channel = open_channel(rig.source, "a");
     for (unsigned round = 0; round < ROUNDS; ++round) {
-        publish_numbers(js, round * 2 * EACH, EACH);
+        publish_numbers(rig.js, round * 2 * EACH, EACH);
         if (round % 2 == 0)
             AWAIT(count_of(channel, EVENT) == round * 2 * EACH + EACH);
-        nats_fixture_kill(nats);
-        nats_fixture_restart(nats);
-        publish_numbers(js, round * 2 * EACH + EACH, EACH);
+        nats_fixture_kill(rig.nats);
+        nats_fixture_restart(rig.nats);
+        publish_numbers(rig.js, round * 2 * EACH + EACH, EACH);
     }
     AWAIT(count_of(channel, EVENT) == ROUNDS * 2 * EACH);
     check_events(channel, ROUNDS * 2 * EACH, 1, 0);
     cr_assert_eq(count_of(channel, LOST) + count_of(channel, EPOCH), 0);
     cr_assert_eq(epochs(), 1);
-    cr_assert(js_source_is_connected(source));
-    AWAIT(jetstream_state(js, "S").consumers == 1);
-    close_channel(source, channel);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    cr_assert(js_source_is_connected(rig.source));
+    AWAIT(jetstream_state(rig.js, "S").consumers == 1);
+    close_channel(rig.source, channel);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_session, a_stream_that_appears_later_is_followed)
@@ -85,18 +79,14 @@ Test(source_js_session, a_broker_that_appears_later_is_found)
 
 Test(source_js_session, a_stream_made_anew_begins_an_epoch)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
-    struct channel *channel = open_channel(source, "a");
-    publish_numbers(js, 0, 30);
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
+    struct channel *channel = open_channel(rig.source, "a");
+    publish_numbers(rig.js, 0, 30);
     AWAIT(count_of(channel, EVENT) == 30);
     uint64_t incarnation = recorder.incarnation;
-    jetstream_delete(js, "S");
-    jetstream_create(js, &stream_s);
-    publish_numbers(js, 0, 7);
+    jetstream_delete(rig.js, "S");
+    jetstream_create(rig.js, &stream_s);
+    publish_numbers(rig.js, 0, 7);
     AWAIT(count_of(channel, EVENT) == 37);
     cr_assert_eq(epochs(), 2);
     cr_assert_eq(count_of(channel, EPOCH), 1);
@@ -105,31 +95,23 @@ Test(source_js_session, a_stream_made_anew_begins_an_epoch)
     cr_assert_eq(recorder.base, 31);
     for (unsigned i = 0; i < 7; ++i)
         cr_assert_eq(record_of(channel, EVENT, 30 + i).number, recorder.base + 1 + i);
-    struct event_id id = source_id(js_source_base(source), recorder.base + 7);
+    struct event_id id = source_id(js_source_base(rig.source), recorder.base + 7);
     cr_assert(id.incarnation == recorder.incarnation && id.sequence == 7);
-    close_channel(source, channel);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, channel);
+    js_rig_stop(&rig);
 }
 
 /* Two gateways, or one before and after its restart. */
 Test(source_js_session, incarnations_agree_everywhere_and_outlive_the_broker)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
     uint64_t incarnation = recorder.incarnation;
-    end_source(source);
-    nats_fixture_restart(nats);
-    source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
+    end_source(rig.source);
+    nats_fixture_restart(rig.nats);
+    rig.source = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
+    await_warm(rig.source);
     cr_assert_eq(recorder.incarnation, incarnation);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    js_rig_stop(&rig);
 }
 
 /* A client of its own, to do what an operator might. */
@@ -152,61 +134,49 @@ static void delete_consumers(jsCtx *js)
 
 Test(source_js_session, a_consumer_that_was_deleted_is_made_anew)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
-    struct channel *channel = open_channel(source, "a");
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
+    struct channel *channel = open_channel(rig.source, "a");
     jsCtx *operator_js = NULL;
-    natsConnection *operator_connection = connect_operator(nats_fixture_url(nats), &operator_js);
-    publish_numbers(js, 0, 10);
+    natsConnection *operator_connection = connect_operator(nats_fixture_url(rig.nats), &operator_js);
+    publish_numbers(rig.js, 0, 10);
     AWAIT(count_of(channel, EVENT) == 10);
     delete_consumers(operator_js);
-    publish_numbers(js, 10, 10);
+    publish_numbers(rig.js, 10, 10);
     AWAIT(count_of(channel, EVENT) == 20);
     check_events(channel, 20, 1, 0);
     cr_assert_eq(count_of(channel, LOST), 0);
-    cr_assert_eq(jetstream_state(js, "S").consumers, 1);
-    cr_assert(js_source_is_connected(source));
+    cr_assert_eq(jetstream_state(rig.js, "S").consumers, 1);
+    cr_assert(js_source_is_connected(rig.source));
     jsCtx_Destroy(operator_js);
     natsConnection_Destroy(operator_connection);
-    close_channel(source, channel);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, channel);
+    js_rig_stop(&rig);
 }
 
 /* The consumer is gone and so is what it hadn't delivered, before another is there. */
 Test(source_js_session, a_purge_that_overtakes_the_consumer_is_a_loss)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    await_warm(source);
-    struct channel *channel = open_channel(source, "a"), *other = open_channel(source, "b");
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
+    struct channel *channel = open_channel(rig.source, "a"), *other = open_channel(rig.source, "b");
     jsCtx *operator_js = NULL;
-    natsConnection *operator_connection = connect_operator(nats_fixture_url(nats), &operator_js);
-    publish_numbers(js, 0, 10);
+    natsConnection *operator_connection = connect_operator(nats_fixture_url(rig.nats), &operator_js);
+    publish_numbers(rig.js, 0, 10);
     AWAIT(count_of(channel, EVENT) == 10);
     delete_consumers(operator_js);
-    publish_numbers(js, 10, 10);
-    jetstream_purge(js, "S", NULL);
-    publish_numbers(js, 20, 5);
+    publish_numbers(rig.js, 10, 10);
+    jetstream_purge(rig.js, "S", NULL);
+    publish_numbers(rig.js, 20, 5);
     AWAIT(count_of(channel, EVENT) == 15);
     cr_assert_eq(count_of(channel, LOST), 1);
     cr_assert_eq(count_of(other, LOST), 1, "nobody knows whose they were");
     cr_assert_eq(record_of(channel, LOST, 0).number, 20);
     cr_assert_eq(record_of(channel, EVENT, 10).number, 21);
-    cr_assert_eq(atomic_load(&js_source_base(source)->first), 21);
+    cr_assert_eq(atomic_load(&js_source_base(rig.source)->first), 21);
     jsCtx_Destroy(operator_js);
     natsConnection_Destroy(operator_connection);
-    close_channel(source, channel);
-    close_channel(source, other);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, channel);
+    close_channel(rig.source, other);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_session, a_stream_that_lacks_a_routes_subjects_is_a_fault)
