@@ -61,7 +61,7 @@ static void end_republished(struct js_source *source, struct js_channel *channel
     if (!channel->is_confirmed)
         --republish->unconfirmed;
     if (channel->feed != NULL)
-        channel->feed->owner = NULL;
+        channel->feed->owner = NULL; /* control ends the subscription */
     js_inbox_wake(&source->inbox);
 }
 

@@ -58,7 +58,7 @@ static bool wait_for(struct js_source *source, struct js_link *link, int64_t ms)
     struct js_work work;
     do {
         take_work(source, link, &work, deadline_ns);
-        js_publish_refuse(source, work.publishes);
+        js_publish_refuse(source, work.publishes); /* a client would have to wait for the next session */
         if (work.is_stopping || (link != NULL && (atomic_load(&link->session.is_over) || is_to_move(source, &work))))
             return false;
     } while (clock_mono_ns() < deadline_ns);
@@ -116,7 +116,7 @@ static void go_live(struct js_source *source, struct js_link *link)
     int64_t lost_ns = atomic_exchange(&source->lost_ns, 0);
     source->failures = 0;
     if (source->was_live && source->lost_reason == NULL)
-        return;
+        return; /* an interruption that was not logged needs no end in the log */
     lock_take(&source->live.lock);
     uint64_t next = source->live.horizon - source->live.base + 1;
     if (source->live.horizon >= source->live.warm_at)
@@ -244,6 +244,7 @@ void *js_control_main(void *arg)
             continue;
         }
         bool at_once = serve_session(source, link);
+        /* The consumer first, while there is a connection to delete it on. */
         js_follow_end(source, link);
         js_republish_reset(source);
         js_link_end(source, link);

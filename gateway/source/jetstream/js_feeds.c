@@ -120,6 +120,7 @@ void js_feeds_end(struct js_source *source, struct js_link *link)
         if (!is_closed)
             continue;
         bool completed = js_inbox_is_completed(&source->inbox, &feed->is_completed);
+        /* A round trip after its end, the library's reader is past the subscription. */
         if (feed->is_retired) {
             list_remove(&feed->node);
             natsSubscription_Destroy(feed->subscription);

@@ -114,6 +114,7 @@ enum js_stream_status js_inspect_stream(struct js_source *source, struct js_link
 {
     CHECK_THREAD(source);
     enum js_stream_status status = js_stream_read(&link->session, stream);
+    /* that there is no such stream is an answer, too */
     if (status == JS_STREAM_FAILED)
         js_inspect_log_failure(source, link, "info", stream->status, stream->code);
     else

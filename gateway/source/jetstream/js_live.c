@@ -85,6 +85,7 @@ void js_live_lose(struct js_source *source, uint64_t up_to)
                       log_str("reason", "the stream dropped them before they were delivered"));
     if (up_to < live->horizon)
         up_to = live->horizon;
+    /* without channels there is no mark whose number could move the horizon */
     if (live->channel_count != 0)
         ingress_lost_at(&source->base, channels, live->channel_count, up_to);
     else

@@ -16,6 +16,7 @@ void js_missed_note(struct js_source *source, uint64_t number, const struct mess
         return;
     for (size_t i = 0; i != live->matches.count; ++i)
         ((struct js_channel *)ingress_source_data(live->matches.values[i]))->known = number;
+    /* A subject that no channel wants must not take the place of one that is followed. */
     if (live->matches.count != 0) {
         uint64_t hash = hash_keyed(message->subject, message->subject_len);
         source->republish.seen[hash % JS_SEEN_MAX] = (struct js_seen){hash, number};
@@ -64,7 +65,7 @@ uint64_t js_missed_before(struct js_source *source, const char *subject, size_t 
     uint64_t hash = hash_keyed(subject, subject_len), rewind = 0;
     const struct js_seen *seen = &source->republish.seen[hash % JS_SEEN_MAX];
     if (seen->hash == hash && seen->number >= last)
-        return 0;
+        return 0; /* by far the most common case */
     for (size_t i = 0; i != live->matches.count; ++i) {
         struct js_channel *channel = ingress_source_data(live->matches.values[i]);
         if (!channel->is_confirmed || last <= channel->floor)

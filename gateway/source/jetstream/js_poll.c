@@ -92,6 +92,7 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
         return true;
     if (!js_feeds_subscribe(source, link, &fed))
         return false;
+    /* New subscriptions don't wait for the next poll: their readers do. */
     int64_t now_ns = clock_mono_ns();
     bool is_due = fed != 0 || now_ns >= republish->poll_at_ns;
     delete_consumers(source, link, is_due);

@@ -136,7 +136,9 @@ void js_publish_send(struct js_source *source, struct js_link *link, struct publ
         }
         uint64_t number = ++source->sent_count;
         snprintf(reply, size, "%s.p.%" PRIu64, link->inbox, number);
+        /* for read_ack: a new message is stored behind it */
         publish->id.sequence = atomic_load(&source->base.published);
+        /* First: the acknowledgement may be quicker than the return of the call that sends. */
         add_sent(&source->sent, publish, number);
         natsStatus status = send_message(source, link, publish, reply);
         /* Unless a callback has had it meanwhile. */

@@ -56,10 +56,11 @@ void js_republish_adopt(struct js_source *source, const char *from, const char *
     struct js_republish *republish = &source->republish;
     if (!republish->is_wanted)
         return;
+    /* without payloads the subscriptions are no substitute for a consumer */
     if (to == NULL || to[0] == '\0' || headers_only)
         from = to = NULL;
     else if (from == NULL)
-        from = "";
+        from = ""; /* no filter: all subjects */
     if (to == NULL && !republish->has_said_no)
         log_write(LOG_WARN, "stream-republishes-nothing", log_str("stream", source->stream),
                   log_str("reason", headers_only ? "it republishes headers only" : "it has no RePublish"),
@@ -83,7 +84,7 @@ void js_republish_reset(struct js_source *source)
     lock_take(&live->lock);
     js_rewind_look_back(source);
     republish->mode = JS_BY_CONSUMER;
-    republish->unconfirmed = live->channel_count;
+    republish->unconfirmed = live->channel_count; /* the next session has to subscribe for all of them */
     republish->switch_at = republish->dropped = 0;
     republish->is_resting = republish->has_asked = republish->is_denied = false;
     republish->polled = 0;
@@ -160,7 +161,7 @@ static bool take_republished(struct js_source *source, natsMsg *msg)
     struct js_live *live = &source->live;
     struct republished read;
     if (!read_republished(source, msg, &read))
-        return true;
+        return true; /* not the stream's: any publisher may use that subject */
     live->matches.count = 0;
     subject_index_find(live->index, read.subject, read.subject_len, &live->matches);
     if (is_after_loss(source, &read)) {
@@ -180,6 +181,7 @@ static void queue_republished(struct js_source *source, natsMsg *msg)
 {
     struct js_republish *republish = &source->republish;
     struct republished read;
+    /* Full: the consumer has to deliver what is dropped here before it hands over. */
     if (republish->queue_tail - republish->queue_head == JS_QUEUE_MAX) {
         natsMsg *oldest = republish->queue[republish->queue_head++ % JS_QUEUE_MAX];
         if (read_republished(source, oldest, &read) && republish->dropped < read.number)
@@ -196,6 +198,7 @@ void js_republish_try(struct js_source *source)
     struct js_live *live = &source->live;
     if (republish->look_from != 0 && republish->consumer_at >= republish->look_to)
         republish->look_from = 0;
+    /* Not before all subscriptions stand and the consumer is past everything they may have missed. */
     if (!republish->is_wanted || republish->mode == JS_BY_REPUBLISH || republish->unconfirmed != 0 ||
         republish->to == NULL || republish->is_denied || !republish->has_asked ||
         republish->consumer_at < republish->switch_at || republish->consumer_at < republish->dropped)
@@ -206,6 +209,7 @@ void js_republish_try(struct js_source *source)
     republish->was_unreachable = false;
     live->is_working = false;
     js_held_forget(live);
+    /* The consumer has brought everything up to the horizon, also to channels that had no message. */
     for (struct list *node = live->channels.next; node != &live->channels; node = node->next) {
         struct js_channel *channel = LIST_ENTRY(node, struct js_channel, node);
         if (channel->known < live->horizon)
@@ -214,7 +218,7 @@ void js_republish_try(struct js_source *source)
     while (republish->queue_head != republish->queue_tail && republish->mode == JS_BY_REPUBLISH) {
         natsMsg *msg = republish->queue[republish->queue_head % JS_QUEUE_MAX];
         if (!take_republished(source, msg))
-            break;
+            break; /* broken off again: the rest stays queued for the next consumer */
         ++republish->queue_head;
         natsMsg_Destroy(msg);
     }

@@ -36,6 +36,7 @@ static void do_close(struct source *base, struct channel *channel)
 {
     struct js_source *source = from_base(base);
     js_channels_close(source, channel);
+    /* Otherwise a thread of the pool, which still uses the channel, says so later. */
     if (js_pool_cancel_fill(source->pool, channel))
         ingress_closed(channel);
 }

@@ -49,6 +49,7 @@ void nats_channels_proven(struct nats_source *source)
     CHECK_THREAD(source);
     for (struct list *node = source->waiting.next, *next; node != &source->waiting; node = next) {
         next = node->next;
+        /* one whose subscribing failed waits for the next attempt, or for its time */
         if (WAITING(node)->feed != NULL)
             announce_channel(source, WAITING(node));
     }
@@ -287,6 +288,7 @@ int64_t nats_channels_tick(struct nats_source *source, int64_t now_ns)
             at_ns = channel->announce_at_ns;
             break;
         }
+        /* The broker doesn't answer: readers start nevertheless, and get a mark once it does. */
         channel->is_unproven = true;
         source->has_unproven = true;
         announce_channel(source, channel);

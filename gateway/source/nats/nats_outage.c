@@ -54,6 +54,7 @@ static void go_up(struct nats_source *source)
 static void go_down(struct nats_source *source, const struct nats_link_news *news)
 {
     metrics_add_shared(METRIC_NATS_DISCONNECTS, news->downs);
+    /* once for each outage, however often it comes and goes in between */
     if (source->is_up) {
         source->down_since_ns = news->down_since_ns;
         log_write(LOG_WARN, "nats-disconnected", log_str("url", source->settings.shown_url));

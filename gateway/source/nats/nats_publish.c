@@ -24,6 +24,7 @@ uint64_t nats_publish_count_reconnects(const struct nats_source *source)
 static natsStatus send_message(struct nats_source *source, const struct publish *publish)
 {
     natsMsg *msg = NULL;
+    /* most have no header, and need no message of their own */
     if (publish->header_count == 0 && publish->msg_id == NULL)
         return natsConnection_Publish(source->connection, publish->subject, publish->data, (int)publish->data_len);
     natsStatus status = nats_message_create(&msg, publish, NULL);

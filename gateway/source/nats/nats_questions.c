@@ -81,6 +81,7 @@ static void send_question(struct nats_source *source, struct nats_question *ques
     lock_give(&questions->lock);
     natsStatus status = natsConnection_PublishRequest(source->connection, request->subject, reply, request->data,
                                                       (int)request->data_len);
+    /* unless a reply has taken it meanwhile */
     if (status != NATS_OK && (question = take_question(source, id)) != NULL)
         finish_question(source, question, REQUEST_UNAVAILABLE);
 }

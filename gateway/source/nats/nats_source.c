@@ -27,7 +27,7 @@ static void do_open(struct source *base, struct channel *channel)
     list_init(&opened->table);
     list_init(&opened->waiting);
     ingress_set_source_data(channel, opened);
-    nats_inbox_open(&source->inbox, opened);
+    nats_inbox_open(&source->inbox, opened); /* refused: it stays closed, and do_close frees it */
 }
 
 static void do_close(struct source *base, struct channel *channel)

@@ -53,9 +53,10 @@ void js_pool_fetch(struct js_pool *pool, struct fetch *fetch)
         js_worker_call(pool);
         break;
     case JOB_DELIVERING:
-        job->is_asked_again = true;
+        job->is_asked_again = true; /* the worker looks when the core's callback has returned */
         break;
     case JOB_HELD:
+        /* Its consumer stands: the worker continues with it, unless the reader has had its share. */
         if (job->row < PIECES_IN_A_ROW || js_queue_is_empty(pool)) {
             job->state = JOB_WORKING;
             condition_signal(&job->worker->changed);
@@ -84,7 +85,7 @@ void js_pool_fetch_close(struct js_pool *pool, struct fetch *fetch)
             if (job->state == JOB_HELD)
                 js_worker_unhold(job);
         } else {
-            atomic_store(&job->is_closing, true);
+            atomic_store(&job->is_closing, true); /* the worker that has it frees it */
         }
         lock_give(&pool->lock);
     }
@@ -105,6 +106,7 @@ void js_pool_fill(struct js_pool *pool, struct channel *channel, uint64_t after)
         job->channel = channel;
         js_queue_note_fill(pool, job);
     } else {
+        /* asked from within ingress_filled */
         CHECK(job->state == JOB_DELIVERING && !job->is_asked_again);
         job->is_asked_again = true;
     }

@@ -68,6 +68,7 @@ static bool work_on_fetch(struct js_worker *worker, struct js_job *job)
     enum js_read_status status = js_read_piece(&worker->read, &job->fetch);
     bool has_piece = status == JS_READ_DONE || fetch->events != 0;
     bool is_complete = fetch->complete;
+    /* Closed meanwhile: what has been read is still handed out, as one last piece. */
     if (status == JS_READ_INTERRUPTED && !has_piece) {
         drop_fetch(job);
         return false;
