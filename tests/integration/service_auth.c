@@ -122,10 +122,26 @@ Test(service_auth, the_question_says_who_wants_what)
     REQUIRE(responder_count(responder) == 3, "%u", responder_count(responder));
 }
 
+/* The value of a line of /metrics. */
+static long metric(const char *line)
+{
+    struct gateway admin = {.clear_port = rig.gateway->admin_port};
+    struct http_client *scraper = http_client_create(&admin, HTTP_H1C);
+    struct http_stream *response = http_request(scraper, "GET", "/metrics", NULL, NULL);
+    const char *at = strstr(response->body, line);
+    long value = at != NULL ? strtol(at + strlen(line), NULL, 10) : -1;
+
+    http_client_destroy(scraper);
+    return value;
+}
+
 Test(service_auth, a_denial_is_a_403_with_the_reason)
 {
+    static const char row[] = "freshet_rejected_total{reason=\"auth\"} ";
+    long before = metric(row);
     responder_say(responder, "{\"allow\":false,\"reason\":\"not on a \\\"Sunday\\\"\"}");
     require_problem(get("/orders/1"), 403, "not on a \"Sunday\"");
+    REQUIRE(metric(row) == before + 1, "%ld, before %ld", metric(row), before);
     responder_say(responder, "{\"allow\":false}");
     require_problem(get("/orders/1"), 403, "not allowed");
     responder_say(responder, "{\"allow\":true,\"subjects\":[\"chat.*\"]}");
@@ -181,19 +197,6 @@ Test(service_auth, an_outage_is_a_503_and_ends)
     for (stream = get("/orders/1"); stream->status != 200 && now_ms() < give_up; stream = get("/orders/1"))
         sleep_ms(20);
     require_open(stream);
-}
-
-/* The value of a line of /metrics. */
-static long metric(const char *line)
-{
-    struct gateway admin = {.clear_port = rig.gateway->admin_port};
-    struct http_client *scraper = http_client_create(&admin, HTTP_H1C);
-    struct http_stream *response = http_request(scraper, "GET", "/metrics", NULL, NULL);
-    const char *at = strstr(response->body, line);
-    long value = at != NULL ? strtol(at + strlen(line), NULL, 10) : -1;
-
-    http_client_destroy(scraper);
-    return value;
 }
 
 /* A broker that is there and doesn't answer holds up nobody for longer than the route says. */

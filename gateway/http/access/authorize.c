@@ -233,7 +233,6 @@ static bool note_answer(struct permit *permit, const struct service_answer *answ
             permit->expires_ns = answer->expires_ns;
         return true;
     case SERVICE_DENIED:
-        metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_AUTH, 1);
         note_refusal(exchange, "the microservice denied it");
         if (answer->reason != NULL)
             reply_problem(exchange, 403, "%s", answer->reason);
