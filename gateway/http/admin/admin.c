@@ -28,7 +28,7 @@ struct admin_handler {
     struct app *app;
 };
 
-/* In a time that depends on the given length only, so that nobody can guess the token byte by byte. */
+/* In a time that depends on the given length only, so that the token can't be guessed byte by byte. */
 static bool is_same(const char *given, size_t given_len, const char *token, size_t token_len)
 {
     CHECK(token_len != 0);
