@@ -10,6 +10,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/reserved.h"
 #include "proto/subject.h"
 
 size_t channel_key_size(size_t pattern_len)
@@ -44,6 +45,7 @@ struct channel *channel_create(struct registry *registry, const struct channel_p
     channel->pattern[pattern_len] = '\0';
     channel->pattern_len = pattern_len;
     channel->literal = !subject_has_wildcard(pattern, pattern_len);
+    channel_is_guarded(channel);
     channel->key_len = channel_key_size(pattern_len);
     channel->key = check_malloc(channel->key_len);
     channel_key(channel->key, profile, pattern, pattern_len);
@@ -52,6 +54,11 @@ struct channel *channel_create(struct registry *registry, const struct channel_p
     channel->fill_want = UINT64_MAX;
     channel->followers = check_calloc(registry->mailbox_count, sizeof(struct channel_follower *));
     return channel;
+}
+
+bool channel_is_guarded(struct channel *channel)
+{
+    return reserved_may_match(channel->pattern, channel->pattern_len, &channel->reserved);
 }
 
 void channel_ring_init(const struct channel *channel, struct ring *ring)

@@ -53,6 +53,7 @@ struct channel {
     char *pattern;
     size_t pattern_len;
     bool literal;
+    _Atomic uint32_t reserved; /* see channel_is_guarded */
 
     /* under the registry's lock */
     UT_hash_handle hh;
@@ -97,6 +98,13 @@ static inline void channel_touch(struct channel *channel, int64_t now_ns)
 {
     atomic_store_explicit(&channel->used_ns, now_ns, memory_order_relaxed);
 }
+
+/*
+ * Its pattern can match a subject that is for no client, so each message needs
+ * a judgement of its own (reserved_has). Judged when the channel is made, and
+ * again only when a new configuration has declared more. Any thread.
+ */
+bool channel_is_guarded(struct channel *channel);
 
 /* The lock is held: its ring has let go of events. Where it ends follows. */
 void channel_note_evicted(struct channel *channel);

@@ -7,8 +7,10 @@
 #include "gateway/base/check.h"
 #include "gateway/core/encode.h"
 #include "gateway/core/message.h"
+#include "gateway/core/reserved.h"
 #include "gateway/core/segment.h"
 #include "gateway/core/source.h"
+#include "proto/subject.h"
 
 #define PIECE_BYTES_MIN 2048u
 
@@ -23,7 +25,7 @@ void fetch_begin(struct fetch *fetch)
 
 static bool is_wanted(const struct fetch *fetch, const struct message *message)
 {
-    if (!message_is_for_readers(message))
+    if (message->subject_len > SUBJECT_MAX || reserved_has(message->subject, message->subject_len))
         return false;
     for (unsigned i = 0; i != fetch->pattern_count; ++i) {
         if (subject_matches(fetch->patterns[i], strlen(fetch->patterns[i]), message->subject, message->subject_len))

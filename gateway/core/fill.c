@@ -9,6 +9,8 @@
 #include "gateway/core/encode.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/reserved.h"
+#include "proto/subject.h"
 
 struct fill {
     struct channel *channel;
@@ -64,9 +66,15 @@ uint32_t fill_capacity(const struct fill *fill)
     return fill->ring.events_max;
 }
 
+static bool is_for_readers(struct channel *channel, const struct message *message)
+{
+    return message->subject_len <= SUBJECT_MAX &&
+           !(channel_is_guarded(channel) && reserved_has(message->subject, message->subject_len));
+}
+
 void fill_add(struct fill *fill, struct encoding *encoding, uint64_t sequence, const struct message *message)
 {
-    if (sequence <= fill->end && message_is_for_readers(message))
+    if (sequence <= fill->end && is_for_readers(fill->channel, message))
         ring_append(&fill->ring, encoding, source_id(fill->channel->profile.source, sequence), sequence, message);
 }
 

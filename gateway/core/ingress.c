@@ -8,7 +8,25 @@
 #include "gateway/core/channel.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
+#include "gateway/core/reserved.h"
 #include "gateway/core/source.h"
+#include "proto/subject.h"
+
+/*
+ * All of the channels' patterns match the subject. Most patterns can't match a
+ * reserved one: then there is nothing to judge. The first that can has it
+ * judged, for all of them.
+ */
+static bool is_for_readers(struct channel *const *channels, size_t count, const struct message *message)
+{
+    if (message->subject_len > SUBJECT_MAX)
+        return false;
+    for (size_t i = 0; i != count; ++i) {
+        if (channel_is_guarded(channels[i]))
+            return !reserved_has(message->subject, message->subject_len);
+    }
+    return true;
+}
 
 /* Nobody reclaims fast enough: this one stops growing, and keeps what is newest. */
 static void shed(struct channel *channel, int64_t balance)
@@ -68,7 +86,7 @@ void ingress_append(struct channel *channel, const struct message *message)
     uint64_t wake = 0;
 
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
-    if (!message_is_for_readers(message))
+    if (!is_for_readers(&channel, 1, message))
         return;
     pthread_mutex_lock(&source->lock);
     uint64_t sequence = source->sequence + 1;
@@ -84,7 +102,7 @@ void ingress_append_at(struct source *source, uint64_t sequence, const struct me
     uint64_t wake = 0;
 
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
-    if (!message_is_for_readers(message))
+    if (!is_for_readers(channels, count, message))
         count = 0;
     pthread_mutex_lock(&source->lock);
     CHECK(sequence >= source->sequence);
@@ -101,7 +119,7 @@ void ingress_append_late(struct source *source, uint64_t sequence, const struct 
     uint64_t wake = 0;
 
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
-    if (!message_is_for_readers(message) || count == 0)
+    if (count == 0 || !is_for_readers(channels, count, message))
         return;
     pthread_mutex_lock(&source->lock);
     CHECK(sequence <= source->sequence);

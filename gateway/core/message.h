@@ -3,13 +3,8 @@
 #ifndef GATEWAY_CORE_MESSAGE_H
 #define GATEWAY_CORE_MESSAGE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-
-#include "gateway/config/config.h"
-#include "proto/subject.h"
 
 /*
  * Neutral to where it came from. Everything points into memory of the source
@@ -33,29 +28,5 @@ struct message {
     const char *ce_time;
     const char *content_type; /* ce-datacontenttype, else Content-Type */
 };
-
-/* What operators tell all gateways: whatever a route or a token lets in, it is for no client to read or to say. */
-static inline bool message_is_control(const char *subject, size_t len)
-{
-    static const char prefix[] = "freshet.control.";
-    return len >= sizeof(prefix) - 1 && memcmp(subject, prefix, sizeof(prefix) - 1) == 0;
-}
-
-/*
- * Subjects that no stream carries, however wide its pattern, and no client
- * publishes to: questions to microservices have everybody's claims and headers
- * in them, presence has their names. A subject or a checked pattern, copied;
- * it stays hidden. One thread at a time hides, any asks. False: too many.
- */
-#define MESSAGE_HIDDEN_MAX (CONFIG_QUESTIONS_MAX + CONFIG_PRESENCES_MAX)
-bool message_hide(const char *pattern);
-bool message_is_hidden(const char *subject, size_t len);
-
-static inline bool message_is_for_readers(const struct message *message)
-{
-    return message->subject_len <= SUBJECT_MAX && !subject_is_reserved(message->subject, message->subject_len) &&
-           !message_is_control(message->subject, message->subject_len) &&
-           !message_is_hidden(message->subject, message->subject_len);
-}
 
 #endif

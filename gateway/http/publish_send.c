@@ -11,7 +11,7 @@
 #include "gateway/base/list.h"
 #include "gateway/config/config.h"
 #include "gateway/core/errand.h"
-#include "gateway/core/message.h"
+#include "gateway/core/reserved.h"
 #include "gateway/core/source.h"
 #include "gateway/http/app.h"
 #include "gateway/http/exchange.h"
@@ -210,11 +210,11 @@ void publish_send(struct exchange *exchange, const struct config_history *histor
         reply_problem(exchange, 413, "a message of %zu bytes is too long, the limit is %u", body_len, PUBLISH_BODY_MAX);
         return;
     }
-    if (message_is_control(subject, len)) {
+    if (reserved_is_control(subject, len)) {
         reply_problem(exchange, 403, "clients may not publish on freshet.control.>");
         return;
     }
-    if (message_is_hidden(subject, len)) {
+    if (reserved_is_declared(subject, len)) {
         reply_problem(exchange, 403, "clients may not publish on this subject: it is reserved");
         return;
     }

@@ -11,8 +11,8 @@
 #include "gateway/base/metrics.h"
 #include "gateway/config/config.h"
 #include "gateway/core/hub.h"
-#include "gateway/core/message.h"
 #include "gateway/core/reader.h"
+#include "gateway/core/reserved.h"
 #include "gateway/http/accept.h"
 #include "gateway/http/access/authorize.h"
 #include "gateway/http/app.h"
@@ -226,8 +226,8 @@ static bool expand_presence(struct ask *ask)
     ask->presence = presence;
     if (presence == NULL || strchr(presence, '{') == NULL)
         return true;
-    if (!route_expand(presence, ask->permit->params, NULL, subject, &len, &error) || message_is_control(subject, len) ||
-        subject_check_literal(subject, len) != SUBJECT_OK) {
+    if (!route_expand(presence, ask->permit->params, NULL, subject, &len, &error) ||
+        reserved_is_control(subject, len) || subject_check_literal(subject, len) != SUBJECT_OK) {
         reply_problem(ask->exchange, 400, "the path has a value that can't be part of a subject");
         return false;
     }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "gateway/config/config.h"
-#include "gateway/core/message.h"
+#include "gateway/core/reserved.h"
 #include "proto/subject.h"
 
 /* freshet.presence.{id} as a pattern: freshet.presence.*. Checked: each brace is of a whole token. */
@@ -24,7 +24,7 @@ static bool hide_presence(const char *subject_template)
 {
     char pattern[SUBJECT_MAX + 1];
     write_pattern(subject_template, pattern);
-    return message_hide(pattern);
+    return reserved_declare(pattern);
 }
 
 bool hidden_declare(const struct config *config)
@@ -32,7 +32,7 @@ bool hidden_declare(const struct config *config)
     bool ok = true;
     for (unsigned i = 0; i != config->routes_count; ++i) {
         const struct config_route *route = &config->routes[i];
-        ok = ok && (route->auth.request == NULL || message_hide(route->auth.request));
+        ok = ok && (route->auth.request == NULL || reserved_declare(route->auth.request));
         ok = ok && (route->presence == NULL || hide_presence(route->presence));
     }
     return ok;

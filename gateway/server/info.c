@@ -15,6 +15,7 @@
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/message.h"
+#include "gateway/core/reserved.h"
 #include "gateway/core/source.h"
 #include "gateway/core/snapshot.h"
 #include "gateway/http/app.h"
@@ -181,7 +182,7 @@ static bool is_harmless(const char *reply)
 {
     size_t len = strlen(reply);
     return subject_check_token(reply, strcspn(reply, ".")) == SUBJECT_OK && *reply != '$' &&
-           !message_is_control(reply, len) && !message_is_hidden(reply, len);
+           !reserved_is_control(reply, len) && !reserved_is_declared(reply, len);
 }
 
 void info_ask(void *arg, const char *data, size_t len, const char *reply)

@@ -2,6 +2,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
+#include "gateway/core/reserved.h"
+
 #include <pthread.h>
 
 TestSuite(core_channel, .init = rig_start, .fini = rig_stop);
@@ -46,6 +48,26 @@ Test(core_channel, keeps_receiving_while_it_lingers)
     rig_flush(r);
     cr_assert_str_eq(r->log, "|abc-2|0\n|abc-3|1\n|abc-4|2\n");
     rig_close(r);
+}
+
+/* A reload may declare a subject that an open stream's pattern matches: its channel is judged again. */
+Test(core_channel, what_is_declared_later_no_longer_arrives)
+{
+    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "rooms.>");
+    struct rig_reader *other = rig_open_one(READER_FROM_NOW, NULL, "rooms.7");
+    rig_publish("rooms.>", "rooms.7.presence", "seen");
+    cr_assert(reserved_declare("rooms.*.presence"));
+    rig_publish("rooms.>", "rooms.7.presence", "secret");
+    rig_publish("rooms.>", "rooms.7", "public");
+    rig_publish("rooms.7", "rooms.7", "public");
+    rig_flush(r);
+    rig_flush(other);
+    cr_assert_null(strstr(r->log, "secret"));
+    cr_assert_not_null(strstr(r->log, "seen"));
+    cr_assert_not_null(strstr(r->log, "public"));
+    cr_assert_not_null(strstr(other->log, "public"));
+    rig_close(r);
+    rig_close(other);
 }
 
 Test(core_channel, reserved_subjects_never_arrive)

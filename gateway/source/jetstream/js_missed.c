@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/core/ingress.h"
 #include "gateway/core/message.h"
+#include "gateway/core/reserved.h"
 #include "gateway/source/jetstream/js_state.h"
 
 void js_missed_note(struct js_source *source, uint64_t number, const struct message *message)
@@ -44,7 +45,7 @@ void js_missed_filter(struct js_source *source, uint64_t number, const struct me
     CHECK_HELD(&source->live.lock);
     struct subject_index_matches *matches = &source->live.matches;
     size_t count = 0;
-    if (!source->republish.is_wanted || !message_is_for_readers(message))
+    if (!source->republish.is_wanted || reserved_has(message->subject, message->subject_len))
         matches->count = 0;
     for (size_t i = 0; i != matches->count; ++i) {
         struct js_channel *channel = ingress_source_data(matches->values[i]);
