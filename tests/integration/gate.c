@@ -1,13 +1,13 @@
 /* gate.c - what would end libh2o, or keep it busy for ever, ends the connection it comes from and nothing else */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/gate_rig.h"
+#include "tests/rigs/gate.h"
 
 static void setup(void)
 {
-    start("");
+    gate_start("");
 }
 
-TestSuite(gate, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(gate, .init = setup, .fini = gate_stop, .timeout = 120);
 
 /* Each is one thing that no honest client does. */
 static void continuation(struct attack_peer *peer)
@@ -18,12 +18,12 @@ static void continuation(struct attack_peer *peer)
 
 static void unfinished_headers(struct attack_peer *peer)
 {
-    put_headers(peer, H2_END_STREAM, 1);
+    gate_put_headers(peer, H2_END_STREAM, 1);
 }
 
 static void headers_with_body(struct attack_peer *peer)
 {
-    put_headers(peer, H2_END_HEADERS, 1);
+    gate_put_headers(peer, H2_END_HEADERS, 1);
 }
 
 static void data(struct attack_peer *peer)
@@ -35,7 +35,7 @@ static void data(struct attack_peer *peer)
 static void second_headers(struct attack_peer *peer)
 {
     h2_put_get(peer, 1, "/q");
-    put_headers(peer, H2_END_HEADERS | H2_END_STREAM, 1);
+    gate_put_headers(peer, H2_END_HEADERS | H2_END_STREAM, 1);
 }
 
 static void zero_update(struct attack_peer *peer)
@@ -159,7 +159,7 @@ static const struct attack attacks[] = {
     {"long_ping", long_ping, "a frame of an illegal length"},
     {"push_promise", push_promise, "PUSH_PROMISE"},
     {"many_fields", many_fields, "too many header fields"},
-    {"rapid_reset", rapid_reset, "too many RST_STREAM"},
+    {"rapid_reset", gate_rapid_reset, "too many RST_STREAM"},
     {"refused_streams", refused_streams, "too many HEADERS"},
     {"pings", pings, "too many PING"},
     {"settings", settings, "too many SETTINGS"},
@@ -172,7 +172,7 @@ static const struct attack attacks[] = {
 static void attack_all(bool tls)
 {
     for (size_t i = 0; i < sizeof(attacks) / sizeof(attacks[0]); i++)
-        require_refused(&attacks[i], tls);
+        gate_require_refused(&attacks[i], tls);
 }
 
 Test(gate, attacks_end_their_connection_over_tls)
@@ -188,7 +188,7 @@ Test(gate, attacks_end_their_connection_in_the_clear)
 /* Frames that may come in any portions: the preface, a dropped frame, a request. */
 Test(gate, bytes_may_come_one_by_one)
 {
-    struct attack_peer *peer = open_peer(false, NULL);
+    struct attack_peer *peer = gate_open(false, NULL);
     uint8_t *bytes;
     size_t len;
     struct h2_frame frame = {0};
@@ -212,7 +212,7 @@ Test(gate, bytes_may_come_one_by_one)
     while (frame.type != H2_DATA);
     REQUIRE(frame.stream == 1);
     attack_close(peer);
-    require_unharmed("portions");
+    gate_require_unharmed("portions");
 }
 
 /*
@@ -238,7 +238,7 @@ static void put_victim(struct attack_peer *peer, uint32_t stream, const char *pa
 /* How long a response is, or what there is of it before it waits for events. */
 static uint32_t body_length(const char *path)
 {
-    struct attack_peer *peer = open_h2(false);
+    struct attack_peer *peer = gate_open_h2(false);
     struct h2_frame frame;
     uint32_t len = 0;
 
@@ -257,7 +257,7 @@ static uint32_t body_length(const char *path)
 
 static void open_stuck_windows(const struct stuck *stuck)
 {
-    struct attack_target target = {.port = stuck->tls ? rig.gateway->tls_port : rig.gateway->clear_port,
+    struct attack_target target = {.port = stuck->tls ? gate.rig.gateway->tls_port : gate.rig.gateway->clear_port,
                                    .tls = stuck->tls,
                                    .alpn = "h2",
                                    .receive_buffer = 4096,
@@ -279,20 +279,20 @@ static void open_stuck_windows(const struct stuck *stuck)
     if (stuck->by_settings)
         h2_put_setting(peer, H2_SET_INITIAL_WINDOW, window + 1);
     attack_flush(peer, 1000);
-    require_unharmed(stuck->path);
+    gate_require_unharmed(stuck->path);
     /* … and not because nothing has been looked at yet */
     h2_put(peer, H2_CONTINUATION, 0, 1, "", 0);
     REQUIRE(attack_flush(peer, 1000) && attack_wait_closed(peer, (int)scaled_ms(5000)));
     attack_close(peer);
-    require_unharmed(stuck->path);
+    gate_require_unharmed(stuck->path);
 }
 
 static void publish_stored(void)
 {
     static char event[STORED];
     memset(event, 'x', sizeof(event));
-    publish_bytes(rig.publisher, "q.stored", event, sizeof(event));
-    REQUIRE(http_wait_events(honest, ++told));
+    publish_bytes(gate.rig.publisher, "q.stored", event, sizeof(event));
+    REQUIRE(http_wait_events(gate.honest, ++gate.told));
 }
 
 Test(gate, connection_c_332_reset_by_update)
@@ -318,7 +318,7 @@ static void key_updates(struct attack_peer *peer)
 
 Test(gate, key_updates_are_few)
 {
-    require_refused(&(struct attack){"key updates", key_updates, "more bytes than its budget"}, true);
+    gate_require_refused(&(struct attack){"key updates", key_updates, "more bytes than its budget"}, true);
 }
 
 /* What a proxy before us might take for two requests, or one of another shape. */
@@ -341,7 +341,7 @@ Test(gate, ambiguous_requests_are_refused)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct attack_peer *peer = open_peer(true, "http/1.1");
+        struct attack_peer *peer = gate_open(true, "http/1.1");
         char answer[512];
         attack_put(peer, cases[i].request, strlen(cases[i].request));
         attack_flush(peer, 1000);
@@ -349,17 +349,17 @@ Test(gate, ambiguous_requests_are_refused)
         answer[len] = '\0';
         REQUIRE(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s: %s", cases[i].request, answer);
         REQUIRE(attack_wait_closed(peer, (int)scaled_ms(5000)), "%s", cases[i].request);
-        REQUIRE(cases[i].reason == NULL || gateway_wait_log(rig.gateway, cases[i].reason, 5000), "%s",
+        REQUIRE(cases[i].reason == NULL || gateway_wait_log(gate.rig.gateway, cases[i].reason, 5000), "%s",
                 cases[i].request);
         attack_close(peer);
     }
-    require_unharmed("ambiguous requests");
+    gate_require_unharmed("ambiguous requests");
 }
 
 /* libh2o would take 400 kB of it. */
 Test(gate, a_request_head_is_bounded)
 {
-    struct attack_peer *peer = open_peer(false, NULL);
+    struct attack_peer *peer = gate_open(false, NULL);
     static char name[100000];
     char answer[512];
 
@@ -370,5 +370,5 @@ Test(gate, a_request_head_is_bounded)
     answer[attack_read(peer, answer, sizeof(answer) - 1, (int)scaled_ms(5000))] = '\0';
     REQUIRE(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s", answer);
     attack_close(peer);
-    require_unharmed("a long head");
+    gate_require_unharmed("a long head");
 }

@@ -1,6 +1,6 @@
 /* publish.c - a POST on a route with `publish` is a NATS message, or a problem that says why not */
 /* SPDX-License-Identifier: MIT */
-#include "tests/integration/publish_rig.h"
+#include "tests/rigs/publish.h"
 
 #include <stdio.h>
 
@@ -8,27 +8,27 @@
 
 static void setup(void)
 {
-    rig_start(&rig, yaml);
-    listen_to_all(nats_fixture_url(rig.nats));
+    rig_start(&publish_rig.rig, publish_yaml);
+    publish_listen(nats_fixture_url(publish_rig.rig.nats));
 }
 
-TestSuite(publish, .init = setup, .fini = teardown, .timeout = 120);
+TestSuite(publish, .init = setup, .fini = publish_stop, .timeout = 120);
 
 /* The broker keeps the order of one publisher, the gateway: what it was told before would have been heard by now. */
 static void require_nothing_else(void)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     struct http_stream *response = http_request(client, "POST", "/say?subject=chat.mark", "mark", NULL);
 
     REQUIRE(response->status == 202, "%d %s", response->status, response->body);
     http_client_destroy(client);
-    require_heard("chat.mark", "mark", 4);
+    publish_require_heard("chat.mark", "mark", 4);
 }
 
 /* http_request takes text; this takes NUL bytes, too. */
 static void post_bytes(enum http_mode mode, const char *path, const void *data, size_t len)
 {
-    struct http_client *client = http_client_create(rig.gateway, mode);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, mode);
     char *url = text_format("%s%s", client->origin, path);
     CURL *easy = curl_easy_init();
     FILE *nowhere = fopen("/dev/null", "w");
@@ -54,18 +54,19 @@ static void post_bytes(enum http_mode mode, const char *path, const void *data, 
 
 Test(publish, streams_and_subscribers_get_it)
 {
-    struct http_client *reader = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *reader = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     struct http_stream *stream = http_open_ready(reader, "/events?subject=orders.>&subject=chat.*", NULL);
     size_t events = 0;
 
     REQUIRE(stream != NULL);
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode++) {
-        struct http_client *client = http_client_create(rig.gateway, mode);
+        struct http_client *client = http_client_create(publish_rig.rig.gateway, mode);
         char *text = text_format("{\"from\":\"%s\"}", http_mode_names[mode]);
-        require_accepted(http_request(client, "POST", "/orders/17", text, "content-type: application/json", NULL));
-        require_heard("orders.17.note", text, strlen(text));
-        require_accepted(http_request(client, "POST", "/say?subject=chat.room%31", text, NULL));
-        require_heard("chat.room1", text, strlen(text));
+        publish_require_accepted(
+            http_request(client, "POST", "/orders/17", text, "content-type: application/json", NULL));
+        publish_require_heard("orders.17.note", text, strlen(text));
+        publish_require_accepted(http_request(client, "POST", "/say?subject=chat.room%31", text, NULL));
+        publish_require_heard("chat.room1", text, strlen(text));
         REQUIRE(http_wait_events(stream, events += 2));
         REQUIRE_STR(http_event(stream, events - 2)->data, text);
         REQUIRE_STR(http_event(stream, events - 1)->data, text);
@@ -78,11 +79,11 @@ Test(publish, streams_and_subscribers_get_it)
 Test(publish, an_empty_body_is_an_empty_message)
 {
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode++) {
-        struct http_client *client = http_client_create(rig.gateway, mode);
-        require_accepted(http_request(client, "POST", "/orders/1", NULL, NULL));
-        require_accepted(http_request(client, "POST", "/orders/2", "", NULL));
-        require_heard("orders.1.note", "", 0);
-        require_heard("orders.2.note", "", 0);
+        struct http_client *client = http_client_create(publish_rig.rig.gateway, mode);
+        publish_require_accepted(http_request(client, "POST", "/orders/1", NULL, NULL));
+        publish_require_accepted(http_request(client, "POST", "/orders/2", "", NULL));
+        publish_require_heard("orders.1.note", "", 0);
+        publish_require_heard("orders.2.note", "", 0);
         http_client_destroy(client);
     }
 }
@@ -96,13 +97,13 @@ Test(publish, bytes_stay_what_they_are)
         bytes[i] = (unsigned char)(i < 512 ? i : i * 7);
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode++) {
         post_bytes(mode, "/orders/raw", bytes, sizeof(bytes));
-        require_heard("orders.raw.note", (const char *)bytes, sizeof(bytes));
+        publish_require_heard("orders.raw.note", (const char *)bytes, sizeof(bytes));
     }
 }
 
 Test(publish, many_on_one_connection)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     struct http_stream *stream = http_open_ready(client, "/events?subject=orders.*.note", NULL);
     int i;
 
@@ -114,10 +115,10 @@ Test(publish, many_on_one_connection)
         snprintf(path, sizeof(path), "/orders/%d", i % 10);
         snprintf(subject, sizeof(subject), "orders.%d.note", i % 10);
         response = http_request(client, "POST", path, text, NULL);
-        require_accepted(response);
+        publish_require_accepted(response);
         REQUIRE(http_connects(response) == 0, "post %d needed a connection of its own", i);
         http_close(response);
-        require_heard(subject, text, strlen(text));
+        publish_require_heard(subject, text, strlen(text));
     }
     REQUIRE(http_wait_events(stream, 200));
     for (i = 0; i < 200; i++) {
@@ -131,18 +132,18 @@ Test(publish, many_on_one_connection)
 /* After a body, HTTP/1.1 says that it closes, and does: libh2o is too lenient about where bodies end. */
 Test(publish, http1_closes_after_a_body)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H1C);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H1C);
     struct http_stream *response = http_request(client, "POST", "/orders/1", "x", NULL);
 
-    require_accepted(response);
+    publish_require_accepted(response);
     REQUIRE_STR(http_header(response, "connection"), "close");
-    require_heard("orders.1.note", "x", 1);
+    publish_require_heard("orders.1.note", "x", 1);
     http_client_destroy(client);
 }
 
 Test(publish, chunked_bodies_are_put_together)
 {
-    struct raw_http *raw = raw_http_connect(rig.gateway->clear_port);
+    struct raw_http *raw = raw_http_connect(publish_rig.rig.gateway->clear_port);
 
     raw_http_send(raw, "POST /orders/9 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n");
     raw_http_send(raw, "8;name=value\r\n, chunks\r\n");
@@ -152,9 +153,9 @@ Test(publish, chunked_bodies_are_put_together)
     REQUIRE(strncmp(raw->text, "HTTP/1.1 202 Accepted\r\n", 23) == 0, "%s", raw->text);
     REQUIRE(raw_http_wait_close(raw));
     raw_http_destroy(raw);
-    require_heard("orders.9.note", "hello, chunks", 13);
+    publish_require_heard("orders.9.note", "hello, chunks", 13);
 
-    raw = raw_http_connect(rig.gateway->clear_port);
+    raw = raw_http_connect(publish_rig.rig.gateway->clear_port);
     raw_http_send(raw, "POST /orders/9 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nnonsense\r\n");
     REQUIRE(raw_http_wait(raw, "HTTP/1.1 400 "), "%s", raw->text);
     REQUIRE(raw_http_wait_close(raw));
@@ -201,7 +202,7 @@ Test(publish, refusals_name_what_is_wrong)
     size_t i;
 
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode += HTTP_H1C) {
-        struct http_client *client = http_client_create(rig.gateway, mode);
+        struct http_client *client = http_client_create(publish_rig.rig.gateway, mode);
         for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
             struct http_stream *response = http_request(client, "POST", cases[i].path, "never", NULL);
             REQUIRE(is_problem(response, cases[i].status, cases[i].word), "%s (%s)", cases[i].path,
@@ -216,15 +217,15 @@ Test(publish, refusals_name_what_is_wrong)
 /* 256 bytes are a subject, 257 are not, however they are written. */
 Test(publish, subjects_have_a_length)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
-    char *text = letters(252), *subject = text_format("chat%%2E%s", text + 1), *path;
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
+    char *text = publish_letters(252), *subject = text_format("chat%%2E%s", text + 1), *path;
 
     path = text_format("/say?subject=%s", subject);
-    require_accepted(http_request(client, "POST", path, "fits", NULL));
+    publish_require_accepted(http_request(client, "POST", path, "fits", NULL));
     free(path);
     free(subject);
     subject = text_format("chat.%s", text + 1);
-    require_heard(subject, "fits", 4);
+    publish_require_heard(subject, "fits", 4);
     path = text_format("/say?subject=%sz", subject);
     REQUIRE(is_problem(http_request(client, "POST", path, "too long", NULL), 400, "256"));
     free(path);
@@ -237,7 +238,7 @@ Test(publish, subjects_have_a_length)
 Test(publish, only_post_is_taken)
 {
     static const char *const methods[] = {"GET", "PUT", "PATCH", "DELETE", "FOO"};
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     struct http_stream *response;
     size_t i;
 
@@ -260,7 +261,7 @@ Test(publish, only_post_is_taken)
 
 Test(publish, a_preflight_says_post)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     struct http_stream *response =
         http_request(client, "OPTIONS", "/shared", NULL, "origin: https://app.example",
                      "access-control-request-method: POST", "access-control-request-headers: content-type", NULL);
@@ -270,16 +271,16 @@ Test(publish, a_preflight_says_post)
     REQUIRE_STR(http_header(response, "access-control-allow-methods"), "POST, OPTIONS");
     REQUIRE(strstr(http_header(response, "access-control-allow-headers"), "content-type") != NULL);
     response = http_request(client, "POST", "/shared", "hello", "origin: https://app.example", NULL);
-    require_accepted(response);
+    publish_require_accepted(response);
     REQUIRE_STR(http_header(response, "access-control-allow-origin"), "https://app.example");
-    require_heard("chat.shared", "hello", 5);
+    publish_require_heard("chat.shared", "hello", 5);
     http_client_destroy(client);
 }
 
 /* A browser sends a page's plain POST without a preflight; what the page may read of the answer is too late. */
 Test(publish, pages_of_other_origins_may_not)
 {
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H2);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     char *own = text_format("origin: %s", client->origin), *longer = text_format("origin: https://evil%s", own + 16);
     const char *const refused[] = {"origin: https://evil.example", "origin: null", longer};
 
@@ -289,8 +290,8 @@ Test(publish, pages_of_other_origins_may_not)
         REQUIRE(is_problem(http_request(client, "POST", "/shared", "x", refused[i], NULL), 403, "origin"), "%s",
                 refused[i]);
     }
-    require_accepted(http_request(client, "POST", "/orders/1", "own", own, NULL));
-    require_heard("orders.1.note", "own", 3);
+    publish_require_accepted(http_request(client, "POST", "/orders/1", "own", own, NULL));
+    publish_require_heard("orders.1.note", "own", 3);
     free(own);
     free(longer);
     http_client_destroy(client);
@@ -299,14 +300,14 @@ Test(publish, pages_of_other_origins_may_not)
 
 Test(publish, a_mebibyte_is_the_most)
 {
-    char *most = letters(MIB), *more = letters(MIB + 1);
+    char *most = publish_letters(MIB), *more = publish_letters(MIB + 1);
 
     for (enum http_mode mode = HTTP_H2; mode <= HTTP_H1C; mode++) {
-        struct http_client *client = http_client_create(rig.gateway, mode);
+        struct http_client *client = http_client_create(publish_rig.rig.gateway, mode);
         struct http_stream *stream = http_open_ready(client, "/events?subject=other", NULL);
         REQUIRE(stream != NULL);
-        require_accepted(http_request(client, "POST", "/orders/big", most, NULL));
-        require_heard("orders.big.note", most, MIB);
+        publish_require_accepted(http_request(client, "POST", "/orders/big", most, NULL));
+        publish_require_heard("orders.big.note", most, MIB);
         REQUIRE(is_problem(http_request(client, "POST", "/orders/big", more, NULL), 413, "1048577"), "%s",
                 http_mode_names[mode]);
         REQUIRE(!stream->ended, "%s", http_mode_names[mode]);
@@ -320,14 +321,14 @@ Test(publish, a_mebibyte_is_the_most)
 /* Nobody buffers without end: HTTP/1.1 hears why, an HTTP/2 stream is reset, its connection goes on. */
 Test(publish, three_mebibytes_are_cut_off)
 {
-    char *much = letters(3 * MIB);
-    struct http_client *client = http_client_create(rig.gateway, HTTP_H1C);
+    char *much = publish_letters(3 * MIB);
+    struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H1C);
     struct http_stream *response = http_request(client, "POST", "/orders/big", much, NULL), *stream;
 
     REQUIRE(response->ended && response->status == 413, "%d, %s", response->status,
             curl_easy_strerror(response->result));
     http_client_destroy(client);
-    client = http_client_create(rig.gateway, HTTP_H2);
+    client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
     stream = http_open_ready(client, "/events?subject=chat.*", NULL);
     REQUIRE(stream != NULL);
     response = http_request(client, "POST", "/orders/big", much, NULL);

@@ -1,0 +1,47 @@
+/* gate.h - a gateway with an honest stream, and attacks beside it */
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_RIGS_GATE_H
+#define TESTS_RIGS_GATE_H
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/h2_attack.h"
+#include "tests/support/http_client.h"
+#include "tests/support/rig.h"
+#include "tests/support/sandbox.h"
+
+#define MANY 20000
+
+struct gate {
+    struct rig rig;
+    struct http_stream *honest;
+    unsigned told; /* events to it */
+};
+
+struct attack {
+    const char *name;
+    void (*put)(struct attack_peer *peer);
+    const char *reason;
+};
+
+/* The one of the test: each runs in a process of its own. */
+extern struct gate gate;
+
+/* more: routes, as lines of the configuration. */
+void gate_start(const char *more);
+void gate_stop(void);
+/* The gateway lives, and the stream that was there before is still the same one. */
+void gate_require_unharmed(const char *after);
+
+struct attack_peer *gate_open(bool tls, const char *alpn);
+struct attack_peer *gate_open_h2(bool tls);
+void gate_require_closed(struct attack_peer *peer, const char *name);
+/* Again until the log says why: it has room for ten in a second. */
+void gate_require_refused(const struct attack *attack, bool tls);
+void gate_put_headers(struct attack_peer *peer, uint8_t flags, uint32_t stream);
+/* MANY requests that are taken back at once. */
+void gate_rapid_reset(struct attack_peer *peer);
+
+#endif
