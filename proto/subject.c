@@ -6,6 +6,8 @@
 
 #include "proto/text.h"
 
+_Static_assert(SUBJECT_MAX == 256, "a text below names it");
+
 const char *subject_verdict_text(enum subject_verdict verdict)
 {
     switch (verdict) {
@@ -14,7 +16,6 @@ const char *subject_verdict_text(enum subject_verdict verdict)
     case SUBJECT_EMPTY:
         return "is empty";
     case SUBJECT_TOO_LONG:
-        _Static_assert(SUBJECT_MAX == 256, "the text names it");
         return "is longer than 256 bytes";
     case SUBJECT_TOO_MANY_TOKENS:
         return "has too many tokens";
