@@ -46,6 +46,8 @@ struct config_stream {
     unsigned subjects_count;
 };
 #define CONFIG_STREAMS_MAX 15
+/* Event loops. */
+#define CONFIG_WORKERS_MAX 64
 /* More subjects than this on one stream are refused. */
 #define CONFIG_SUBJECTS_MAX 32
 /* More headers than this in one list. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/address.h"
+#include "gateway/base/check.h"
 #include "gateway/config/config.h"
 #include "gateway/config/config_number.h"
 #include "gateway/config/config_report.h"
@@ -15,8 +16,8 @@
 #include "proto/subject.h"
 
 #define NAME_MAX 64
-#define WORKERS_MAX 64
 #define ADMIN_TOKEN_MIN 16
+_Static_assert(NAME_MAX < SUBJECT_MAX, "a name is one token of a longer subject");
 
 /* As many threads as can run at once: containers are often held to a few CPUs by affinity. */
 static unsigned count_cpus(void)
@@ -25,7 +26,7 @@ static unsigned count_cpus(void)
     if (sched_getaffinity(0, sizeof(set), &set) != 0)
         return 1;
     int count = CPU_COUNT(&set);
-    return count < 1 ? 1 : count > WORKERS_MAX ? WORKERS_MAX : (unsigned)count;
+    return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
 }
 
 static void check_name(const struct config_scope *top, const char *name)
@@ -93,6 +94,7 @@ static void check_nats(const struct config_scope *top, struct config_nats *nats)
     if (ways > 1)
         config_report_key(top, nats->token != NULL ? "nats.token" : "nats.credentials",
                           "only one of user and password, token, and credentials is possible");
+    CHECK(nats->url != NULL);
     /* an empty tls mapping turns it on, too */
     nats->tls.enabled |= config_text_uses_tls(nats->url);
 }
@@ -109,8 +111,10 @@ static void check_drain(const struct config_scope *top, const struct config_drai
 void config_check(struct config_report *report, struct config *config)
 {
     const struct config_scope top = {.report = report, .prefix = ""};
+    CHECK(report->document != NULL && config->listen_count != 0 && config->routes_count != 0);
     if (config->workers == 0)
         config->workers = count_cpus();
+    CHECK(config->workers >= 1 && config->workers <= CONFIG_WORKERS_MAX);
     check_name(&top, config->name);
     check_admin(&top, config);
     check_distinct_addresses(&top, config);

@@ -26,6 +26,7 @@ const char *config_number_write(enum config_type type, uint64_t amount, char tex
         snprintf(text, CONFIG_AMOUNT_MAX, "%llu", (unsigned long long)amount);
         return text;
     }
+    CHECK(type == CONFIG_TYPE_DURATION || type == CONFIG_TYPE_SIZE);
     while (amount % unit->factor != 0)
         ++unit;
     snprintf(text, CONFIG_AMOUNT_MAX, "%llu%s", (unsigned long long)(amount / unit->factor), unit->name);
@@ -35,6 +36,7 @@ const char *config_number_write(enum config_type type, uint64_t amount, char tex
 const char *config_number_range(const struct config_option *option, char text[static CONFIG_RANGE_MAX])
 {
     char least[CONFIG_AMOUNT_MAX], most[CONFIG_AMOUNT_MAX];
+    CHECK(option->least <= option->most);
     snprintf(text, CONFIG_RANGE_MAX, "%s to %s%s%s", config_number_write(option->type, option->least, least),
              config_number_write(option->type, option->most, most), option->zero != NULL ? ", or 0 for " : "",
              option->zero != NULL ? option->zero : "");

@@ -79,6 +79,7 @@ static void check_presence(const struct config_scope *scope, const struct config
 void config_presence_check(const struct config_scope *scope, struct config_route *route)
 {
     char *written = route->presence;
+    CHECK(route->path != NULL && *route->path == '/');
     /* a route that publishes may inherit one, for its defaults are those of all routes; it may not ask for one */
     if (route->publish && config_report_has(scope, "presence"))
         config_report_key(scope, "presence", "goes with streams; nobody stays on a route that publishes");

@@ -24,6 +24,7 @@
 
 /* A file without aliases has fewer values than bytes: only with them, or by inheriting, can it become more. */
 #define VALUES_MAX CONFIG_FILE_MAX
+_Static_assert(VALUES_MAX <= UINT32_MAX, "a list of as many entries has a count that is an unsigned");
 
 struct reader {
     struct config_report *report;
@@ -152,6 +153,7 @@ static void read_number(struct reader *reader, const struct config_option *optio
 
 static void store_scalar(struct reader *reader, const struct config_option *option, const char *text, char *member)
 {
+    CHECK(option->type != CONFIG_TYPE_MAPPING && text != NULL);
     if (config_number_is_kept(option)) {
         read_number(reader, option, text, member);
     } else if (option->storage == CONFIG_STORED_NETWORKS) {
@@ -159,6 +161,7 @@ static void store_scalar(struct reader *reader, const struct config_option *opti
         if (wrong != NULL)
             report_value(reader, option, text, wrong);
     } else {
+        CHECK(option->storage == CONFIG_STORED_TEXT || option->storage == CONFIG_STORED_TEXTS);
         char *kept = read_text(reader, option, text);
         memcpy(member, &kept, sizeof(kept));
     }
@@ -250,6 +253,7 @@ static char *make_list(const struct config_option *option, size_t entries, char 
     unsigned count = (unsigned)entries;
     if (option->entry_size == 0)
         return at + option->offset; /* bits of one number */
+    CHECK(option->is_list && entries == count);
     char *list = check_calloc(count, option->entry_size);
     memcpy(at + option->offset, &list, sizeof(list));
     memcpy(at + option->count_offset, &count, sizeof(count));
@@ -385,6 +389,7 @@ static void read_builtin(struct reader *reader, const struct config_option *opti
 static void read_mapping(struct reader *reader, unsigned mapping, const struct config_place *place, char *at)
 {
     const yaml_node_t *own = place->own;
+    CHECK(own == NULL || own->type == YAML_MAPPING_NODE);
     for (yaml_node_pair_t *pair = own != NULL ? own->data.mapping.pairs.start : NULL;
          own != NULL && pair != own->data.mapping.pairs.top; ++pair)
         read_pair(reader, mapping, place, pair, at);

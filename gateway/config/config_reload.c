@@ -120,6 +120,7 @@ static unsigned number_of(const struct config *config, const char *name)
 
 void config_reload_adopt(const struct config *first, struct config *next)
 {
+    CHECK(first != next && first->streams_count <= CONFIG_STREAMS_MAX);
     struct config_stream *streams = check_calloc(CONFIG_STREAMS_MAX, sizeof(*streams));
     for (unsigned i = 0; i != next->routes_count; ++i) {
         struct config_history *history = &next->routes[i].history;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "gateway/base/check.h"
 #include "gateway/config/config_place.h"
 #include "gateway/config/config_table.h"
 
@@ -15,6 +16,7 @@ struct config_quoted config_report_quote(const char *value)
 {
     static const char ellipsis[] = "\xe2\x80\xa6";
     struct config_quoted quoted;
+    _Static_assert(sizeof(quoted.text) > sizeof(ellipsis) + 8, "a value that is cut still shows how it begins");
     size_t room = sizeof(quoted.text) - sizeof(ellipsis) - 2, len = strlen(value), keep = len < room ? len : room;
     /* Not in the middle of a character. */
     while (keep < len && keep != 0 && ((unsigned char)value[keep] & 0xc0) == 0x80)
@@ -66,6 +68,7 @@ __attribute__((format(printf, 4, 0))) static void report_with(struct config_repo
                                                               const char *path, const char *format, va_list args)
 {
     char message[2048], number[24] = "";
+    CHECK(report->on_error != NULL && report->name != NULL);
     if (line != 0)
         snprintf(number, sizeof(number), "%zu:", line);
     int len =

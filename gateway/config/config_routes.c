@@ -61,6 +61,7 @@ static void settle_auth(struct config *config, struct config_auth *auth)
     auth->is_public = false;
     if (!auth->jwt)
         return;
+    CHECK(auth->keys_file != NULL && auth->cookie != NULL && auth->query != NULL);
     if (auth->from == 0)
         auth->from = CONFIG_FROM_HEADER | CONFIG_FROM_COOKIE | CONFIG_FROM_QUERY;
     for (auth->keys = 0; auth->keys != config->key_files_count; ++auth->keys) {
@@ -138,6 +139,7 @@ static void check_sources(const struct config_scope *scope, const struct config_
 
 static void check_route(const struct config_scope *scope, struct config *config, struct config_route *route)
 {
+    CHECK(route->path != NULL && route->compiled.segment_count == 0);
     check_policy(scope, route);
     settle_auth(config, &route->auth);
     check_sources(scope, route);
@@ -181,6 +183,7 @@ static void check_few(const struct config_scope *top, const struct config *confi
                       unsigned most)
 {
     unsigned distinct = 0;
+    CHECK(offset <= sizeof(struct config_route) - sizeof(char *));
     for (unsigned i = 0; i != config->routes_count; ++i) {
         const char *subject, *other;
         memcpy(&subject, (const char *)&config->routes[i] + offset, sizeof(subject));
@@ -214,6 +217,7 @@ void config_routes_check(struct config_report *report, struct config *config)
 {
     const struct config_scope top = {.report = report, .prefix = ""};
     struct config_scope scope = {.report = report, .prefix = "defaults."};
+    CHECK(config->defaults.path == NULL && config->key_files_count == 0);
     check_policy(&scope, &config->defaults);
     for (unsigned i = 0; i != config->routes_count; ++i) {
         snprintf(scope.prefix, sizeof(scope.prefix), "routes[%u].", i);

@@ -63,6 +63,7 @@ static void write_list(struct buffer *json, const struct config_option *option, 
         buffer_add_text(json, "null");
         return;
     }
+    CHECK(list->type == YAML_SEQUENCE_NODE);
     buffer_add_text(json, "[");
     for (const yaml_node_item_t *item = list->data.sequence.items.start; item != list->data.sequence.items.top;
          ++item) {
@@ -72,6 +73,7 @@ static void write_list(struct buffer *json, const struct config_option *option, 
             struct config_place inside = config_place_entry(place, option, entry);
             write_mapping(json, option->keys, &inside);
         } else {
+            CHECK(entry->type == YAML_SCALAR_NODE);
             write_text(json, option, (const char *)entry->data.scalar.value);
         }
     }

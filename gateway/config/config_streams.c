@@ -86,6 +86,7 @@ static void check_live(const struct config_scope *top, const struct config *conf
 void config_streams_check(struct config_report *report, struct config *config)
 {
     const struct config_scope top = {.report = report, .prefix = ""};
+    CHECK(config->streams == NULL && config->streams_count == 0);
     config->streams = check_calloc(CONFIG_STREAMS_MAX, sizeof(*config->streams));
     for (unsigned i = 0; i != config->routes_count; ++i) {
         struct config_history *history = &config->routes[i].history;
@@ -105,6 +106,7 @@ void config_streams_check(struct config_report *report, struct config *config)
             config->streams[source - 1] = (struct config_stream){.name = history->stream, .live = history->live};
         }
         check_live(&top, config, i, &config->streams[source - 1], source);
+        CHECK(source >= 1 && source <= config->streams_count);
         history->source = source;
         add_subjects(&config->streams[source - 1], &config->routes[i]);
     }

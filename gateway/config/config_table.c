@@ -33,6 +33,12 @@
 #define STRUCT_AUTH struct config_route
 #define STRUCT_JWT struct config_route
 
+_Static_assert((CONFIG_POLICY & (CONFIG_TOP | CONFIG_LISTEN)) == 0, "rows of POLICY are of a struct config_route");
+_Static_assert(sizeof(enum policy_store) == sizeof(uint32_t) && sizeof(enum config_live) == sizeof(uint32_t) &&
+                   sizeof(enum log_level) == sizeof(uint32_t),
+               "a choice is stored in 32 bits");
+_Static_assert(sizeof(bool) == 1, "bytes of a flag can be compared");
+
 /* An enum without negative values is an unsigned, to gcc and to clang. A member of any other type doesn't compile. */
 #define MEMBER(mapping, member) (((STRUCT_##mapping *)0)->member)
 #define STORAGE(value)                                                                                                 \
@@ -112,6 +118,7 @@ static const struct config_option options[] = {
 
 const struct config_option *config_table_next(unsigned mapping, const struct config_option *after)
 {
+    CHECK(after == NULL || (after >= options && after < OPTIONS_END));
     const struct config_option *option = after != NULL ? after + 1 : options;
     while (option != OPTIONS_END && (option->mapping & mapping) == 0)
         ++option;
@@ -152,6 +159,7 @@ static bool is_same_text(const char *a, const char *b)
 
 static unsigned count_at(const struct config_option *option, const void *at)
 {
+    CHECK(option->is_list && option->entry_size != 0);
     unsigned count;
     memcpy(&count, (const char *)at + option->count_offset, sizeof(count));
     return count;
