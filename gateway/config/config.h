@@ -125,7 +125,7 @@ struct config_limits {
     unsigned streams_per_address;     /* open at a time */
     uint64_t memory_per_address;      /* bytes, as estimated from what its connections and streams hold */
 
-    /* Of all clients together, and of whoever shows a token. 0: no limit. */
+    /* Of all clients together, and of each token. 0: no limit. */
     uint64_t streams_total;     /* open at a time */
     unsigned new_streams_total; /* per second */
     unsigned streams_per_token; /* open at a time */

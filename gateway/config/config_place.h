@@ -11,7 +11,7 @@ struct yaml_document_s;
 struct yaml_node_pair_s;
 struct yaml_node_s;
 
-/* One mapping of the document. Either may be NULL; what is in own goes before what is inherited. Owns nothing. */
+/* One mapping of the document. Either may be NULL; own overrides inherited. Owns nothing. */
 struct config_place {
     struct yaml_document_s *document;
     const struct yaml_node_s *own;

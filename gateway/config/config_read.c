@@ -53,7 +53,7 @@ __attribute__((format(printf, 2, 3))) static void reader_report(struct reader *r
     config_report_at(reader->report, reader->line, reader->path, "%s", reason);
 }
 
-/* What is wrong with a value, which is only shown if it is no secret. */
+/* Reports the fault of a value, which is shown unless it is a secret. */
 static void report_value(struct reader *reader, const struct config_option *option, const char *text,
                          const char *reason)
 {

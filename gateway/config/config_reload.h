@@ -9,7 +9,7 @@
 #include "gateway/config/config.h"
 
 /*
- * What is done once at the start can't be taken back: threads, the connections
+ * Some things are done once, at the start, and stay: threads, the connections
  * to NATS, the streams that are followed. first: the configuration of the
  * start; next: one that is good as such. Each key that needs a restart is
  * reported, one call each; false: there was one.

@@ -34,7 +34,7 @@ static void tell_lost(struct js_source *source, struct js_channel *channel)
     ingress_lost_at(&source->base, &channel->channel, 1, channel->known);
 }
 
-/* The channel has newer messages, should have had this one, and its readers have not been told of a gap there. */
+/* The channel has newer messages, should have had this one, and its readers have had no gap event for it. */
 static bool is_missing(const struct js_channel *channel, uint64_t number)
 {
     return number > channel->floor && number > channel->told && !ingress_has(channel->channel, number);

@@ -63,7 +63,7 @@ static void do_look(struct source *base, struct look *look)
     look->next = NULL;
     if (js_inbox_look(&source->inbox, look))
         return;
-    /* What is known without asking: better than no answer when there is no control to ask any more. */
+    /* Control is gone, so nothing can be asked: the last known bounds are better than no answer. */
     look->last = atomic_load(&base->published);
     look->first = atomic_load(&base->first);
     if (look->first == 0 || look->first > look->last + 1)

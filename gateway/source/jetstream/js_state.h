@@ -97,7 +97,7 @@ struct js_channel {
     uint64_t told;        /* readers have been told that what is missing up to here is lost */
 };
 
-/* Republish mode: the core subscription of a channel on one session. Control, but for what is marked. */
+/* Republish mode: the core subscription of a channel on one session. Control, except where marked. */
 struct js_feed {
     struct js_link *link;
     natsSubscription *subscription;

@@ -41,7 +41,7 @@ void nats_channels_deny(struct nats_source *source, const struct nats_refused *r
 void nats_channels_watch_drops(struct nats_source *source);
 /* Announces what has waited long enough, looks after slow subscriptions. Returns when to be called again, 0: no need. */
 int64_t nats_channels_tick(struct nats_source *source, int64_t now_ns);
-/* The client library doesn't release the connection: cuts the channels off from what is left of it. */
+/* The client library doesn't release the connection: detaches the channels from it. */
 void nats_channels_abandon(struct nats_source *source);
 
 #endif

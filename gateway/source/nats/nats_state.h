@@ -37,7 +37,7 @@
  * channels; publish, confirm; link; outage; control; source.
  */
 
-/* What the source keeps of a channel. Control thread, but for what is marked. */
+/* What the source keeps of a channel. Control thread, except where marked. */
 struct nats_channel {
     struct channel *channel;
     struct nats_feed *feed; /* on the current connection; NULL: none yet */

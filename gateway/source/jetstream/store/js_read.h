@@ -90,8 +90,8 @@ bool js_read_ask_range(struct js_read *read, uint64_t *last);
 /*
  * To be called with the first that a pull has found above `after` (0:
  * nothing), before it is used: brings source->first up to date, unless nothing
- * is missing in between. That is later than what is missing was found missing,
- * so no loss goes unnoticed. False: no answer.
+ * is missing in between. The gap has been seen by then, so no loss goes
+ * unnoticed. False: no answer.
  */
 bool js_read_check_first(struct js_read *read, uint64_t after, uint64_t next);
 /* What the leader has stored next, above `after`: UINT64_MAX: nothing. False: no answer. */
