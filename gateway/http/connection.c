@@ -55,7 +55,7 @@ void connection_set_peer(struct connection *connection, const struct sockaddr *p
         memcpy(&connection->peer.v6, peer, sizeof(connection->peer.v6));
 }
 
-struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
+struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool is_tls,
                                      const struct sockaddr *peer, int64_t now_ns)
 {
     CHECK_THREAD(registry);
@@ -64,7 +64,7 @@ struct connection *connection_attach(struct connections *registry, struct st_h2o
     connection->sock = sock;
     connection->registry = registry;
     connection->accepted_ns = connection->last_progress_ns = connection->idle_since_ns = now_ns;
-    connection->tls = tls;
+    connection->is_tls = is_tls;
     list_init(&connection->requests);
     list_init(&connection->away);
     connection_set_peer(connection, peer);
@@ -107,9 +107,9 @@ struct connection *connection_of(struct st_h2o_req_t *req)
 void connection_kill(struct connection *connection)
 {
     CHECK_THREAD(connection->registry);
-    if (connection->killed)
+    if (connection->is_killed)
         return;
-    connection->killed = true;
+    connection->is_killed = true;
     /* ENOTCONN means that the peer was first: libh2o is about to notice just the same. */
     shutdown(h2o_socket_get_fd(connection->sock), SHUT_RDWR);
 }
@@ -117,9 +117,9 @@ void connection_kill(struct connection *connection)
 void connection_send_away(struct connection *connection)
 {
     CHECK_THREAD(connection->registry);
-    if (connection->told_to_go)
+    if (connection->is_sent_away)
         return;
-    connection->told_to_go = true;
+    connection->is_sent_away = true;
     list_append(&connection->registry->sent_away, &connection->away);
 }
 

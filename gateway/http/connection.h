@@ -49,7 +49,7 @@ struct connection {
     /* the socket */
     struct st_h2o_socket_t *sock;
     int64_t accepted_ns; /* monotonic */
-    bool killed;
+    bool is_killed;
 
     /* the peer */
     union {
@@ -61,11 +61,11 @@ struct connection {
     char *certificate_name;             /* malloc'd, freed with the connection: see certificate.h */
 
     /* the protocol */
-    bool tls;
-    uint8_t protocol; /* enum connection_protocol */
-    bool is_leaving;  /* its listener is no more: no new streams; set by the listeners */
-    bool told_to_go;  /* connection_send_away has been called, and … */
-    struct list away; /* … until its GOAWAY is written it is in sent_away */
+    bool is_tls;
+    uint8_t protocol;  /* enum connection_protocol */
+    bool is_leaving;   /* its listener is no more: no new streams; set by the listeners */
+    bool is_sent_away; /* connection_send_away has been called, and … */
+    struct list away;  /* … until its GOAWAY is written it is in sent_away */
 
     /* the requests: kept by http/exchange.c and limits.c */
     struct list requests;     /* that libh2o has not disposed of, the oldest first */
@@ -73,7 +73,7 @@ struct connection {
     unsigned asking;          /* of them, those being handled: streams, and those without an answer yet */
     unsigned admitted;        /* of these, streams, also those that still wait for permission */
     unsigned unsent;          /* those whose whole answer is there, but has not left yet */
-    bool requested;           /* there has been one */
+    bool has_requested;       /* there has been one */
     int64_t last_progress_ns; /* when its streams last made headway; starts as the time HTTP began */
     int64_t idle_since_ns;    /* when `asking` was last not 0, or HTTP began */
     int64_t unsent_since_ns;  /* when `unsent` last was 0 or shrank */
@@ -90,7 +90,7 @@ void connections_dispose(struct connections *connections);
  * Hangs a new connection at sock->on_close, which must be free. peer: as
  * accept gave it; a family other than IPv4 and IPv6 is kept as unspecified.
  */
-struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool tls,
+struct connection *connection_attach(struct connections *registry, struct st_h2o_socket_t *sock, bool is_tls,
                                      const struct sockaddr *peer, int64_t now_ns);
 /* A trusted proxy has named the real client. */
 void connection_set_peer(struct connection *connection, const struct sockaddr *peer);

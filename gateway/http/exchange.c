@@ -70,7 +70,7 @@ struct exchange *exchange_begin(struct app *app, h2o_req_t *req)
     settings_retain(exchange->settings);
     exchange->has_ip = ip_of_sockaddr(&connection->peer.any, &exchange->ip);
     list_append(&connection->requests, &exchange->link);
-    connection->requested = true;
+    connection->has_requested = true;
     /* libh2o calls a handler when the body is complete; the gate sees that over HTTP/2 only */
     if (connection->protocol == CONNECTION_HTTP1)
         connection->body_since_ns = 0;

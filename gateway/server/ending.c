@@ -61,7 +61,7 @@ bool ending_is_drained(const struct ending *ending)
 static void send_idle_away(void *arg, struct connection *connection)
 {
     (void)arg;
-    if (connection->requested && connection->asking == 0)
+    if (connection->has_requested && connection->asking == 0)
         connection_send_away(connection);
 }
 
@@ -109,7 +109,7 @@ static bool send_goaways(struct connections *connections)
 /* It has not asked for anything yet, or its request is just coming in. */
 static bool is_arriving(const struct connection *connection, int64_t now_ns)
 {
-    return (!connection->requested && now_ns - connection->accepted_ns < ARRIVAL_NS) ||
+    return (!connection->has_requested && now_ns - connection->accepted_ns < ARRIVAL_NS) ||
            (connection->body_since_ns != 0 && now_ns - connection->body_since_ns < ARRIVAL_NS);
 }
 
@@ -121,7 +121,7 @@ struct search {
 static void look_for_waiting(void *arg, struct connection *connection)
 {
     struct search *search = arg;
-    if (!connection->killed)
+    if (!connection->is_killed)
         search->is_found |= connection->unsent != 0 || connection->asking != 0 ||
                             (search->wants_arrivals && is_arriving(connection, search->now_ns));
 }

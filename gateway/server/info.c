@@ -1,4 +1,4 @@
-/* info.c - answers over NATS what /streams knows, so that one can ask all gateways at once */
+/* info.c - answers over NATS what /streams shows, for questions to all gateways at once */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/info.h"
 
@@ -67,7 +67,7 @@ void info_open(struct info *info, struct app *app)
     atomic_store(&info->app, app);
 }
 
-static void end(struct ask *ask)
+static void end_ask(struct ask *ask)
 {
     unsigned before = atomic_fetch_sub(&ask->info->asks, 1);
     CHECK(before != 0);
@@ -79,7 +79,7 @@ static void end(struct ask *ask)
 /* ---- answering ---- */
 
 /* Takes the text over. */
-static void answer(struct ask *ask, char *json, size_t len)
+static void send_answer(struct ask *ask, char *json, size_t len)
 {
     struct source *source = ask->info->source;
     free(ask->publish.data);
@@ -88,7 +88,7 @@ static void answer(struct ask *ask, char *json, size_t len)
     source->ops->publish(source, &ask->publish);
 }
 
-static void answer_error(struct ask *ask, const char *what)
+static void send_error(struct ask *ask, const char *what)
 {
     struct buffer json = {.bytes = NULL};
     ask->is_error = true;
@@ -98,7 +98,7 @@ static void answer_error(struct ask *ask, const char *what)
     buffer_add_json(&json, what, strlen(what));
     buffer_add_text(&json, "}\n");
     size_t len = json.len;
-    answer(ask, buffer_take(&json), len);
+    send_answer(ask, buffer_take(&json), len);
 }
 
 /* On a thread of the source. */
@@ -106,7 +106,7 @@ static void on_published(struct publish *publish)
 {
     struct ask *ask = publish->owner;
     if (publish->status == PUBLISH_TOO_LARGE && !ask->is_error) {
-        answer_error(ask, "the answer is longer than the broker's messages may be; ask with a smaller limit");
+        send_error(ask, "the answer is longer than the broker's messages may be; ask with a smaller limit");
         return;
     }
     if (publish->status != PUBLISH_OK)
@@ -114,14 +114,14 @@ static void on_published(struct publish *publish)
                           log_str("reason", publish->status == PUBLISH_DENIED
                                                 ? "the broker does not let the gateway reply"
                                                 : "the broker is away, or busy"));
-    end(ask);
+    end_ask(ask);
 }
 
 static void on_snapshot(void *arg, const char *json, size_t len)
 {
     char *copy = check_malloc(len + 1);
     memcpy(copy, json, len);
-    answer(arg, copy, len);
+    send_answer(arg, copy, len);
 }
 
 /* ---- the question ---- */
@@ -131,10 +131,10 @@ static const char *read_question(const json_t *question, struct snapshot_options
 {
     const json_t *limit = json_object_get(question, "limit"), *filter = json_object_get(question, "filter");
     if (!json_is_object(question))
-        return "the question is no JSON object";
+        return "the question is not a JSON object";
     if (limit != NULL &&
         (!json_is_integer(limit) || json_integer_value(limit) < 0 || json_integer_value(limit) > LIMIT_MAX))
-        return "limit is no number from 0 to 1000";
+        return "limit is not a number from 0 to 1000";
     if (limit != NULL)
         options->limit = (unsigned)json_integer_value(limit);
     if (filter == NULL)
@@ -142,23 +142,23 @@ static const char *read_question(const json_t *question, struct snapshot_options
     options->filter = json_string_value(filter);
     options->filter_len = json_string_length(filter);
     if (options->filter == NULL || options->filter_len > SUBJECT_MAX)
-        return "filter is no text, or longer than a subject";
+        return "filter is not a string, or longer than a subject";
     if (subject_has_wildcard(options->filter, options->filter_len) &&
         subject_check_pattern(options->filter, options->filter_len) != SUBJECT_OK)
-        return "filter has a wildcard and is no pattern of subjects";
+        return "filter has a wildcard and is not a subject pattern";
     return NULL;
 }
 
-static void snapshot(struct ask *ask, struct hub *hub)
+static void start_snapshot(struct ask *ask, struct hub *hub)
 {
     struct snapshot_options options = {.gateway = ask->info->gateway, .limit = SNAPSHOT_LIMIT_DEFAULT};
     json_t *question = ask->len != 0 ? json_loadb(ask->data, ask->len, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const char *wrong = ask->len != 0 ? read_question(question, &options) : NULL;
     if (wrong == NULL && snapshot_start(hub, &options, on_snapshot, ask) == NULL)
-        wrong = "too many ask at a time";
+        wrong = "too many questions at a time";
     json_decref(question);
     if (wrong != NULL)
-        answer_error(ask, wrong);
+        send_error(ask, wrong);
 }
 
 static void on_turn(struct mailbox_task *task)
@@ -166,18 +166,18 @@ static void on_turn(struct mailbox_task *task)
     struct ask *ask = LIST_ENTRY(task, struct ask, task);
     struct hub *hub = atomic_load(&ask->info->app)->hub;
     if (hub->stopping)
-        end(ask);
+        end_ask(ask);
     else
-        snapshot(ask, hub);
+        start_snapshot(ask, hub);
 }
 
-static void refuse(const char *reason)
+static void refuse_ask(const char *reason)
 {
     metrics_add_shared(METRIC_REJECTED_INFO, 1);
     log_write_limited(LOG_WARN, "info-refused", log_str("reason", reason));
 }
 
-/* Whoever may ask must not have the gateway say on its behalf what they may not say themselves. */
+/* The gateway must not publish for a client of the broker what that client may not publish itself. */
 static bool is_harmless(const char *reply)
 {
     size_t len = strlen(reply);
@@ -192,12 +192,12 @@ void info_ask(void *arg, const char *data, size_t len, const char *reply)
     if (app == NULL || reply == NULL || *reply == '\0')
         return;
     if (!is_harmless(reply) || len > INFO_QUESTION_MAX) {
-        refuse(len > INFO_QUESTION_MAX ? "the question is too long" : "the reply would go where no answers go");
+        refuse_ask(len > INFO_QUESTION_MAX ? "the question is too long" : "the reply subject is reserved");
         return;
     }
     if (atomic_fetch_add(&info->asks, 1) >= INFO_ASKS_MAX) {
         atomic_fetch_sub(&info->asks, 1);
-        refuse("too many ask at a time");
+        refuse_ask("too many questions at a time");
         return;
     }
     struct ask *ask = check_calloc(1, sizeof(*ask) + len + 1);

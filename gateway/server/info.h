@@ -1,4 +1,4 @@
-/* info.h - answers over NATS what /streams knows, so that one can ask all gateways at once */
+/* info.h - answers over NATS what /streams shows, for questions to all gateways at once */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVER_INFO_H
 #define GATEWAY_SERVER_INFO_H

@@ -52,7 +52,7 @@ static int64_t idle_end_ns(const struct reaper *reaper, const struct connection 
 static int64_t head_end_ns(const struct connection *connection)
 {
     /* over HTTP/2 a preface without requests is only idle, and the gate bounds its frames */
-    if (connection->protocol != CONNECTION_HTTP1 || connection->requested || connection->body_since_ns != 0)
+    if (connection->protocol != CONNECTION_HTTP1 || connection->has_requested || connection->body_since_ns != 0)
         return INT64_MAX;
     return connection->idle_since_ns + REAPER_HEAD_NS;
 }
@@ -104,7 +104,7 @@ static void look_at_connection(struct reaper *reaper, struct connection *connect
     int64_t idle_ns = idle_end_ns(reaper, connection), head_ns = head_end_ns(connection);
     int64_t stuck_ns = stuck_end_ns(reaper, connection), age_ns = age_end_ns(reaper, connection);
 
-    if (connection->killed) /* it closes as soon as libh2o notices */
+    if (connection->is_killed) /* it closes as soon as libh2o notices */
         return;
     if (stuck_ns <= now_ns) {
         end_connection(reaper, connection, METRIC_REJECTED_IDLE, "answer not taken");

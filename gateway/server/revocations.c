@@ -1,4 +1,4 @@
-/* revocations.c - what is said on freshet.control.revoke, from NATS to every stream it means */
+/* revocations.c - messages on freshet.control.revoke, from NATS to every stream they mean */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/server/revocations.h"
 
@@ -108,7 +108,7 @@ static void on_turn(struct mailbox_task *task)
 }
 
 /* Takes the revocation over. */
-static void pass_on(struct revocations *revocations, struct revocation *revocation)
+static void pass_to_workers(struct revocations *revocations, struct revocation *revocation)
 {
     unsigned count = revocations->count;
     struct revoking *revoking = check_calloc(1, sizeof(*revoking) + count * sizeof(struct round));
@@ -136,7 +136,7 @@ void revocations_open(struct revocations *revocations, struct app *const *apps, 
     revocations->apps = apps;
     revocations->count = count;
     for (size_t i = 0; i != revocations->early_count; ++i)
-        pass_on(revocations, revocations->early[i]);
+        pass_to_workers(revocations, revocations->early[i]);
     revocations->early_count = 0;
     lock_give(&revocations->lock);
 }
@@ -153,7 +153,7 @@ void revocations_hear(void *arg, const char *data, size_t len)
     revoked_add_named(revocations->revoked, revocation, clock_wall_ns() / NS_PER_S);
     lock_take(&revocations->lock);
     if (revocations->apps != NULL) {
-        pass_on(revocations, revocation);
+        pass_to_workers(revocations, revocation);
     } else {
         size_t size = (revocations->early_count + 1) * sizeof(struct revocation *);
         revocations->early = check_realloc(revocations->early, size);

@@ -1,4 +1,4 @@
-/* revocations.h - what is said on freshet.control.revoke, from NATS to every stream it means */
+/* revocations.h - messages on freshet.control.revoke, from NATS to every stream they mean */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVER_REVOCATIONS_H
 #define GATEWAY_SERVER_REVOCATIONS_H

@@ -148,9 +148,12 @@ Test(info, limit_and_filter)
     static const struct {
         const char *question, *error;
     } bad[] = {
-        {"nonsense", "no JSON object"},           {"[]", "no JSON object"},
-        {"{\"limit\": 100000}", "0 to 1000"},     {"{\"limit\": \"3\"}", "0 to 1000"},
-        {"{\"filter\": 7}", "filter is no text"}, {"{\"filter\": \"a.>.b\"}", "no pattern"},
+        {"nonsense", "not a JSON object"},
+        {"[]", "not a JSON object"},
+        {"{\"limit\": 100000}", "0 to 1000"},
+        {"{\"limit\": \"3\"}", "0 to 1000"},
+        {"{\"filter\": 7}", "filter is not a string"},
+        {"{\"filter\": \"a.>.b\"}", "not a subject pattern"},
     };
     for (size_t i = 0; i != sizeof(bad) / sizeof(bad[0]); i++) {
         json = must_ask("freshet.gw-1.info", bad[i].question);
@@ -173,7 +176,7 @@ Test(info, answers_go_where_answers_go)
         REQUIRE(natsConnection_PublishRequestString(connection, "freshet.info", elsewhere[i], "") == NATS_OK);
     publish(asker, "freshet.info", "without a reply");
     REQUIRE(scrape_wait_rejected(one, "info", 2));
-    REQUIRE(gateway_wait_log(one, "info-refused reason=\"the reply would go where no answers go\"", 5000));
+    REQUIRE(gateway_wait_log(one, "info-refused reason=\"the reply subject is reserved\"", 5000));
     REQUIRE(natsSubscription_NextMsg(&msg, heard, 100) == NATS_TIMEOUT);
     natsSubscription_Destroy(heard);
     json_decref(must_ask("freshet.info", ""));

@@ -32,7 +32,7 @@ void gate_report(struct gate *gate, enum metric metric, const char *reason)
 
 void gate_refuse(struct gate *gate, enum metric metric, const char *reason)
 {
-    if (gate->connection->killed) /* counted once, though more of its bytes may come */
+    if (gate->connection->is_killed) /* counted once, though more of its bytes may come */
         return;
     gate_report(gate, metric, reason);
     connection_kill(gate->connection);

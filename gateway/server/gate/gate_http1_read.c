@@ -104,7 +104,7 @@ void gate_http1_read(h2o_socket_t *sock, const char *err)
         return;
     }
     gate_meter_sent(gate);
-    if (gate->connection->killed || (!gate->connection->tls && !gate_meter_received(gate, sock->bytes_read))) {
+    if (gate->connection->is_killed || (!gate->connection->is_tls && !gate_meter_received(gate, sock->bytes_read))) {
         h2o_buffer_consume(&sock->input, sock->input->size);
         return;
     }

@@ -76,7 +76,7 @@ static bool feed_show(struct feed *feed)
 {
     switch (gate_show(feed->gate, feed->sock, NULL)) {
     case GATE_SHOWN:
-        return !feed->gate->connection->killed && conn_of(feed->sock)->state != H2O_HTTP2_CONN_STATE_IS_CLOSING;
+        return !feed->gate->connection->is_killed && conn_of(feed->sock)->state != H2O_HTTP2_CONN_STATE_IS_CLOSING;
     case GATE_STOPPED:
         feed_refuse(feed, "an error that ends the connection, or answers that are not read", false);
         return false;
@@ -288,8 +288,8 @@ void gate_http2_read(h2o_socket_t *sock, const char *err)
     }
     h2_gate_sent(&gate->http2.gate, gate_meter_sent(gate));
     /* libh2o would keep what comes while a closing connection's last write is stuck. */
-    if (gate->connection->killed || conn_of(sock)->state == H2O_HTTP2_CONN_STATE_IS_CLOSING ||
-        (!gate->connection->tls && !gate_meter_received(gate, sock->bytes_read))) {
+    if (gate->connection->is_killed || conn_of(sock)->state == H2O_HTTP2_CONN_STATE_IS_CLOSING ||
+        (!gate->connection->is_tls && !gate_meter_received(gate, sock->bytes_read))) {
         h2o_buffer_consume(&sock->input, sock->input->size);
         return;
     }

@@ -15,7 +15,7 @@ void goaway_send(struct connection *connection)
     h2o_http2_conn_t *conn;
 
     CHECK_THREAD(connection->registry);
-    if (connection->protocol != CONNECTION_HTTP2 || connection->killed)
+    if (connection->protocol != CONNECTION_HTTP2 || connection->is_killed)
         return;
     conn = connection->sock->data;
     CHECK(conn->sock == connection->sock);

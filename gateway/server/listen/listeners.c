@@ -242,7 +242,7 @@ static void leave_acceptor(void *arg, struct connection *connection)
         return;
     connection->is_leaving = true;
     /* one with streams is told with the first that ends, one without a request with its first answer */
-    if (connection->requested && connection->streams == 0)
+    if (connection->has_requested && connection->streams == 0)
         connection_send_away(connection);
 }
 

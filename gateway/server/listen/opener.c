@@ -56,7 +56,7 @@ static void reject_connection(h2o_socket_t *sock, const char *reason)
         char peer[CONNECTION_PEER_MAX];
         log_write_limited(LOG_DEBUG, "handshake-failed", log_str("peer", connection_peer(connection, peer)),
                           log_str("listener", connection->guard->acceptor->address),
-                          log_str("reason", connection->killed ? "timeout" : reason));
+                          log_str("reason", connection->is_killed ? "timeout" : reason));
     }
     h2o_socket_close(sock);
 }
@@ -81,7 +81,7 @@ static void on_first_bytes(h2o_socket_t *sock, const char *err)
 
     if (err != NULL) {
         /* A peer that connects and closes without a byte is a load balancer's health check, not a failure. */
-        if (connection_of_socket(sock)->killed || len != 0)
+        if (connection_of_socket(sock)->is_killed || len != 0)
             reject_connection(sock, err);
         else
             h2o_socket_close(sock);
@@ -136,7 +136,7 @@ static void admit_connection(struct connection *connection)
     enum address_verdict verdict = ADDRESS_OK;
     struct ip ip;
 
-    guard->client_bytes = connection->tls ? ADDRESS_BYTES_TLS_CONNECTION : ADDRESS_BYTES_CLEAR_CONNECTION;
+    guard->client_bytes = connection->is_tls ? ADDRESS_BYTES_TLS_CONNECTION : ADDRESS_BYTES_CLEAR_CONNECTION;
     if (is_client(connection, &ip))
         verdict = address_limits_take(guard->opener->shared->clients, &ip, ADDRESS_CONNECTION, guard->client_bytes,
                                       clock_mono_coarse_ns(), &guard->client);
@@ -155,7 +155,7 @@ static void on_proxy_failed(struct connection *connection, const char *reason)
         metrics_add(connection->registry->metrics, METRIC_REJECTED_PROXY_HEADER, 1);
         log_write_limited(LOG_WARN, "proxy-header-refused", log_str("peer", connection_peer(connection, peer)),
                           log_str("listener", connection->guard->acceptor->address),
-                          log_str("reason", connection->killed ? "timeout" : reason));
+                          log_str("reason", connection->is_killed ? "timeout" : reason));
     }
     h2o_socket_close(connection->sock);
 }

@@ -113,7 +113,7 @@ static void on_readable(h2o_socket_t *sock, const char *err)
             return;
         reason = got == 0 ? "closed within the PROXY header" : got == -1 ? "I/O error" : understand_bytes(reader);
         if (reason != NULL) {
-            bool silent = got == 0 && reader->have == 0 && !connection->killed;
+            bool silent = got == 0 && reader->have == 0 && !connection->is_killed;
             reader->callbacks->failed(connection, silent ? NULL : reason);
             return;
         }
