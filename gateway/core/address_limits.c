@@ -3,13 +3,13 @@
 #include "gateway/core/address_limits.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/config/config.h"
 #include "gateway/base/ip.h"
 #include "gateway/base/list.h"
@@ -36,7 +36,7 @@ struct address_account {
 };
 
 struct shard {
-    _Alignas(64) pthread_mutex_t lock;
+    _Alignas(64) struct lock lock;
     struct address_limits *clients;
     struct address_account **slots;
     unsigned count;
@@ -81,7 +81,7 @@ struct address_limits *address_limits_create(const struct config_limits *limits)
         CHECK(errno == EINTR);
     for (unsigned i = 0; i != SHARDS; ++i) {
         struct shard *shard = &clients->shards[i];
-        pthread_mutex_init(&shard->lock, NULL);
+        lock_init(&shard->lock);
         list_init(&shard->idle);
         list_init(&shard->overflow.idle);
         shard->clients = clients;
@@ -200,7 +200,7 @@ enum address_verdict address_limits_take(struct address_limits *clients, const s
         return ADDRESS_OK;
     hashed = hash(clients, &key);
     shard = &clients->shards[hashed >> 58];
-    pthread_mutex_lock(&shard->lock);
+    lock_take(&shard->lock);
     found = find(shard, hashed, &key, now_ns);
     verdict = admit(&clients->limits, found, use, bytes, now_ns);
     if (verdict == ADDRESS_OK) {
@@ -212,7 +212,7 @@ enum address_verdict address_limits_take(struct address_limits *clients, const s
     } else if (found->uses == 0) {
         put_aside(found, now_ns);
     }
-    pthread_mutex_unlock(&shard->lock);
+    lock_give(&shard->lock);
     return verdict;
 }
 
@@ -220,13 +220,13 @@ void address_limits_give(struct address_account *client, enum address_use use, u
 {
     if (client == NULL)
         return;
-    pthread_mutex_t *lock = &client->shard->lock;
-    pthread_mutex_lock(lock);
+    struct lock *lock = &client->shard->lock;
+    lock_take(lock);
     client->bytes -= bytes;
     client->connections -= use == ADDRESS_CONNECTION;
     if (--client->uses == 0)
         put_aside(client, now_ns);
-    pthread_mutex_unlock(lock);
+    lock_give(lock);
 }
 
 bool address_limits_begin_stream(struct address_account *client)
@@ -234,10 +234,10 @@ bool address_limits_begin_stream(struct address_account *client)
     if (client == NULL)
         return true;
     struct shard *shard = client->shard;
-    pthread_mutex_lock(&shard->lock);
+    lock_take(&shard->lock);
     bool fits = !is_over(client->streams, 1, shard->clients->limits.streams);
     client->streams += fits;
-    pthread_mutex_unlock(&shard->lock);
+    lock_give(&shard->lock);
     return fits;
 }
 
@@ -245,19 +245,19 @@ void address_limits_end_stream(struct address_account *client)
 {
     if (client == NULL)
         return;
-    pthread_mutex_t *lock = &client->shard->lock;
-    pthread_mutex_lock(lock);
+    struct lock *lock = &client->shard->lock;
+    lock_take(lock);
     CHECK(client->streams != 0);
     --client->streams;
-    pthread_mutex_unlock(lock);
+    lock_give(lock);
 }
 
 void address_limits_sweep(struct address_limits *clients, int64_t now_ns)
 {
     for (unsigned i = 0; i != SHARDS && !clients->off; ++i) {
-        pthread_mutex_lock(&clients->shards[i].lock);
+        lock_take(&clients->shards[i].lock);
         sweep(&clients->shards[i], now_ns, SHARD_SLOTS);
-        pthread_mutex_unlock(&clients->shards[i].lock);
+        lock_give(&clients->shards[i].lock);
     }
 }
 
@@ -266,9 +266,9 @@ unsigned address_limits_count(struct address_limits *clients)
     unsigned count = 0;
 
     for (unsigned i = 0; i != SHARDS; ++i) {
-        pthread_mutex_lock(&clients->shards[i].lock);
+        lock_take(&clients->shards[i].lock);
         count += clients->shards[i].count;
-        pthread_mutex_unlock(&clients->shards[i].lock);
+        lock_give(&clients->shards[i].lock);
     }
     return count;
 }
@@ -282,7 +282,7 @@ void address_limits_destroy(struct address_limits *clients)
         sweep(shard, INT64_MAX, UINT32_MAX);
         CHECK(shard->count == 0 && shard->overflow.uses == 0);
         free(shard->slots);
-        pthread_mutex_destroy(&shard->lock);
+        lock_dispose(&shard->lock);
     }
     free(clients);
 }

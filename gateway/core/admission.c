@@ -2,13 +2,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/admission.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/config/config.h"
 #include "proto/bucket.h"
 
@@ -25,7 +25,7 @@ struct bearer {
 };
 
 struct shard {
-    _Alignas(64) pthread_mutex_t lock;
+    _Alignas(64) struct lock lock;
     struct bearer *bearers;
 };
 
@@ -40,7 +40,7 @@ struct admission *admission_create(void)
     struct admission *admission = check_aligned(_Alignof(struct admission), sizeof(*admission));
     memset(admission, 0, sizeof(*admission));
     for (unsigned i = 0; i != SHARDS; ++i)
-        CHECK(pthread_mutex_init(&admission->shards[i].lock, NULL) == 0);
+        lock_init(&admission->shards[i].lock);
     return admission;
 }
 
@@ -51,7 +51,7 @@ void admission_destroy(struct admission *admission)
     CHECK(atomic_load(&admission->streams) == 0);
     for (unsigned i = 0; i != SHARDS; ++i) {
         CHECK(admission->shards[i].bearers == NULL);
-        pthread_mutex_destroy(&admission->shards[i].lock);
+        lock_dispose(&admission->shards[i].lock);
     }
     free(admission);
 }
@@ -118,7 +118,7 @@ struct bearer *admission_take_bearer(struct admission *admission, const void *na
 {
     struct shard *shard = shard_of(admission, name, len);
     struct bearer *bearer;
-    pthread_mutex_lock(&shard->lock);
+    lock_take(&shard->lock);
     HASH_FIND(hh, shard->bearers, name, len, bearer);
     if (bearer == NULL)
         bearer = add_bearer(shard, name, len);
@@ -126,7 +126,7 @@ struct bearer *admission_take_bearer(struct admission *admission, const void *na
         ++bearer->streams;
     else
         bearer = NULL;
-    pthread_mutex_unlock(&shard->lock);
+    lock_give(&shard->lock);
     return bearer;
 }
 
@@ -135,22 +135,22 @@ void admission_give_bearer(struct bearer *bearer)
     if (bearer == NULL)
         return;
     struct shard *shard = bearer->shard;
-    pthread_mutex_lock(&shard->lock);
+    lock_take(&shard->lock);
     CHECK(bearer->streams != 0 && shard->bearers != NULL);
     if (--bearer->streams == 0) {
         HASH_DEL(shard->bearers, bearer);
         free(bearer);
     }
-    pthread_mutex_unlock(&shard->lock);
+    lock_give(&shard->lock);
 }
 
 size_t admission_bearers(struct admission *admission)
 {
     size_t count = 0;
     for (unsigned i = 0; i != SHARDS; ++i) {
-        pthread_mutex_lock(&admission->shards[i].lock);
+        lock_take(&admission->shards[i].lock);
         count += HASH_COUNT(admission->shards[i].bearers);
-        pthread_mutex_unlock(&admission->shards[i].lock);
+        lock_give(&admission->shards[i].lock);
     }
     return count;
 }

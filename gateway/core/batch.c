@@ -19,6 +19,9 @@
 #define TEXT_MAX 480
 #define CURSOR_SHOWN_MAX 40
 
+_Static_assert(offsetof(struct batch, pieces[1]) == 64, "a send of one piece touches one cache line");
+_Static_assert(BATCH_SCRATCH >= 2 * TEXT_MAX, "a preamble and a gap fit into one batch");
+
 struct batch *batch_take(struct batch_pool *pool)
 {
     struct batch *batch = pool->free;

@@ -7,6 +7,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/message.h"
 #include "gateway/core/registry.h"
@@ -49,7 +50,7 @@ struct channel *channel_create(struct registry *registry, const struct channel_p
     channel->key_len = channel_key_size(pattern_len);
     channel->key = check_malloc(channel->key_len);
     channel_key(channel->key, profile, pattern, pattern_len);
-    CHECK(pthread_mutex_init(&channel->lock, NULL) == 0);
+    lock_init(&channel->lock);
     channel_ring_init(channel, &channel->ring);
     channel->fill_want = UINT64_MAX;
     channel->followers = check_calloc(registry->mailbox_count, sizeof(struct channel_follower *));
@@ -77,7 +78,7 @@ void channel_ring_init(const struct channel *channel, struct ring *ring)
 void channel_destroy(struct channel *channel)
 {
     ring_dispose(&channel->ring);
-    pthread_mutex_destroy(&channel->lock);
+    lock_dispose(&channel->lock);
     free(channel->followers);
     free(channel->key);
     free(channel->pattern);
@@ -87,6 +88,7 @@ void channel_destroy(struct channel *channel)
 /* What came in before the channel was open is below its floor, and may go without moving it. */
 void channel_note_evicted(struct channel *channel)
 {
+    CHECK_HELD(&channel->lock);
     uint64_t evicted = channel->ring.evicted;
     if (channel->bottom < evicted)
         channel->bottom = evicted;
@@ -96,6 +98,7 @@ void channel_note_evicted(struct channel *channel)
 
 void channel_mark_followers(struct channel *channel, uint64_t *wake)
 {
+    CHECK_HELD(&channel->lock);
     struct registry *registry = channel->registry;
     for (unsigned i = 0; i != registry->mailbox_count; ++i) {
         if (channel->followers[i] != NULL) {
@@ -107,13 +110,13 @@ void channel_mark_followers(struct channel *channel, uint64_t *wake)
 
 uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events, uint64_t *wake)
 {
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     uint64_t tail = channel->ring.tail;
     uint64_t freed = ring_trim(&channel->ring, bytes, before_ns);
     channel_note_evicted(channel);
     *events = channel->ring.tail - tail;
     if (*events != 0)
         channel_mark_followers(channel, wake);
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     return freed;
 }

@@ -3,13 +3,13 @@
 #ifndef GATEWAY_CORE_CHANNEL_H
 #define GATEWAY_CORE_CHANNEL_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uthash.h>
 
-#include "gateway/config/config.h"
+#include "gateway/base/lock.h"
+#include "gateway/config/policy.h"
 #include "gateway/core/mailbox.h"
 #include "gateway/core/ring.h"
 #include "gateway/core/source.h"
@@ -65,7 +65,7 @@ struct channel {
 
     void *source_data; /* the source's own */
 
-    pthread_mutex_t lock;
+    struct lock lock;
     enum channel_state state;
     int64_t denied_ns; /* since when, if it is */
     struct ring ring;

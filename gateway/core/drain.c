@@ -3,6 +3,7 @@
 #include "gateway/core/drain.h"
 
 #include "gateway/base/check.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 
@@ -21,6 +22,7 @@ static void begin(struct hub *hub, struct drain_begin *drain, int64_t window_ns)
 
 void drain_begin(struct hub *hub, int64_t window_ns)
 {
+    CHECK_THREAD(hub);
     CHECK(!hub->drain.active);
     list_concat(&hub->readers, &hub->parting.waiting);
     hub->parting.active = false;
@@ -30,6 +32,7 @@ void drain_begin(struct hub *hub, int64_t window_ns)
 
 void drain_begin_parting(struct hub *hub, int64_t window_ns)
 {
+    CHECK_THREAD(hub);
     begin(hub, &hub->parting, window_ns);
 }
 

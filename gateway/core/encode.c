@@ -8,6 +8,7 @@
 #include "gateway/base/check.h"
 #include "gateway/core/message.h"
 #include "proto/cloudevents.h"
+#include "proto/subject.h"
 #include "proto/text.h"
 #include "proto/units.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/config/config.h"
+#include "gateway/config/policy.h"
 #include "proto/event_id.h"
 #include "proto/sse.h"
 

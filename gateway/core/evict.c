@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "gateway/base/thread.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/drain.h"
 #include "gateway/core/hub.h"
@@ -77,6 +78,7 @@ static void on_over(struct walk *base)
 
 void evict_start(struct hub *hub, struct eviction_walk *walk)
 {
+    CHECK_THREAD(hub);
     walk->ended = 0;
     walk->base = (struct walk){.look = look, .over = on_over};
     walk_start(hub, &walk->base);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/encode.h"
 #include "gateway/core/message.h"
@@ -23,7 +24,7 @@ enum fill_reach fill_reach(struct channel *channel, uint64_t after)
     struct source *source = channel->profile.source;
     enum fill_reach reach = FILL_WAITS;
     bool starts = false;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     if (after >= channel->floor) {
         reach = FILL_REACHES;
     } else if (after < channel->bottom || source->ops->fill == NULL) {
@@ -39,7 +40,7 @@ enum fill_reach fill_reach(struct channel *channel, uint64_t after)
         }
     }
     uint64_t fill_after = channel->fill_after;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     if (starts)
         source->ops->fill(source, channel, fill_after);
     return reach;
@@ -50,9 +51,9 @@ struct fill *fill_create(struct channel *channel)
     struct fill *fill = check_calloc(1, sizeof(*fill));
     fill->channel = channel;
     channel_ring_init(channel, &fill->ring);
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     fill->end = channel->floor;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     return fill;
 }
 
@@ -87,6 +88,7 @@ void fill_destroy(struct fill *fill)
 /* The lock is held. What the floor has passed meanwhile is no use, nor is what is older than that. */
 static void take_fill(struct channel *channel, struct fill *fill, uint64_t after)
 {
+    CHECK_HELD(&channel->lock);
     if (channel->floor > fill->end)
         return;
     uint64_t gone = atomic_load(&channel->profile.source->first) - 1;
@@ -106,13 +108,13 @@ void fill_finish(struct fill *fill, uint64_t after)
 {
     struct channel *channel = fill->channel;
     uint64_t wake = 0;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     CHECK(channel->filling);
     channel->filling = false;
     ++channel->fills;
     take_fill(channel, fill, after);
     channel_mark_followers(channel, &wake);
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     registry_wake(channel->registry, wake);
     fill_destroy(fill);
 }

@@ -4,9 +4,11 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/random.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/view.h"
+#include "proto/subject.h"
 
 /* A view without readers still receives; it stays this long for whoever comes back. */
 #define VIEW_IDLE_NS 1000000000LL
@@ -104,6 +106,7 @@ void hub_drop_idle_views(struct hub *hub)
 
 struct view *hub_join(struct hub *hub, const struct channel_profile *profile, const char *pattern, size_t pattern_len)
 {
+    CHECK_THREAD(hub);
     char key[sizeof(struct channel_profile) + SUBJECT_MAX];
     size_t key_len = channel_key_size(pattern_len);
     CHECK(key_len <= sizeof(key));
@@ -124,6 +127,7 @@ struct view *hub_join(struct hub *hub, const struct channel_profile *profile, co
 
 void hub_leave(struct hub *hub, struct view *view)
 {
+    CHECK_THREAD(hub);
     CHECK(view->follower.readers != 0);
     channel_touch(view->channel, hub->now_ns);
     if (--view->follower.readers == 0) {

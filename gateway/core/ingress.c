@@ -4,6 +4,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/message.h"
@@ -39,6 +40,8 @@ static void shed(struct channel *channel, int64_t balance)
 static void append_event(struct channel *channel, uint64_t sequence, const struct message *message)
 {
     struct source *source = channel->profile.source;
+    CHECK_HELD(&source->lock);
+    CHECK_HELD(&channel->lock);
     struct event_id id = {.incarnation = 0};
     if (channel->profile.store != POLICY_STORE_NONE)
         id = source_id(source, sequence);
@@ -58,6 +61,7 @@ static void append_mark(struct channel *channel, uint64_t sequence)
 /* The source's lock is held: the horizon only moves forward. */
 static void publish_horizon(struct source *source, uint64_t sequence)
 {
+    CHECK_HELD(&source->lock);
     source->sequence = sequence;
     atomic_store_explicit(&source->published, sequence, memory_order_release);
 }
@@ -70,13 +74,13 @@ static void append_to_all(struct channel *const *channels, size_t count, uint64_
     for (size_t i = 0; i != count; ++i) {
         struct channel *channel = channels[i];
         channel_touch(channel, now_ns);
-        pthread_mutex_lock(&channel->lock);
+        lock_take(&channel->lock);
         if (message != NULL)
             append_event(channel, sequence, message);
         else
             append_mark(channel, sequence);
         channel_mark_followers(channel, wake);
-        pthread_mutex_unlock(&channel->lock);
+        lock_give(&channel->lock);
     }
 }
 
@@ -88,11 +92,11 @@ void ingress_append(struct channel *channel, const struct message *message)
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
     if (!is_for_readers(&channel, 1, message))
         return;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     uint64_t sequence = source->sequence + 1;
     append_to_all(&channel, 1, sequence, message, &wake);
     publish_horizon(source, sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     registry_wake(channel->registry, wake);
 }
 
@@ -104,11 +108,11 @@ void ingress_append_at(struct source *source, uint64_t sequence, const struct me
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
     if (!is_for_readers(channels, count, message))
         count = 0;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     CHECK(sequence >= source->sequence);
     append_to_all(channels, count, sequence, message, &wake);
     publish_horizon(source, sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     if (count != 0)
         registry_wake(channels[0]->registry, wake);
 }
@@ -121,16 +125,16 @@ void ingress_append_late(struct source *source, uint64_t sequence, const struct 
     metrics_add_shared(METRIC_MESSAGES_RECEIVED, 1);
     if (count == 0 || !is_for_readers(channels, count, message))
         return;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     CHECK(sequence <= source->sequence);
     append_to_all(channels, count, sequence, message, &wake);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     registry_wake(channels[0]->registry, wake);
 }
 
 bool ingress_has(struct channel *channel, uint64_t sequence)
 {
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     uint64_t low = channel->ring.tail, high = channel->ring.head;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
@@ -141,16 +145,16 @@ bool ingress_has(struct channel *channel, uint64_t sequence)
     }
     bool has = sequence <= channel->ring.evicted ||
                (low < channel->ring.head && channel_entry(channel, low)->sequence == sequence);
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     return has;
 }
 
 void ingress_advance(struct source *source, uint64_t sequence)
 {
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     if (sequence > source->sequence)
         publish_horizon(source, sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
 }
 
 void ingress_lost(struct source *source, struct channel *const *channels, size_t count)
@@ -158,22 +162,22 @@ void ingress_lost(struct source *source, struct channel *const *channels, size_t
     if (count == 0)
         return;
     uint64_t wake = 0;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     uint64_t sequence = source->sequence + 1;
     append_to_all(channels, count, sequence, NULL, &wake);
     publish_horizon(source, sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     registry_wake(channels[0]->registry, wake);
 }
 
 void ingress_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t sequence)
 {
     uint64_t wake = 0;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     CHECK(sequence >= source->sequence);
     append_to_all(channels, count, sequence, NULL, &wake);
     publish_horizon(source, sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     if (count != 0)
         registry_wake(channels[0]->registry, wake);
 }
@@ -181,14 +185,14 @@ void ingress_lost_at(struct source *source, struct channel *const *channels, siz
 uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count)
 {
     uint64_t wake = 0;
-    pthread_mutex_lock(&source->lock);
+    lock_take(&source->lock);
     bool is_first = atomic_load(&source->epoch) == NULL;
     uint64_t base = is_first ? 0 : source->sequence + 1;
     source_push_epoch(source, base, incarnation);
     atomic_store(&source->first, base + 1);
     append_to_all(channels, is_first ? 0 : count, base, NULL, &wake);
     publish_horizon(source, base);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     if (wake != 0)
         registry_wake(channels[0]->registry, wake);
     return base;
@@ -202,44 +206,44 @@ void ingress_opened(struct channel *channel)
 {
     struct source *source = channel->profile.source;
     uint64_t wake = 0;
-    pthread_mutex_lock(&source->lock);
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&source->lock);
+    lock_take(&channel->lock);
     if (channel->state == CHANNEL_PENDING) {
         channel->state = CHANNEL_OPEN;
         channel->floor = ++source->sequence;
         channel->bottom = channel->floor;
         channel_mark_followers(channel, &wake);
     }
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     publish_horizon(source, source->sequence);
-    pthread_mutex_unlock(&source->lock);
+    lock_give(&source->lock);
     registry_wake(channel->registry, wake);
 }
 
 void ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     uint64_t wake = 0;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     if (channel->state == CHANNEL_PENDING) {
         channel->state = CHANNEL_OPEN;
         if (channel->floor < floor)
             channel->floor = floor;
         channel_mark_followers(channel, &wake);
     }
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     registry_wake(channel->registry, wake);
 }
 
 void ingress_denied(struct channel *channel)
 {
     uint64_t wake = 0;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     if (channel->state != CHANNEL_DENIED) {
         channel->state = CHANNEL_DENIED;
         channel->denied_ns = clock_mono_ns();
         channel_mark_followers(channel, &wake);
     }
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     registry_wake(channel->registry, wake);
 }
 

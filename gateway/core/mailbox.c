@@ -5,18 +5,19 @@
 #include <stddef.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 
 void mailbox_init(struct mailbox *mailbox, void (*wake)(void *arg), void *wake_arg)
 {
     *mailbox = (struct mailbox){.wake = wake, .wake_arg = wake_arg};
     mailbox->tasks_end = &mailbox->tasks;
-    CHECK(pthread_mutex_init(&mailbox->lock, NULL) == 0);
+    lock_init(&mailbox->lock);
 }
 
 void mailbox_dispose(struct mailbox *mailbox)
 {
     CHECK(mailbox->tasks == NULL && mailbox->marks == NULL);
-    pthread_mutex_destroy(&mailbox->lock);
+    lock_dispose(&mailbox->lock);
 }
 
 void mailbox_wake(struct mailbox *mailbox)
@@ -28,10 +29,10 @@ void mailbox_wake(struct mailbox *mailbox)
 void mailbox_post(struct mailbox *mailbox, struct mailbox_task *task)
 {
     task->next = NULL;
-    pthread_mutex_lock(&mailbox->lock);
+    lock_take(&mailbox->lock);
     *mailbox->tasks_end = task;
     mailbox->tasks_end = &task->next;
-    pthread_mutex_unlock(&mailbox->lock);
+    lock_give(&mailbox->lock);
     mailbox_wake(mailbox);
 }
 
@@ -39,10 +40,10 @@ void mailbox_mark(struct mailbox *mailbox, struct mailbox_mark *mark)
 {
     if (atomic_exchange(&mark->is_set, true))
         return;
-    pthread_mutex_lock(&mailbox->lock);
+    lock_take(&mailbox->lock);
     mark->next = mailbox->marks;
     mailbox->marks = mark;
-    pthread_mutex_unlock(&mailbox->lock);
+    lock_give(&mailbox->lock);
 }
 
 bool mailbox_take_wake(struct mailbox *mailbox)
@@ -55,11 +56,11 @@ bool mailbox_take_wake(struct mailbox *mailbox)
 
 void mailbox_run_tasks(struct mailbox *mailbox)
 {
-    pthread_mutex_lock(&mailbox->lock);
+    lock_take(&mailbox->lock);
     struct mailbox_task *task = mailbox->tasks;
     mailbox->tasks = NULL;
     mailbox->tasks_end = &mailbox->tasks;
-    pthread_mutex_unlock(&mailbox->lock);
+    lock_give(&mailbox->lock);
     while (task != NULL) {
         struct mailbox_task *next = task->next;
         task->run(task);
@@ -69,10 +70,10 @@ void mailbox_run_tasks(struct mailbox *mailbox)
 
 struct mailbox_mark *mailbox_take_marks(struct mailbox *mailbox)
 {
-    pthread_mutex_lock(&mailbox->lock);
+    lock_take(&mailbox->lock);
     struct mailbox_mark *marks = mailbox->marks;
     mailbox->marks = NULL;
-    pthread_mutex_unlock(&mailbox->lock);
+    lock_give(&mailbox->lock);
     return marks;
 }
 
@@ -85,12 +86,12 @@ struct mailbox_mark *mailbox_next_mark(struct mailbox_mark *mark)
 
 void mailbox_unmark(struct mailbox *mailbox, struct mailbox_mark *mark)
 {
-    pthread_mutex_lock(&mailbox->lock);
+    lock_take(&mailbox->lock);
     for (struct mailbox_mark **slot = &mailbox->marks; *slot != NULL; slot = &(*slot)->next) {
         if (*slot == mark) {
             *slot = mark->next;
             break;
         }
     }
-    pthread_mutex_unlock(&mailbox->lock);
+    lock_give(&mailbox->lock);
 }

@@ -3,9 +3,10 @@
 #ifndef GATEWAY_CORE_MAILBOX_H
 #define GATEWAY_CORE_MAILBOX_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+
+#include "gateway/base/lock.h"
 
 /* Something to run on the owner's thread. Belongs to the mailbox until it runs, and may free itself then. */
 struct mailbox_task {
@@ -31,7 +32,7 @@ struct mailbox {
     void *wake_arg;
     unsigned index; /* in the registry */
     _Atomic bool is_woken;
-    pthread_mutex_t lock; /* of the next ones */
+    struct lock lock; /* of the next ones */
     struct mailbox_mark *marks;
     struct mailbox_task *tasks, **tasks_end;
 };

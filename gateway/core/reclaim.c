@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "gateway/base/lock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/channel.h"
@@ -80,9 +81,9 @@ static void sort(struct victims *victims)
 
 static bool has_something(struct channel *channel)
 {
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     bool has = channel->ring.head != channel->ring.tail;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     return has;
 }
 
@@ -91,7 +92,7 @@ static void choose(struct registry *registry, struct victims *victims)
 {
     struct channel *channel, *next;
     victims->count = 0;
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     HASH_ITER (hh, registry->channels, channel, next) {
         struct victim victim = {channel, channel->users == 0, channel->idle_since_ns};
         if (!victim.is_idle)
@@ -101,7 +102,7 @@ static void choose(struct registry *registry, struct victims *victims)
     }
     for (size_t i = 0; i != victims->count; ++i)
         ++victims->heap[i].channel->users;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     sort(victims);
 }
 

@@ -6,7 +6,9 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/metrics.h"
+#include "proto/subject.h"
 
 _Static_assert(REGISTRY_MAILBOXES_MAX <= 64, "registry_wake takes a bit of a word for each");
 
@@ -16,7 +18,7 @@ _Static_assert(REGISTRY_MAILBOXES_MAX <= 64, "registry_wake takes a bit of a wor
 void registry_init(struct registry *registry)
 {
     *registry = (struct registry){.channels = NULL, .started_ns = clock_mono_ns()};
-    CHECK(pthread_mutex_init(&registry->lock, NULL) == 0);
+    lock_init(&registry->lock);
 }
 
 void registry_limit_bytes(struct registry *registry, uint64_t bytes)
@@ -27,7 +29,7 @@ void registry_limit_bytes(struct registry *registry, uint64_t bytes)
 void registry_dispose(struct registry *registry)
 {
     CHECK(registry->channels == NULL && registry->closing_count == 0 && budget_used(&registry->budget) == 0);
-    pthread_mutex_destroy(&registry->lock);
+    lock_dispose(&registry->lock);
 }
 
 void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox)
@@ -46,7 +48,7 @@ struct channel *registry_acquire(struct registry *registry, const struct channel
     channel_key(key, profile, pattern, pattern_len);
 
     struct channel *channel;
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     HASH_FIND(hh, registry->channels, key, key_len, channel);
     bool is_new = channel == NULL;
     if (is_new) {
@@ -55,7 +57,7 @@ struct channel *registry_acquire(struct registry *registry, const struct channel
         metrics_add_shared(METRIC_CHANNELS, 1);
     }
     ++channel->users;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     if (is_new)
         profile->source->ops->open(profile->source, channel);
     return channel;
@@ -63,12 +65,12 @@ struct channel *registry_acquire(struct registry *registry, const struct channel
 
 void registry_release(struct registry *registry, struct channel *channel, int64_t idle_since_ns)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     CHECK(channel->users != 0);
     --channel->users;
     if (channel->idle_since_ns < idle_since_ns)
         channel->idle_since_ns = idle_since_ns;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
 }
 
 /* What the broker has refused is asked for anew by whoever comes next, but not more often than each second. */
@@ -79,15 +81,16 @@ static bool is_over(struct channel *channel, int64_t now_ns)
     int64_t linger_ns = channel->profile.store == POLICY_STORE_NONE ? 0 : channel->profile.linger_ns;
     if (linger_ns < LINGER_MIN_NS)
         linger_ns = LINGER_MIN_NS;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     bool refused = channel->state == CHANNEL_DENIED && now_ns - channel->denied_ns >= LINGER_MIN_NS;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     return refused || now_ns - channel->idle_since_ns >= linger_ns;
 }
 
 /* The lock is held: whoever is on the way through all channels goes past this one. */
 static void take_out(struct registry *registry, struct channel *channel)
 {
+    CHECK_HELD(&registry->lock);
     for (struct registry_walk *walk = registry->walks; walk != NULL; walk = walk->other_walk) {
         if (walk->next == channel)
             walk->next = channel->hh.next;
@@ -100,12 +103,12 @@ static void take_out(struct registry *registry, struct channel *channel)
 
 bool registry_unpin(struct registry *registry, struct channel *channel, bool close)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     CHECK(channel->users != 0);
     bool closes = --channel->users == 0 && close;
     if (closes)
         take_out(registry, channel);
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     if (closes)
         channel->profile.source->ops->close(channel->profile.source, channel);
     return closes;
@@ -115,7 +118,7 @@ bool registry_unpin(struct registry *registry, struct channel *channel, bool clo
 static void close_channels(struct registry *registry, bool all, int64_t now_ns)
 {
     struct channel *channel, *next, *closing = NULL;
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     HASH_ITER (hh, registry->channels, channel, next) {
         CHECK(!all || channel->users == 0);
         if (!all && !is_over(channel, now_ns))
@@ -124,7 +127,7 @@ static void close_channels(struct registry *registry, bool all, int64_t now_ns)
         channel->next_closing = closing;
         closing = channel;
     }
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     while ((channel = closing) != NULL) {
         closing = channel->next_closing;
         channel->profile.source->ops->close(channel->profile.source, channel);
@@ -143,10 +146,10 @@ void registry_close_all(struct registry *registry)
 
 void registry_forget(struct registry *registry)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     CHECK(registry->closing_count != 0);
     --registry->closing_count;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
 }
 
 void registry_wake(struct registry *registry, uint64_t mailboxes)
@@ -161,24 +164,24 @@ void registry_wake(struct registry *registry, uint64_t mailboxes)
 
 size_t registry_channel_count(struct registry *registry)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     size_t count = HASH_COUNT(registry->channels);
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     return count;
 }
 
 void registry_walk_begin(struct registry *registry, struct registry_walk *walk)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     *walk = (struct registry_walk){registry->channels, registry->walks};
     registry->walks = walk;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
 }
 
 bool registry_walk_step(struct registry *registry, struct registry_walk *walk, unsigned count,
                         void (*look)(void *arg, struct channel *channel), void *arg)
 {
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     for (; walk->next != NULL && count != 0; --count) {
         struct channel *channel = walk->next;
         walk->next = channel->hh.next;
@@ -186,17 +189,17 @@ bool registry_walk_step(struct registry *registry, struct registry_walk *walk, u
         look(arg, channel);
     }
     bool more = walk->next != NULL;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
     return more;
 }
 
 void registry_walk_end(struct registry *registry, struct registry_walk *walk)
 {
     struct registry_walk **link = &registry->walks;
-    pthread_mutex_lock(&registry->lock);
+    lock_take(&registry->lock);
     while (*link != NULL && *link != walk)
         link = &(*link)->other_walk;
     CHECK(*link == walk);
     *link = walk->other_walk;
-    pthread_mutex_unlock(&registry->lock);
+    lock_give(&registry->lock);
 }

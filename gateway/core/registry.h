@@ -3,13 +3,13 @@
 #ifndef GATEWAY_CORE_REGISTRY_H
 #define GATEWAY_CORE_REGISTRY_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "gateway/core/budget.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/channel.h"
 
 /* A bit of a word each: see registry_wake. */
@@ -23,7 +23,7 @@ struct registry_walk {
 
 /* Any thread. Mailboxes are added before the first channel is made and stay until registry_dispose. */
 struct registry {
-    pthread_mutex_t lock;
+    struct lock lock;
     struct channel *channels; /* uthash, by key */
     struct registry_walk *walks;
     _Atomic unsigned snapshots; /* that are not freed yet */

@@ -14,6 +14,9 @@
 #define CAPACITY_MIN 8u
 #define SEGMENT_BYTES_MIN 256u
 
+_Static_assert((CAPACITY_MIN & (CAPACITY_MIN - 1)) == 0, "positions are masked, and capacities double");
+_Static_assert(SEGMENT_BYTES_MIN <= SEGMENT_BYTES_MAX, "segments grow");
+
 /* Of memory. */
 static uint64_t entries_bytes(uint32_t capacity)
 {

@@ -2,12 +2,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/snapshot.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/thread.h"
 #include "gateway/base/metrics.h"
 #include "gateway/core/hub.h"
@@ -47,8 +47,8 @@ struct snapshot {
     void (*done)(void *arg, const char *json, size_t len);
     void *arg;
 
-    pthread_mutex_t lock; /* of the next ones */
-    unsigned refs;        /* the parts that are not over, and the hub */
+    struct lock lock; /* of the next ones */
+    unsigned refs;    /* the parts that are not over, and the hub */
     unsigned parts_left;
     bool waiting; /* the hub is, and can be woken */
     unsigned part_count;
@@ -58,15 +58,16 @@ struct snapshot {
 /* The lock is held, and given back. May free the snapshot. */
 static void release(struct snapshot *snapshot)
 {
+    CHECK_HELD(&snapshot->lock);
     bool is_last = --snapshot->refs == 0;
-    pthread_mutex_unlock(&snapshot->lock);
+    lock_give(&snapshot->lock);
     if (!is_last)
         return;
     atomic_fetch_sub(&snapshot->registry->snapshots, 1);
     for (unsigned i = 0; i != snapshot->part_count; ++i)
         topk_dispose(&snapshot->parts[i].slow);
     topk_dispose(&snapshot->channels);
-    pthread_mutex_destroy(&snapshot->lock);
+    lock_dispose(&snapshot->lock);
     free(snapshot->gateway);
     free(snapshot->filter.text);
     free(snapshot);
@@ -85,7 +86,7 @@ static void on_walk_over(struct walk *walk)
 {
     struct part *part = LIST_ENTRY(walk, struct part, walk);
     struct snapshot *snapshot = part->snapshot;
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     part->over = true;
     if (--snapshot->parts_left == 0 && snapshot->waiting)
         mailbox_wake(&snapshot->hub->mailbox);
@@ -124,7 +125,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     snapshot->gateway = options->gateway != NULL ? check_strdup(options->gateway) : NULL;
     snapshot_rows_init_filter(&snapshot->filter, options->filter, options->filter_len);
     topk_init(&snapshot->channels, options->limit);
-    CHECK(pthread_mutex_init(&snapshot->lock, NULL) == 0);
+    lock_init(&snapshot->lock);
     snapshot->part_count = snapshot->parts_left = registry->mailbox_count;
     snapshot->refs = snapshot->part_count + 1;
     snapshot->waiting = snapshot->walking = true;
@@ -145,15 +146,15 @@ static void leave(struct snapshot *snapshot)
 {
     list_remove(&snapshot->link);
     registry_walk_end(snapshot->registry, &snapshot->walk);
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     snapshot->waiting = false;
-    pthread_mutex_unlock(&snapshot->lock);
+    lock_give(&snapshot->lock);
 }
 
 void snapshot_cancel(struct snapshot *snapshot)
 {
     leave(snapshot);
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     release(snapshot);
 }
 
@@ -175,13 +176,13 @@ static void write_head(const struct snapshot *snapshot, struct buffer *json)
 /* Takes what the parts that are over have found. False: some are not. */
 static bool gather_slow(struct snapshot *snapshot, struct topk *slow)
 {
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     for (unsigned i = 0; i != snapshot->part_count; ++i) {
         if (snapshot->parts[i].over)
             topk_merge(slow, &snapshot->parts[i].slow);
     }
     bool complete = snapshot->parts_left == 0;
-    pthread_mutex_unlock(&snapshot->lock);
+    lock_give(&snapshot->lock);
     return complete;
 }
 
@@ -201,7 +202,7 @@ static void finish(struct snapshot *snapshot)
     snapshot->done(snapshot->arg, json.bytes, json.len);
     buffer_dispose(&json);
     topk_dispose(&slow);
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     release(snapshot);
 }
 
@@ -211,9 +212,9 @@ static bool step_one(struct snapshot *snapshot, int64_t now_ns)
     if (snapshot->walking)
         snapshot->walking =
             registry_walk_step(snapshot->registry, &snapshot->walk, TURN_CHANNELS, look_at_channel, snapshot);
-    pthread_mutex_lock(&snapshot->lock);
+    lock_take(&snapshot->lock);
     bool is_done = !snapshot->walking && snapshot->parts_left == 0;
-    pthread_mutex_unlock(&snapshot->lock);
+    lock_give(&snapshot->lock);
     return is_done || now_ns >= snapshot->deadline_ns;
 }
 

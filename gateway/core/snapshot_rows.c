@@ -6,6 +6,7 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
@@ -56,6 +57,7 @@ static const struct entry *newest(const struct ring *ring)
 /* The lock is held. */
 static struct channel_row read_channel(const struct channel *channel)
 {
+    CHECK_HELD(&channel->lock);
     const struct ring *ring = &channel->ring;
     struct channel_row row = {.events = ring->head - ring->tail - ring->marks, .bytes = ring->bytes};
     const struct entry *entry = newest(ring);
@@ -105,9 +107,9 @@ void snapshot_rows_add_channel(struct topk *top, const struct snapshot_filter *f
 {
     if (!passes(filter, channel))
         return;
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     struct channel_row row = read_channel(channel);
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     uint64_t key = row.streams << 32 | (row.events < UINT32_MAX ? row.events : UINT32_MAX);
     if (topk_wants(top, key))
         topk_add(top, key, write_channel(channel, &row));

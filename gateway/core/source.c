@@ -5,13 +5,14 @@
 #include <stdlib.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/encode.h"
 
 void source_init(struct source *source, const struct source_ops *ops, unsigned index, uint64_t incarnation)
 {
     CHECK(index < SOURCES_MAX && (incarnation != 0 || ops->look != NULL));
     *source = (struct source){.ops = ops, .index = index};
-    CHECK(pthread_mutex_init(&source->lock, NULL) == 0);
+    lock_init(&source->lock);
     source->encoding = check_malloc(sizeof(*source->encoding));
     encode_init(source->encoding);
     if (incarnation != 0)
@@ -28,7 +29,7 @@ void source_dispose(struct source *source)
     }
     encode_dispose(source->encoding);
     free(source->encoding);
-    pthread_mutex_destroy(&source->lock);
+    lock_dispose(&source->lock);
 }
 
 void source_push_epoch(struct source *source, uint64_t base, uint64_t incarnation)

@@ -3,12 +3,12 @@
 #ifndef GATEWAY_CORE_SOURCE_H
 #define GATEWAY_CORE_SOURCE_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/base/lock.h"
 #include "proto/event_id.h"
 
 struct channel;
@@ -108,7 +108,7 @@ struct source_epoch {
 struct source {
     const struct source_ops *ops;
     unsigned index; /* 0 … SOURCES_MAX - 1, unique in the process */
-    pthread_mutex_t lock;
+    struct lock lock;
     uint64_t sequence;         /* under lock */
     struct encoding *encoding; /* under lock: scratch memory of the event that is being appended */
     _Atomic uint64_t published;

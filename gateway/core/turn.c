@@ -4,6 +4,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/drain.h"
 #include "gateway/core/history.h"
 #include "gateway/core/hub.h"
@@ -63,6 +64,7 @@ static void on_deadline(void *arg, struct list *node)
 
 void turn_defer(struct hub *hub, struct turn_later *later)
 {
+    CHECK_THREAD(hub);
     list_init(&later->link);
     list_append(&hub->later, &later->link);
 }
@@ -99,6 +101,7 @@ static void resume_readers(struct hub *hub)
 
 bool turn_run(struct hub *hub, int64_t now_ns)
 {
+    CHECK_THREAD(hub);
     hub->now_ns = now_ns;
     if (mailbox_take_wake(&hub->mailbox)) {
         mailbox_run_tasks(&hub->mailbox);
@@ -119,6 +122,7 @@ bool turn_run(struct hub *hub, int64_t now_ns)
 
 void turn_shutdown(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     hub->stopping = true;
     while (run_later(hub))
         ;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/lock.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/segment.h"
@@ -23,15 +24,15 @@ struct view *view_create(struct hub *hub, struct channel *channel, uint64_t hori
      * The source's lock waits for who stands between an append and the horizon's move: it has not seen this view and
      * would not wake its hub for what it has appended.
      */
-    pthread_mutex_lock(&channel->profile.source->lock);
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->profile.source->lock);
+    lock_take(&channel->lock);
     CHECK(channel->followers[hub->mailbox.index] == NULL);
     channel->followers[hub->mailbox.index] = &view->follower;
     view->head = view->tail = channel->ring.tail;
     view->floor = channel->floor;
     view->state = channel->state;
-    pthread_mutex_unlock(&channel->lock);
-    pthread_mutex_unlock(&channel->profile.source->lock);
+    lock_give(&channel->lock);
+    lock_give(&channel->profile.source->lock);
     if (view_sync(view, horizon)) {
         mailbox_mark(&hub->mailbox, &view->follower.mark);
         hub->is_behind = true;
@@ -67,9 +68,9 @@ void view_destroy(struct view *view)
 {
     struct channel *channel = view->channel;
     CHECK(view->follower.readers == 0);
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     channel->followers[view->hub->mailbox.index] = NULL;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
     mailbox_unmark(&view->hub->mailbox, &view->follower.mark);
     while (view->tail != view->head)
         drop_entry(view);
@@ -138,7 +139,7 @@ bool view_sync(struct view *view, uint64_t horizon)
     uint64_t head_before = view->head;
     bool more = false;
 
-    pthread_mutex_lock(&channel->lock);
+    lock_take(&channel->lock);
     const struct ring *ring = &channel->ring;
     if (ring->tail < view->tail)
         forget(view, ring->tail); /* older events were put in front */
@@ -162,7 +163,7 @@ bool view_sync(struct view *view, uint64_t horizon)
     bool state_changed = view->state != channel->state || view->fills != channel->fills;
     view->state = channel->state;
     view->fills = channel->fills;
-    pthread_mutex_unlock(&channel->lock);
+    lock_give(&channel->lock);
 
     if (view->head != head_before || state_changed)
         schedule_readers(view);

@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/walk.h"
 
+#include "gateway/base/thread.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 
@@ -12,6 +13,7 @@
 
 void walk_start(struct hub *hub, struct walk *walk)
 {
+    CHECK_THREAD(hub);
     walk->next = NULL;
     *hub->walks_waiting_end = walk;
     hub->walks_waiting_end = &walk->next;

@@ -148,13 +148,13 @@ static atomic_bool view_is_made, source_is_locked;
 static void *finish_publishing(void *arg)
 {
     (void)arg;
-    pthread_mutex_lock(&rig.source.lock);
+    lock_take(&rig.source.lock);
     atomic_store(&source_is_locked, true);
     /* either the view is made without us, which is the mistake, or it waits for us: then nothing will happen */
     for (unsigned ms = 0; ms != 300 && !atomic_load(&view_is_made); ++ms)
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     atomic_store(&rig.source.published, rig.source.sequence);
-    pthread_mutex_unlock(&rig.source.lock);
+    lock_give(&rig.source.lock);
     return NULL;
 }
 
