@@ -65,7 +65,7 @@ static struct file_identity identity_of(const struct stat *stat)
     return identity;
 }
 
-static bool same_identity(const struct file_identity *a, const struct file_identity *b)
+static bool is_same_identity(const struct file_identity *a, const struct file_identity *b)
 {
     return memcmp(a, b, sizeof(*a)) == 0;
 }
@@ -181,7 +181,7 @@ bool keys_refresh(struct keys *keys)
     memset(&identity, 0, sizeof(identity));
     if (stat(keys->file, &now) == 0)
         identity = identity_of(&now);
-    if (keys->is_settled && same_identity(&identity, &keys->identity))
+    if (keys->is_settled && is_same_identity(&identity, &keys->identity))
         return false;
 
     struct keys_set *set = load_set(keys, error, sizeof(error));

@@ -12,7 +12,7 @@
 #include "gateway/base/check.h"
 #include "gateway/base/log.h"
 
-static bool same_kid(const char *a, const char *b)
+static bool is_same_kid(const char *a, const char *b)
 {
     return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
@@ -22,7 +22,7 @@ const struct key *keys_set_find(const struct keys_set *set, enum key_alg alg, co
     const struct key *found = NULL;
     for (size_t i = 0; i != set->count; ++i) {
         const struct key *key = &set->keys[i];
-        if (key->alg != alg || (kid != NULL && !same_kid(key->kid, kid)))
+        if (key->alg != alg || (kid != NULL && !is_same_kid(key->kid, kid)))
             continue;
         if (found != NULL)
             return NULL;
@@ -63,7 +63,7 @@ void keys_set_release(struct keys_set *set)
 static const char *find_clash(const struct keys_set *set, const struct key *key)
 {
     for (size_t i = 0; i != set->count; ++i) {
-        if (same_kid(set->keys[i].kid, key->kid))
+        if (is_same_kid(set->keys[i].kid, key->kid))
             return "another key has the same \"kid\"";
         if (key->kid == NULL && set->keys[i].kid == NULL && set->keys[i].alg == key->alg)
             return "another key for the same \"alg\" has no \"kid\" either";

@@ -35,8 +35,6 @@ const char *address_parse(const char *s, struct address *address)
 {
     const char *colon = strrchr(s, ':');
     uint64_t port;
-    size_t len;
-
     if (strstr(s, "://") != NULL)
         return "is a URL; write host:port";
     if (colon == NULL || strchr(colon, ']') != NULL)
@@ -45,7 +43,7 @@ const char *address_parse(const char *s, struct address *address)
         return "has a bad port (at most 65535)";
     CHECK(snprintf(address->port, sizeof(address->port), "%u", (unsigned)(uint16_t)port) < (int)sizeof(address->port));
 
-    len = (size_t)(colon - s);
+    size_t len = (size_t)(colon - s);
     if (len == 1 && *s == '*')
         len = 0;
     else if (len == 0)

@@ -108,7 +108,7 @@ bool log_parse_format(const char *s, enum log_format *format)
     return false;
 }
 
-static void append(struct line *line, const char *s, size_t len)
+static void append_bytes(struct line *line, const char *s, size_t len)
 {
     if (line->truncated || len > sizeof(line->bytes) - TAIL_BYTES - line->len) {
         line->truncated = true;
@@ -120,20 +120,18 @@ static void append(struct line *line, const char *s, size_t len)
 
 static void append_string(struct line *line, const char *s)
 {
-    append(line, s, strlen(s));
+    append_bytes(line, s, strlen(s));
 }
 
 __attribute__((format(printf, 2, 3))) static void append_format(struct line *line, const char *format, ...)
 {
     char text[512]; /* the longest double has 309 digits before its point */
     va_list args;
-    int len;
-
     va_start(args, format);
-    len = vsnprintf(text, sizeof(text), format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     if (len > 0 && (size_t)len < sizeof(text))
-        append(line, text, (size_t)len);
+        append_bytes(line, text, (size_t)len);
 }
 
 /* Bytes of the UTF-8 character at s, 0 when there is none. */
@@ -174,7 +172,7 @@ static void append_escaped(struct line *line, const char *s, size_t len, bool *i
         else if (is_control(s + i, step))
             append_format(line, "\\u%04x", (unsigned char)s[i + step - 1]);
         else {
-            append(line, s + i, step);
+            append_bytes(line, s + i, step);
             *is_plain = *is_plain && s[i] != ' ' && s[i] != '=';
             continue;
         }
@@ -187,10 +185,10 @@ static void append_text_string(struct line *line, const char *s, size_t len)
     size_t start = line->len;
     bool is_plain = len != 0;
 
-    append(line, "\"", 1);
+    append_bytes(line, "\"", 1);
     append_escaped(line, s, len, &is_plain);
     if (!is_plain) {
-        append(line, "\"", 1);
+        append_bytes(line, "\"", 1);
     } else if (!line->truncated) {
         memmove(line->bytes + start, line->bytes + start + 1, line->len - start - 1);
         --line->len;
@@ -201,9 +199,9 @@ static void append_json_string(struct line *line, const char *s, size_t len)
 {
     bool is_plain = true;
 
-    append(line, "\"", 1);
+    append_bytes(line, "\"", 1);
     append_escaped(line, s, len, &is_plain);
-    append(line, "\"", 1);
+    append_bytes(line, "\"", 1);
 }
 
 static void append_value(struct line *line, const struct log_field *field)
@@ -248,7 +246,7 @@ static void append_head(struct line *line, enum log_level level, const char *eve
 
     units_write_time(when, clock_wall_ns() / NS_PER_MS);
     append_string(line, line->format == LOG_JSON ? "{\"time\":\"" : "");
-    append(line, when, sizeof(when));
+    append_bytes(line, when, sizeof(when));
     append_format(line, line->format == LOG_JSON ? "\",\"level\":\"%s\",\"event\":\"%s\"" : " %-5s %s",
                   level_names[level], event);
 }

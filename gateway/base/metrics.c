@@ -34,9 +34,8 @@ void metrics_register(struct metrics *block)
 
 void metrics_unregister(struct metrics *block)
 {
-    struct metrics **link;
-
     lock_take(&lock);
+    struct metrics **link;
     for (link = &blocks; *link != NULL && *link != block; link = &(*link)->next)
         ;
     CHECK(*link == block);
@@ -49,11 +48,9 @@ void metrics_unregister(struct metrics *block)
 
 uint64_t metrics_sum(enum metric metric)
 {
-    uint64_t sum;
-
     CHECK((unsigned)metric < METRIC_COUNT);
     lock_take(&lock);
-    sum = remainder_of[metric] + atomic_load_explicit(&shared.values[metric], memory_order_relaxed);
+    uint64_t sum = remainder_of[metric] + atomic_load_explicit(&shared.values[metric], memory_order_relaxed);
     for (const struct metrics *block = blocks; block != NULL; block = block->next)
         sum += atomic_load_explicit(&block->values[metric], memory_order_relaxed);
     lock_give(&lock);

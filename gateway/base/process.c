@@ -69,10 +69,8 @@ static uint64_t read_open_fds(void)
 static int64_t read_boot_offset_ns(void)
 {
     char text[1024];
-    const char *at;
-
     read_text("/proc/self/stat", text, sizeof(text));
-    at = strrchr(text, ')');
+    const char *at = strrchr(text, ')');
     for (unsigned field = 2; at != NULL && field != 22; ++field)
         at = strchr(at + 1, ' ');
     return at != NULL ? (int64_t)(strtoull(at, NULL, 10) * ((uint64_t)NS_PER_S / (uint64_t)sysconf(_SC_CLK_TCK))) : 0;
@@ -82,14 +80,12 @@ static int64_t read_boot_offset_ns(void)
 static int64_t read_start_ns(void)
 {
     static _Atomic int64_t known;
-    char text[16384];
-    const char *at;
-    int64_t unknown = 0;
-
     if (known != 0)
         return known;
+    char text[16384];
+    int64_t unknown = 0;
     read_text("/proc/stat", text, sizeof(text));
-    at = strstr(text, "\nbtime ");
+    const char *at = strstr(text, "\nbtime ");
     if (at != NULL)
         atomic_compare_exchange_strong(&known, &unknown,
                                        (int64_t)strtoull(at + 7, NULL, 10) * NS_PER_S + read_boot_offset_ns());
