@@ -1,4 +1,4 @@
-/* admission.c - the streams of the gateway as a whole, and of whoever shows a token, across all workers */
+/* admission.c - the streams of the gateway as a whole, and of each bearer of a token, across all workers */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/admission.h"
 

@@ -1,4 +1,4 @@
-/* admission.h - the streams of the gateway as a whole, and of whoever shows a token, across all workers */
+/* admission.h - the streams of the gateway as a whole, and of each bearer of a token, across all workers */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_ADMISSION_H
 #define GATEWAY_CORE_ADMISSION_H

@@ -153,7 +153,7 @@ void batch_add_gap(struct reader *reader, enum gap_reason reason, const char *la
     if (next_sequence != 0)
         reader->last_sequence = next_sequence - 1;
     if (with_ids) {
-        event.id = id; /* whoever resumes from here is not told of this gap again */
+        event.id = id; /* a client that resumes from here does not get this gap again */
         event.id_len = write_id(reader, id, reader->last_sequence);
     }
     add_event(reader, &event);
@@ -168,7 +168,7 @@ void batch_add_bye(struct reader *reader, enum close_reason reason)
     int len = snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", close_reason_label(reason));
     CHECK(len > 0 && (size_t)len < sizeof(data));
     event.data_len = (size_t)len;
-    /* who was revoked is not asked back, unless it is to be judged anew */
+    /* a revoked client is not asked back, unless it is to be judged again */
     event.retry_ms = reason != CLOSE_REVOKED || reader->is_asked_back
                          ? random_spread(&reader->hub->random, reader->route->retry_ms)
                          : -1;

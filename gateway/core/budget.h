@@ -14,7 +14,7 @@
  * and arrays of entries, never single events, so that appending an event
  * costs nothing here. A segment that a slow connection still sends from
  * after its ring has let go of it is not counted: nobody could give it back.
- * Any thread. The limit is a soft one: whoever allocates is never refused,
+ * Any thread. The limit is a soft one: an allocation is never refused,
  * see reclaim.h for who gives way.
  */
 struct budget {
@@ -50,7 +50,7 @@ static inline bool budget_is_over(const struct budget *budget)
     return limit != 0 && budget_used(budget) > limit;
 }
 
-/* By so much that whoever reclaims can't keep up. */
+/* By so much that reclaiming can't keep up. */
 static inline bool budget_is_far_over(const struct budget *budget)
 {
     uint64_t limit = budget_limit(budget);

@@ -13,7 +13,7 @@ struct reader;
 /*
  * From now on new readers are refused, and those there are end with CLOSE_DRAIN,
  * in the order in which they came, evenly over the window (0: as fast as turns
- * go): whoever takes them in then gets so many a second, and not all at once.
+ * go): the gateway that they reconnect to gets so many a second, not all at once.
  * Once in a hub's life; turn_shutdown may come in between. Hub thread.
  */
 void drain_begin(struct hub *hub, int64_t window_ns);

@@ -26,7 +26,7 @@ bool evict_matches(const struct eviction *eviction, const struct identity *ident
 /* What becomes of a reader. IN_TIME: it ends with CLOSE_DRAIN, one after the other over hub->parting.window_ns. */
 enum eviction_verdict { EVICT_NOT = 0, EVICT, EVICT_AND_ASK_BACK, EVICT_IN_TIME };
 
-/* One eviction's way through the readers of one hub. Whoever starts it keeps it until `over`. */
+/* One eviction's way through the readers of one hub. Its owner keeps it until `over`. */
 struct eviction_walk {
     const struct eviction *eviction; /* who is evicted … */
     /* … or, if that is NULL, what is asked about each reader */
@@ -38,7 +38,7 @@ struct eviction_walk {
 
 /*
  * Ends every reader of the hub that it is about with CLOSE_REVOKED, by a walk_start.
- * Readers that are opened after the call are not looked at: whoever opens
+ * Readers that are opened after the call are not looked at: the code that opens
  * them has to know already. Hub thread.
  */
 void evict_start(struct hub *hub, struct eviction_walk *walk);

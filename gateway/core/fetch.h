@@ -38,7 +38,7 @@ struct fetch {
     enum policy_format format;
     char **patterns; /* 1 … 32, NUL terminated, none covers another */
     unsigned pattern_count;
-    enum fetch_from from; /* set to FETCH_AFTER by the source once that goes on where it was */
+    enum fetch_from from; /* set to FETCH_AFTER by the source once it continues where it was */
     int64_t start_ns;     /* FETCH_TIME: wall clock */
     /*
      * All up to here has been handed out or is not wanted. Moves on with each

@@ -10,7 +10,7 @@
 #include "gateway/core/view.h"
 #include "proto/subject.h"
 
-/* A view without readers still receives; it stays this long for whoever comes back. */
+/* A view without readers still receives; it stays this long for a client that comes back. */
 #define VIEW_IDLE_NS 1000000000LL
 
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *), void *wake_arg)

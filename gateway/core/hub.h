@@ -30,7 +30,7 @@ struct hub {
     struct metrics *metrics;
     pthread_t thread;
     int64_t now_ns;           /* of this turn, monotonic */
-    int64_t written_ns;       /* when what reader_sent tells of left; kept by whoever calls it */
+    int64_t written_ns;       /* time of the last socket write; set by the caller of reader_sent */
     int64_t write_timeout_ns; /* 0: none */
     uint64_t random;          /* state of random_spread: hubs that start together spread apart */
 
@@ -41,14 +41,14 @@ struct hub {
     struct source *sources[SOURCES_MAX];
 
     struct list readers;
-    struct list unlooked; /* those of them that the walks under way have still to look at */
+    struct list unlooked; /* readers the current walk has not visited yet */
     size_t reader_count;
     struct drain_begin {
         bool active;
         int64_t begin_ns, window_ns;
         uint64_t total, ended;
         struct list waiting; /* whose turn will come; of a drain of all: `readers` instead */
-        struct list told;    /* that have been told to go, and are still there */
+        struct list told;    /* that were asked to end, and are still there */
     } drain, parting;        /* of all readers; of those whose listener is no more */
     struct walk *walks, *walks_waiting, **walks_waiting_end;
     struct list ready;     /* histories that have something new for their readers */

@@ -29,7 +29,7 @@ static bool is_for_readers(struct channel *const *channels, size_t count, const 
     return true;
 }
 
-/* Nobody reclaims fast enough: this one stops growing, and keeps what is newest. */
+/* Reclaiming can't keep up: this ring stops growing, and keeps its newest events. */
 static void shed(struct channel *channel, int64_t balance)
 {
     uint64_t events = ring_shed(&channel->ring, balance);
@@ -199,7 +199,7 @@ uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct
 }
 
 /*
- * Open takes a number of its own: whoever has a cursor from before it may have
+ * Open takes a number of its own: a client with a cursor from before it may have
  * missed what the source was not yet asked for, or did not deliver yet.
  */
 void ingress_opened(struct channel *channel)

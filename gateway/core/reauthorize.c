@@ -1,4 +1,4 @@
-/* reauthorize.c - which streams go on under a new configuration */
+/* reauthorize.c - which streams continue under a new configuration */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/reauthorize.h"
 

@@ -1,4 +1,4 @@
-/* reauthorize.h - which streams go on under a new configuration */
+/* reauthorize.h - which streams continue under a new configuration */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_REAUTHORIZE_H
 #define GATEWAY_CORE_REAUTHORIZE_H
@@ -12,11 +12,11 @@ struct config;
 struct reader;
 
 /*
- * A stream goes on, with the settings that it was opened with, if the new
+ * A stream continues, with the settings that it was opened with, if the new
  * configuration has a route with the same path that asks the same of its
  * clients and still covers each of its subjects: where subjects are templates
  * each of the old ones has to be covered by a new one, where the client chooses
- * each that it chose. Any other ends, and is asked back to be judged anew.
+ * each that it chose. Any other ends, and is asked back to be judged again.
  *
  * One walk through the readers of a hub, started with evict_start(&walk->walk).
  * What it points to outlives it.

@@ -12,7 +12,7 @@
 
 _Static_assert(REGISTRY_MAILBOXES_MAX <= 64, "registry_wake takes a bit of a word for each");
 
-/* Without history there is nothing to keep; but subscribing anew for each reload of a page would storm the broker. */
+/* Without history there is nothing to keep; but a subscription for each reload of a page would storm the broker. */
 #define LINGER_MIN_NS 1000000000LL
 
 void registry_init(struct registry *registry)
@@ -73,7 +73,7 @@ void registry_release(struct registry *registry, struct channel *channel, int64_
     lock_give(&registry->lock);
 }
 
-/* What the broker has refused is asked for anew by whoever comes next, but not more often than each second. */
+/* The next reader asks again for what the broker has refused, but not more often than once a second. */
 static bool is_over(struct channel *channel, int64_t now_ns)
 {
     if (channel->users != 0)
@@ -87,7 +87,7 @@ static bool is_over(struct channel *channel, int64_t now_ns)
     return refused || now_ns - channel->idle_since_ns >= linger_ns;
 }
 
-/* The lock is held: whoever is on the way through all channels goes past this one. */
+/* The lock is held: walks under way skip this channel. */
 static void take_out(struct registry *registry, struct channel *channel)
 {
     CHECK_HELD(&registry->lock);

@@ -32,7 +32,7 @@ struct part {
 
 /*
  * The hub it was started for waits no longer than SNAPSHOT_NS, parts end when
- * they do: whoever comes last frees it.
+ * they do: the last one frees it.
  */
 struct snapshot {
     struct list link; /* of the hub's */

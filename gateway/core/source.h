@@ -37,7 +37,7 @@ struct publish {
     enum publish_status status; /* set before done */
     bool stored;                /* set before done: the store has it, under `id` */
     bool duplicate;             /* … and had it before */
-    struct event_id id;         /* incarnation 0: its stream has just been made anew, and has no name here yet */
+    struct event_id id;         /* incarnation 0: its stream was just created again, and has no name here yet */
     void (*done)(struct publish *publish);
     void *owner;
     struct publish *next; /* free for the holder */
@@ -90,7 +90,7 @@ struct source_ops {
 
 /*
  * An epoch: sequences that belong to one incarnation. Numbers within a process
- * never begin anew, so those of a store that was made anew are its own plus
+ * never restart, so those of a store that was created again are its own plus
  * the epoch's base.
  */
 struct source_epoch {

@@ -142,7 +142,7 @@ void turn_shutdown(struct hub *hub)
 void turn_end(struct hub *hub)
 {
     mailbox_run_tasks(&hub->mailbox); /* what came back from the source after the last turn */
-    while (walk_step(hub))            /* through nobody: whoever walks waits for the end of it */
+    while (walk_step(hub))            /* visits no reader: a walk's owner waits for its end */
         ;
     snapshot_end_all(hub);
 }

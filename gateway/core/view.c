@@ -54,7 +54,7 @@ static void drop_entry(struct view *view)
         run_release(&view->hub->runs, entry->run);
 }
 
-/* Begins anew at a position of the channel's. Readers keep theirs. */
+/* Begins again at a position of the channel's. Readers keep theirs. */
 static void forget(struct view *view, uint64_t position)
 {
     while (view->tail != view->head)

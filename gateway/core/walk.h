@@ -8,7 +8,7 @@
 struct hub;
 struct reader;
 
-/* Whoever starts it keeps it until `over`. Hub thread only. */
+/* Its owner keeps it until `over`. Hub thread only. */
 struct walk {
     /* False: the reader has been ended, and nobody is to look at it any more. */
     bool (*look)(struct walk *walk, struct reader *reader);
