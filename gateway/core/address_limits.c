@@ -169,7 +169,7 @@ static enum address_verdict admit(const struct client_limits *limits, struct add
         return ADDRESS_OVER_CONNECTIONS;
     if (is_over(client->bytes, bytes, limits->memory))
         return ADDRESS_OVER_MEMORY;
-    /* last, for what is refused for another reason doesn't use up the bucket */
+    /* Last: a stream refused for another reason must not use up the bucket. */
     if (use == ADDRESS_REQUEST && new_streams != 0 && !bucket_take(&client->streams_ns, now_ns, new_streams))
         return ADDRESS_OVER_STREAMS;
     return ADDRESS_OK;

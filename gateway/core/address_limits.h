@@ -26,7 +26,7 @@ struct ip;
  */
 #define ADDRESSES_MAX (1u << 18)
 struct address_limits *address_limits_create(const struct config_limits *limits);
-/* From now on. What is held already stays, also where it is more than that. */
+/* From now on. Clients that already hold more keep it. */
 void address_limits_set_limits(struct address_limits *clients, const struct config_limits *limits);
 /* Everything has been given back. NULL is fine. */
 void address_limits_destroy(struct address_limits *clients);

@@ -13,7 +13,7 @@ struct reader;
 struct run;
 struct run_pool;
 
-/* Bytes a reader takes in one send: a few stretches of memory, and room for what is its own. */
+/* Bytes a reader takes in one send: a few stretches of memory, and room for its own texts. */
 #define BATCH_PIECES 16
 #define BATCH_BYTES 65536u
 #define BATCH_SCRATCH 1024

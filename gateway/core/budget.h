@@ -15,7 +15,7 @@
  * costs nothing here. A segment that a slow connection still sends from
  * after its ring has let go of it is not counted: nobody could give it back.
  * Any thread. The limit is a soft one: an allocation is never refused,
- * see reclaim.h for who gives way.
+ * see reclaim.h for which channels give way.
  */
 struct budget {
     _Atomic uint64_t used;  /* bytes */

@@ -1,4 +1,4 @@
-/* channel.c - one NATS filter: a bounded log of encoded events, and who follows it */
+/* channel.c - one NATS filter: a bounded log of encoded events, and its followers */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/channel.h"
 

@@ -1,4 +1,4 @@
-/* channel.h - one NATS filter: a bounded log of encoded events, and who follows it */
+/* channel.h - one NATS filter: a bounded log of encoded events, and its followers */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_CHANNEL_H
 #define GATEWAY_CORE_CHANNEL_H

@@ -44,7 +44,7 @@ void drain_part(struct hub *hub, struct reader *reader)
     list_append(&hub->parting.waiting, &reader->all);
 }
 
-/* How many should have been told by now. Those that left by themselves don't make the others hurry. */
+/* How many should have been told by now. Those that left on their own don't make the others hurry. */
 static uint64_t due(const struct hub *hub, const struct drain_begin *drain)
 {
     int64_t elapsed_ns = hub->now_ns - drain->begin_ns;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/core/message.h"
 #include "proto/cloudevents.h"
 #include "proto/subject.h"
@@ -104,13 +105,13 @@ static void use_cloudevent(struct encoding *encoding, const struct message *mess
         .type = valid_text(message->ce_type),
         .subject = valid_text(message->ce_subject),
         .datacontenttype = valid_text(message->content_type),
-        .time_ms = message->received_ns / 1000000,
+        .time_ms = message->received_ns / NS_PER_MS,
         .data = message->data,
         .data_len = message->data_len,
     };
     int64_t time_ns;
     if (message->ce_time != NULL && units_parse_time(message->ce_time, strlen(message->ce_time), &time_ns))
-        event.time_ms = time_ns / 1000000;
+        event.time_ms = time_ns / NS_PER_MS;
     if (event.id == NULL)
         event.id = id;
     if (event.source == NULL)

@@ -34,7 +34,7 @@ static bool is_wanted(const struct fetch *fetch, const struct message *message)
     return false;
 }
 
-/* A piece grows with what is in it: many readers may hold a small one. */
+/* A piece grows with its content: many readers may hold a small one. */
 static bool make_room(struct fetch *fetch, uint32_t size)
 {
     struct segment *segment = fetch->segment;

@@ -3,6 +3,7 @@
 #include "gateway/core/hub.h"
 
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/random.h"
 #include "gateway/base/thread.h"
 #include "gateway/core/channel.h"
@@ -11,7 +12,7 @@
 #include "proto/subject.h"
 
 /* A view without readers still receives; it stays this long for a client that comes back. */
-#define VIEW_IDLE_NS 1000000000LL
+#define VIEW_IDLE_NS NS_PER_S
 
 void hub_init(struct hub *hub, struct registry *registry, struct metrics *metrics, void (*wake)(void *), void *wake_arg)
 {
@@ -89,11 +90,13 @@ static bool sync_views(struct hub *hub)
 
 void hub_refresh(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     hub->is_behind = sync_views(hub);
 }
 
 void hub_drop_idle_views(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     while (!list_is_empty(&hub->idle_views)) {
         struct view *view = LIST_ENTRY(hub->idle_views.next, struct view, idle);
         if (hub->now_ns - view->idle_since_ns < VIEW_IDLE_NS && view->state != CHANNEL_DENIED && !hub->stopping)

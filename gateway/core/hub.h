@@ -21,9 +21,9 @@ struct registry;
 struct view;
 
 /*
- * One per worker. Everything but the mailbox is of its worker's thread. What is
- * done with it in which order is in turn.h; here is the ground that readers
- * and views stand on.
+ * One per worker. Everything but the mailbox belongs to its worker's thread. The
+ * order of work on it is in turn.h; here is the ground that readers and views
+ * stand on.
  */
 struct hub {
     struct registry *registry;

@@ -14,7 +14,7 @@ struct mailbox_task {
     struct mailbox_task *next;
 };
 
-/* "Look at this", set by any thread any number of times and taken once. Lies in what is to be looked at. */
+/* "Look at this", set by any thread any number of times and taken once. Lies in the object to be looked at. */
 struct mailbox_mark {
     _Atomic bool is_set; /* it is in the mailbox */
     struct mailbox_mark *next;

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/lock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/metrics.h"
@@ -13,9 +14,9 @@
 /* Channels of one call: the table is walked once for so many. */
 #define VICTIMS_MAX 256
 /* Younger events stay: their readers may be about to get them. */
-#define RECENT_NS 1000000000LL
+#define RECENT_NS NS_PER_S
 /* After a call that could free nothing. */
-#define PAUSE_NS 1000000000LL
+#define PAUSE_NS NS_PER_S
 
 struct victim {
     struct channel *channel;

@@ -13,10 +13,10 @@ struct registry;
  * channels without users are closed, the longest idle first; then the rings of
  * the others lose their oldest events, those channels first that for the
  * longest time nothing has come in on and no reader has come to or left. What
- * came within the last second stays. Who reads there, and had not got that
- * far, has fallen behind like any slow reader; who has all that came is none
- * the worse, also after a resume. Where more than the limit comes in a second,
- * rings stop growing at an eighth above it, see ingress_append.
+ * came within the last second stays. A reader that had not reached the dropped
+ * events has fallen behind like any slow reader; one that had loses nothing,
+ * also after a resume. Where more than the limit comes in a second, rings stop
+ * growing at an eighth above it, see ingress_append.
  *
  * Looks at some hundred channels, then returns. True: call again soon, there
  * is more. The mailbox of index 0 is woken whenever it is time to call; one

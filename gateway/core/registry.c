@@ -13,7 +13,7 @@
 _Static_assert(REGISTRY_MAILBOXES_MAX <= 64, "registry_wake takes a bit of a word for each");
 
 /* Without history there is nothing to keep; but a subscription for each reload of a page would storm the broker. */
-#define LINGER_MIN_NS 1000000000LL
+#define LINGER_MIN_NS NS_PER_S
 
 void registry_init(struct registry *registry)
 {

@@ -56,8 +56,8 @@ void ring_append(struct ring *ring, struct encoding *encoding, struct event_id i
 void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns);
 
 /*
- * Puts the newest entries of `older` in front of what is there, as many as
- * there is room for; `older` is empty after it. The greatest sequence for which
+ * Puts the newest entries of `older` in front of the oldest, as many as there
+ * is room for; `older` is empty after it. The greatest sequence for which
  * there was none, or 0.
  */
 uint64_t ring_prepend(struct ring *ring, struct ring *older);

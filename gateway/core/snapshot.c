@@ -141,7 +141,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     return snapshot;
 }
 
-/* Nobody waits for it any more. What is over is the caller's to read until release. */
+/* Nobody waits for it any more. Once it is over, the caller may read it until release. */
 static void leave(struct snapshot *snapshot)
 {
     list_remove(&snapshot->link);

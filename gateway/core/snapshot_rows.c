@@ -6,7 +6,8 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
-#include "gateway/base/lock.h"
+#include "gateway/base/clock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
@@ -16,7 +17,7 @@
 #include "proto/subject.h"
 
 /* A write that has been under way for so long is slow, whether there is more to send or not. */
-#define STUCK_NS INT64_C(1000000000)
+#define STUCK_NS NS_PER_S
 
 void snapshot_rows_init_filter(struct snapshot_filter *filter, const char *text, size_t len)
 {
@@ -117,7 +118,7 @@ void snapshot_rows_add_channel(struct topk *top, const struct snapshot_filter *f
 
 /* ---- readers ---- */
 
-/* What waits for the reader behind what is on its way. */
+/* The events that wait for the reader behind those in flight. */
 static uint64_t events_behind(const struct hub *hub, const struct reader *reader)
 {
     uint64_t behind = 0, horizon = hub->horizon[reader->source->index];
@@ -168,13 +169,14 @@ static char *write_slow(const struct reader *reader, uint64_t behind, int64_t st
 void snapshot_rows_add_slow(struct topk *top, const struct snapshot_filter *filter, const struct hub *hub,
                             const struct reader *reader)
 {
+    CHECK_THREAD(hub);
     if (reader->state != READER_FLYING)
         return;
     uint64_t behind = events_behind(hub, reader);
     int64_t stuck_ns = hub->now_ns - reader->last_sent_ns;
     if ((behind == 0 && stuck_ns < STUCK_NS) || !any_passes(filter, reader))
         return;
-    uint64_t stuck_s = stuck_ns > 0 ? (uint64_t)(stuck_ns / 1000000000) : 0, most = (UINT64_C(1) << 40) - 1;
+    uint64_t stuck_s = stuck_ns > 0 ? (uint64_t)(stuck_ns / NS_PER_S) : 0, most = (UINT64_C(1) << 40) - 1;
     uint64_t key = (behind < most ? behind : most) << 20 | (stuck_s < 0xfffff ? stuck_s : 0xfffff);
     if (topk_wants(top, key))
         topk_add(top, key, write_slow(reader, behind, stuck_ns, hub->now_ns - reader->opened_ns));

@@ -35,7 +35,7 @@ struct node {
     struct node *star;     /* the child for '*' */
     unsigned literals;     /* children in edges */
     struct values here;    /* patterns that end with this token */
-    struct values further; /* patterns that go on with '>' */
+    struct values further; /* patterns that continue with '>' */
     size_t key_len;        /* 0: not in edges */
     char key[];
 };

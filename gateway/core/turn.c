@@ -18,7 +18,7 @@
 #define TURN_READERS 2048
 /* Deferred work of one turn, which all others wait for: a signature takes up to a millisecond to verify. */
 #define TURN_LATER 64
-#define TURN_LATER_NS 1000000
+#define TURN_LATER_NS NS_PER_MS
 
 /*
  * A broadcast walks through more memory than any cache holds, and would wait

@@ -21,7 +21,7 @@ struct view *view_create(struct hub *hub, struct channel *channel, uint64_t hori
     list_init(&view->turn);
     list_init(&view->idle);
     /*
-     * The source's lock waits for who stands between an append and the horizon's move: it has not seen this view and
+     * The source's lock waits for a thread between an append and the horizon's move: that has not seen this view and
      * would not wake its hub for what it has appended.
      */
     lock_take(&channel->profile.source->lock);
