@@ -3,14 +3,6 @@
 import os
 import re
 
-# Folders whose files follow the rule. Whoever has put a folder in order adds it; at the end each is ["gateway"].
-IN_ORDER = {
-    "headers": ["gateway"],
-    "threads": ["gateway/base", "gateway/config", "gateway/auth", "gateway/source", "gateway/http", "gateway/server"],
-    "words": ["gateway/base", "gateway/config", "gateway/auth", "gateway/source", "gateway/http", "gateway/server",
-              "gateway/main.c", "proto"],
-}
-
 # Headers that declare what several files of their folder give each other, because these are one object.
 PRIVATE = {
     "gateway/server/gate/gate_internal.h": ["gate.c", "gate_http1_read.c", "gate_http2.c", "gate_meter.c"],
@@ -50,10 +42,6 @@ def flat(comment):
 
 def line_of(text, offset):
     return text.count("\n", 0, offset) + 1
-
-
-def in_order(path, rule):
-    return any(path == place or path.startswith(place + "/") for place in IN_ORDER[rule])
 
 
 class Function:
@@ -117,8 +105,6 @@ def check_headers(headers, sources, find):
         stem = os.path.basename(path)[:-2]
         for function in header.declared():
             declared[function.name] = path
-            if not in_order(path, "headers"):
-                continue
             line = line_of(header.text, function.offset)
             owner = home.get(function.name)
             if path in PRIVATE and owner:
@@ -131,8 +117,6 @@ def check_headers(headers, sources, find):
                 find(path, line, "own-file", f"{function.name} is a function of {owner or 'no file'}, not of {own[0]}")
     listed = {os.path.join(os.path.dirname(header), c) for header, names in PRIVATE.items() for c in names}
     for path, source in sources.items():
-        if not in_order(path, "headers"):
-            continue
         if path[:-2] + ".h" not in headers and path not in listed and path != "gateway/main.c":
             find(path, 1, "header", "has no header of its own, and no private one of its folder is listed to declare it")
         for name, (offset, _) in source.defined().items():
@@ -173,7 +157,7 @@ def thread_functions(header):
 def check_threads(headers, sources, find):
     for path, header in headers.items():
         source = sources.get(path[:-2] + ".c")
-        if not source or not in_order(path, "threads"):
+        if not source:
             continue
         defined = source.defined()
         for function in thread_functions(header):
@@ -205,5 +189,4 @@ def check(paths, find):
     check_headers(headers, sources, find)
     check_threads(headers, sources, find)
     for path, source in files.items():
-        if in_order(path, "words"):
-            check_words(path, source, find)
+        check_words(path, source, find)
