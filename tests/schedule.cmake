@@ -14,7 +14,7 @@ set(test_costs
     attack/connections=45 attack/frames=35 attack/killers=20 attack/soup=20
     browser/chromium=20 browser/page=20)
 
-# What keeps a processor busy by itself takes two places, so that the tests beside it find the other one free; what
+# What keeps a processor busy takes two places, so that the tests beside it find the other one free; what
 # measures time takes them as well, and is never beside another that does.
 set(tests_that_are_heavy "^(stress|attack|browser)/")
 set(tests_that_measure "^attack/|^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
