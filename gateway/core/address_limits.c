@@ -9,17 +9,17 @@
 #include <sys/random.h>
 
 #include "gateway/base/check.h"
-#include "gateway/base/lock.h"
-#include "gateway/config/config.h"
 #include "gateway/base/ip.h"
 #include "gateway/base/list.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/log.h"
+#include "gateway/config/config.h"
 #include "proto/bucket.h"
 
 /* Workers meet in the table at every open and close; so many locks keep them apart. */
 #define SHARDS 64
 #define SHARD_SLOTS 1024u
-#define SHARD_CLIENTS_MAX (ADDRESSES_MAX / SHARDS)
+#define SHARD_ACCOUNTS_MAX (ADDRESSES_MAX / SHARDS)
 /* How many that have become idle go when one comes: more than one, so that they can't pile up. */
 #define SWEEP_STEP 2
 
@@ -37,7 +37,7 @@ struct address_account {
 
 struct shard {
     _Alignas(64) struct lock lock;
-    struct address_limits *clients;
+    struct address_limits *limits;
     struct address_account **slots;
     unsigned count;
     struct list idle; /* the longest idle first */
@@ -45,61 +45,58 @@ struct shard {
 };
 
 /* Each may change while it is read: one that is asked about has the old or the new one. */
-struct client_limits {
+struct account_limits {
     _Atomic unsigned connections, new_streams, streams;
     _Atomic uint64_t memory;
 };
 
 struct address_limits {
-    struct client_limits limits;
+    struct account_limits account; /* of each */
     _Atomic bool off;
     uint64_t secret[2]; /* or somebody with many addresses would choose those that share a slot */
     struct shard shards[SHARDS];
 };
 
-void address_limits_set_limits(struct address_limits *clients, const struct config_limits *limits)
+void address_limits_set_limits(struct address_limits *limits, const struct config_limits *config)
 {
-    clients->limits.connections = limits->connections_per_address;
-    clients->limits.new_streams = limits->new_streams_per_address;
-    clients->limits.streams = limits->streams_per_address;
-    clients->limits.memory = limits->memory_per_address;
-    bool off = limits->connections_per_address == 0 && limits->new_streams_per_address == 0 &&
-               limits->streams_per_address == 0 && limits->memory_per_address == 0;
+    limits->account.connections = config->connections_per_address;
+    limits->account.new_streams = config->new_streams_per_address;
+    limits->account.streams = config->streams_per_address;
+    limits->account.memory = config->memory_per_address;
+    bool off = config->connections_per_address == 0 && config->new_streams_per_address == 0 &&
+               config->streams_per_address == 0 && config->memory_per_address == 0;
     for (unsigned i = 0; i != SHARDS && !off; ++i) {
-        if (clients->shards[i].slots == NULL) /* nobody looks there before `off` says that they may */
-            clients->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct address_account *));
+        if (limits->shards[i].slots == NULL) /* nobody looks there before `off` says that they may */
+            limits->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct address_account *));
     }
-    clients->off = off;
+    limits->off = off;
 }
 
-struct address_limits *address_limits_create(const struct config_limits *limits)
+struct address_limits *address_limits_create(const struct config_limits *config)
 {
-    struct address_limits *clients = check_aligned(_Alignof(struct address_limits), sizeof(*clients));
-
-    memset(clients, 0, sizeof(*clients));
-    while (getrandom(clients->secret, sizeof(clients->secret), 0) != (ssize_t)sizeof(clients->secret))
+    struct address_limits *limits = check_aligned(_Alignof(struct address_limits), sizeof(*limits));
+    memset(limits, 0, sizeof(*limits));
+    while (getrandom(limits->secret, sizeof(limits->secret), 0) != (ssize_t)sizeof(limits->secret))
         CHECK(errno == EINTR);
     for (unsigned i = 0; i != SHARDS; ++i) {
-        struct shard *shard = &clients->shards[i];
+        struct shard *shard = &limits->shards[i];
         lock_init(&shard->lock);
         list_init(&shard->idle);
         list_init(&shard->overflow.idle);
-        shard->clients = clients;
+        shard->limits = limits;
         shard->overflow.shard = shard;
     }
-    clients->off = true;
-    address_limits_set_limits(clients, limits);
-    return clients;
+    limits->off = true;
+    address_limits_set_limits(limits, config);
+    return limits;
 }
 
 /* A 64x64 bit product, folded: half of what makes wyhash, and enough with a secret in it. */
-static uint64_t hash(const struct address_limits *clients, const struct ip *ip)
+static uint64_t hash_ip(const struct address_limits *limits, const struct ip *ip)
 {
     uint64_t words[2];
-    unsigned __int128 product;
-
     memcpy(words, ip->bytes, sizeof(words));
-    product = (unsigned __int128)(words[0] ^ clients->secret[0]) * (words[1] ^ clients->secret[1]);
+    unsigned __int128 product = (unsigned __int128)(words[0] ^ limits->secret[0]) * (words[1] ^ limits->secret[1]);
     return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
@@ -108,181 +105,173 @@ static struct address_account **slot_of(struct shard *shard, uint64_t hashed)
     return &shard->slots[hashed % SHARD_SLOTS];
 }
 
-static void forget(struct address_account *client)
+static void forget_account(struct address_account *account)
 {
-    struct shard *shard = client->shard;
-    struct address_account **link = slot_of(shard, hash(shard->clients, &client->ip));
-
-    while (*link != client)
+    struct shard *shard = account->shard;
+    struct address_account **link = slot_of(shard, hash_ip(shard->limits, &account->ip));
+    while (*link != account)
         link = &(*link)->next;
-    *link = client->next;
-    list_remove(&client->idle);
+    *link = account->next;
+    list_remove(&account->idle);
     --shard->count;
-    free(client);
+    free(account);
 }
 
 /* At most `most` of those whose bucket is full again: they are as good as new. */
-static void sweep(struct shard *shard, int64_t now_ns, unsigned most)
+static void sweep_shard(struct shard *shard, int64_t now_ns, unsigned most)
 {
     while (most-- != 0 && !list_is_empty(&shard->idle)) {
-        struct address_account *client = LIST_ENTRY(shard->idle.next, struct address_account, idle);
-        if (client->streams_ns > now_ns)
+        struct address_account *account = LIST_ENTRY(shard->idle.next, struct address_account, idle);
+        if (account->streams_ns > now_ns)
             return;
-        forget(client);
+        forget_account(account);
     }
 }
 
-static struct address_account *find(struct shard *shard, uint64_t hashed, const struct ip *ip, int64_t now_ns)
+static struct address_account *find_account(struct shard *shard, uint64_t hashed, const struct ip *ip, int64_t now_ns)
 {
-    struct address_account **slot = slot_of(shard, hashed), *client = *slot;
-
-    while (client != NULL && memcmp(&client->ip, ip, sizeof(*ip)) != 0)
-        client = client->next;
-    if (client != NULL)
-        return client;
-    sweep(shard, now_ns, SWEEP_STEP);
-    if (shard->count == SHARD_CLIENTS_MAX) {
+    struct address_account **slot = slot_of(shard, hashed), *account = *slot;
+    while (account != NULL && memcmp(&account->ip, ip, sizeof(*ip)) != 0)
+        account = account->next;
+    if (account != NULL)
+        return account;
+    sweep_shard(shard, now_ns, SWEEP_STEP);
+    if (shard->count == SHARD_ACCOUNTS_MAX) {
         log_write_limited(LOG_WARN, "client-table-full", log_u64("clients", ADDRESSES_MAX));
         return &shard->overflow;
     }
-    client = check_calloc(1, sizeof(*client));
-    client->shard = shard;
-    client->ip = *ip;
-    list_init(&client->idle);
-    client->next = *slot;
-    *slot = client;
+    account = check_calloc(1, sizeof(*account));
+    account->shard = shard;
+    account->ip = *ip;
+    list_init(&account->idle);
+    account->next = *slot;
+    *slot = account;
     ++shard->count;
-    return client;
+    return account;
 }
 
-static bool is_over(uint64_t held, uint64_t more, uint64_t limit)
+static bool is_over_limit(uint64_t held, uint64_t more, uint64_t limit)
 {
     return limit != 0 && held + more > limit;
 }
 
-static enum address_verdict admit(const struct client_limits *limits, struct address_account *client,
-                                  enum address_use use, uint64_t bytes, int64_t now_ns)
+static enum address_verdict admit_use(const struct account_limits *limits, struct address_account *account,
+                                      enum address_use use, uint64_t bytes, int64_t now_ns)
 {
-    unsigned new_streams = limits->new_streams;
-
-    if (use == ADDRESS_CONNECTION && is_over(client->connections, 1, limits->connections))
+    if (use == ADDRESS_CONNECTION && is_over_limit(account->connections, 1, limits->connections))
         return ADDRESS_OVER_CONNECTIONS;
-    if (is_over(client->bytes, bytes, limits->memory))
+    if (is_over_limit(account->bytes, bytes, limits->memory))
         return ADDRESS_OVER_MEMORY;
-    /* Last: a stream refused for another reason must not use up the bucket. */
-    if (use == ADDRESS_REQUEST && new_streams != 0 && !bucket_take(&client->streams_ns, now_ns, new_streams))
+    /* read once: a reload may set it to 0 between the test and the use */
+    unsigned new_streams = limits->new_streams;
+    /* last: a request refused for another reason doesn't use up the bucket */
+    if (use == ADDRESS_REQUEST && new_streams != 0 && !bucket_take(&account->streams_ns, now_ns, new_streams))
         return ADDRESS_OVER_STREAMS;
     return ADDRESS_OK;
 }
 
 /* It holds nothing: gone, unless its bucket still has to be remembered. */
-static void put_aside(struct address_account *client, int64_t now_ns)
+static void put_account_aside(struct address_account *account, int64_t now_ns)
 {
-    if (client == &client->shard->overflow)
+    if (account == &account->shard->overflow)
         return;
-    list_remove(&client->idle);
-    list_append(&client->shard->idle, &client->idle);
-    if (client->streams_ns <= now_ns)
-        forget(client);
+    list_remove(&account->idle);
+    list_append(&account->shard->idle, &account->idle);
+    if (account->streams_ns <= now_ns)
+        forget_account(account);
 }
 
-enum address_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum address_use use,
-                                         uint64_t bytes, int64_t now_ns, struct address_account **client)
+enum address_verdict address_limits_take(struct address_limits *limits, const struct ip *ip, enum address_use use,
+                                         uint64_t bytes, int64_t now_ns, struct address_account **account)
 {
-    struct ip key = ip_of_client(ip);
-    enum address_verdict verdict;
-    struct shard *shard;
-    struct address_account *found;
-    uint64_t hashed;
-
-    *client = NULL;
-    if (clients->off)
+    *account = NULL;
+    if (limits->off)
         return ADDRESS_OK;
-    hashed = hash(clients, &key);
-    shard = &clients->shards[hashed >> 58];
+    struct ip key = ip_of_client(ip);
+    uint64_t hashed = hash_ip(limits, &key);
+    struct shard *shard = &limits->shards[hashed >> 58];
     lock_take(&shard->lock);
-    found = find(shard, hashed, &key, now_ns);
-    verdict = admit(&clients->limits, found, use, bytes, now_ns);
+    struct address_account *found = find_account(shard, hashed, &key, now_ns);
+    enum address_verdict verdict = admit_use(&limits->account, found, use, bytes, now_ns);
     if (verdict == ADDRESS_OK) {
         list_remove(&found->idle);
         found->bytes += bytes;
         found->connections += use == ADDRESS_CONNECTION;
         ++found->uses;
-        *client = found;
+        *account = found;
     } else if (found->uses == 0) {
-        put_aside(found, now_ns);
+        put_account_aside(found, now_ns);
     }
     lock_give(&shard->lock);
     return verdict;
 }
 
-void address_limits_give(struct address_account *client, enum address_use use, uint64_t bytes, int64_t now_ns)
+void address_limits_give(struct address_account *account, enum address_use use, uint64_t bytes, int64_t now_ns)
 {
-    if (client == NULL)
+    if (account == NULL)
         return;
-    struct lock *lock = &client->shard->lock;
+    struct lock *lock = &account->shard->lock;
     lock_take(lock);
-    client->bytes -= bytes;
-    client->connections -= use == ADDRESS_CONNECTION;
-    if (--client->uses == 0)
-        put_aside(client, now_ns);
+    account->bytes -= bytes;
+    account->connections -= use == ADDRESS_CONNECTION;
+    if (--account->uses == 0)
+        put_account_aside(account, now_ns);
     lock_give(lock);
 }
 
-bool address_limits_begin_stream(struct address_account *client)
+bool address_limits_begin_stream(struct address_account *account)
 {
-    if (client == NULL)
+    if (account == NULL)
         return true;
-    struct shard *shard = client->shard;
+    struct shard *shard = account->shard;
     lock_take(&shard->lock);
-    bool fits = !is_over(client->streams, 1, shard->clients->limits.streams);
-    client->streams += fits;
+    bool fits = !is_over_limit(account->streams, 1, shard->limits->account.streams);
+    account->streams += fits;
     lock_give(&shard->lock);
     return fits;
 }
 
-void address_limits_end_stream(struct address_account *client)
+void address_limits_end_stream(struct address_account *account)
 {
-    if (client == NULL)
+    if (account == NULL)
         return;
-    struct lock *lock = &client->shard->lock;
+    struct lock *lock = &account->shard->lock;
     lock_take(lock);
-    CHECK(client->streams != 0);
-    --client->streams;
+    CHECK(account->streams != 0);
+    --account->streams;
     lock_give(lock);
 }
 
-void address_limits_sweep(struct address_limits *clients, int64_t now_ns)
+void address_limits_sweep(struct address_limits *limits, int64_t now_ns)
 {
-    for (unsigned i = 0; i != SHARDS && !clients->off; ++i) {
-        lock_take(&clients->shards[i].lock);
-        sweep(&clients->shards[i], now_ns, SHARD_SLOTS);
-        lock_give(&clients->shards[i].lock);
+    for (unsigned i = 0; i != SHARDS && !limits->off; ++i) {
+        lock_take(&limits->shards[i].lock);
+        sweep_shard(&limits->shards[i], now_ns, SHARD_SLOTS);
+        lock_give(&limits->shards[i].lock);
     }
 }
 
-unsigned address_limits_count(struct address_limits *clients)
+unsigned address_limits_count(struct address_limits *limits)
 {
     unsigned count = 0;
-
     for (unsigned i = 0; i != SHARDS; ++i) {
-        lock_take(&clients->shards[i].lock);
-        count += clients->shards[i].count;
-        lock_give(&clients->shards[i].lock);
+        lock_take(&limits->shards[i].lock);
+        count += limits->shards[i].count;
+        lock_give(&limits->shards[i].lock);
     }
     return count;
 }
 
-void address_limits_destroy(struct address_limits *clients)
+void address_limits_destroy(struct address_limits *limits)
 {
-    if (clients == NULL)
+    if (limits == NULL)
         return;
     for (unsigned i = 0; i != SHARDS; ++i) {
-        struct shard *shard = &clients->shards[i];
-        sweep(shard, INT64_MAX, UINT32_MAX);
+        struct shard *shard = &limits->shards[i];
+        sweep_shard(shard, INT64_MAX, UINT32_MAX);
         CHECK(shard->count == 0 && shard->overflow.uses == 0);
         free(shard->slots);
         lock_dispose(&shard->lock);
     }
-    free(clients);
+    free(limits);
 }

@@ -25,34 +25,34 @@ struct ip;
  * configured nothing is kept.
  */
 #define ADDRESSES_MAX (1u << 18)
-struct address_limits *address_limits_create(const struct config_limits *limits);
-/* From now on. Clients that already hold more keep it. */
-void address_limits_set_limits(struct address_limits *clients, const struct config_limits *limits);
+struct address_limits *address_limits_create(const struct config_limits *config);
+/* From now on. What is held already stays, also where it is more than that. */
+void address_limits_set_limits(struct address_limits *limits, const struct config_limits *config);
 /* Everything has been given back. NULL is fine. */
-void address_limits_destroy(struct address_limits *clients);
+void address_limits_destroy(struct address_limits *limits);
 /* Forgets what has become idle. Now and then. */
-void address_limits_sweep(struct address_limits *clients, int64_t now_ns);
+void address_limits_sweep(struct address_limits *limits, int64_t now_ns);
 /* How many entries there are. For tests. */
-unsigned address_limits_count(struct address_limits *clients);
+unsigned address_limits_count(struct address_limits *limits);
 
 enum address_use { ADDRESS_CONNECTION = 0, ADDRESS_REQUEST };
 enum address_verdict { ADDRESS_OK = 0, ADDRESS_OVER_CONNECTIONS, ADDRESS_OVER_STREAMS, ADDRESS_OVER_MEMORY };
 
 /*
  * One more connection or request of an address, and `bytes` that it holds.
- * OK: *client, which may be NULL, is given back with address_limits_give, with the
+ * OK: *account, which may be NULL, is given back with address_limits_give, with the
  * same use and bytes. Otherwise nothing is held.
  */
-enum address_verdict address_limits_take(struct address_limits *clients, const struct ip *ip, enum address_use use,
-                                         uint64_t bytes, int64_t now_ns, struct address_account **client);
-void address_limits_give(struct address_account *client, enum address_use use, uint64_t bytes, int64_t now_ns);
+enum address_verdict address_limits_take(struct address_limits *limits, const struct ip *ip, enum address_use use,
+                                         uint64_t bytes, int64_t now_ns, struct address_account **account);
+void address_limits_give(struct address_account *account, enum address_use use, uint64_t bytes, int64_t now_ns);
 
 /*
  * Of a request that is held: it is to be a stream, and stays one until
  * address_limits_end_stream, which comes before address_limits_give. False: the address has as
- * many as it may. client NULL: always true.
+ * many as it may. account NULL: always true.
  */
-bool address_limits_begin_stream(struct address_account *client);
-void address_limits_end_stream(struct address_account *client);
+bool address_limits_begin_stream(struct address_account *account);
+void address_limits_end_stream(struct address_account *account);
 
 #endif

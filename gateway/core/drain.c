@@ -10,7 +10,7 @@
 /* Each is a send: others wait for their events no longer than that takes. */
 #define TURN_ENDS 500
 
-static void begin(struct hub *hub, struct drain_begin *drain, int64_t window_ns)
+static void begin_drain(struct hub *hub, struct drain_begin *drain, int64_t window_ns)
 {
     drain->active = true;
     drain->begin_ns = hub->now_ns;
@@ -27,13 +27,13 @@ void drain_begin(struct hub *hub, int64_t window_ns)
     list_concat(&hub->readers, &hub->parting.waiting);
     hub->parting.active = false;
     hub->drain.total = hub->reader_count;
-    begin(hub, &hub->drain, window_ns);
+    begin_drain(hub, &hub->drain, window_ns);
 }
 
 void drain_begin_parting(struct hub *hub, int64_t window_ns)
 {
     CHECK_THREAD(hub);
-    begin(hub, &hub->parting, window_ns);
+    begin_drain(hub, &hub->parting, window_ns);
 }
 
 void drain_part(struct hub *hub, struct reader *reader)
@@ -44,8 +44,8 @@ void drain_part(struct hub *hub, struct reader *reader)
     list_append(&hub->parting.waiting, &reader->all);
 }
 
-/* How many should have been told by now. Those that left on their own don't make the others hurry. */
-static uint64_t due(const struct hub *hub, const struct drain_begin *drain)
+/* How many should have been told by now. Those that left by themselves don't make the others hurry. */
+static uint64_t readers_due(const struct hub *hub, const struct drain_begin *drain)
 {
     int64_t elapsed_ns = hub->now_ns - drain->begin_ns;
     if (elapsed_ns >= drain->window_ns)
@@ -53,12 +53,11 @@ static uint64_t due(const struct hub *hub, const struct drain_begin *drain)
     return (uint64_t)((double)drain->total * (double)elapsed_ns / (double)drain->window_ns);
 }
 
-static bool step(struct hub *hub, struct drain_begin *drain, struct list *waiting)
+static bool step_drain(struct hub *hub, struct drain_begin *drain, struct list *waiting)
 {
-    uint64_t until;
     if (!drain->active)
         return false;
-    until = due(hub, drain);
+    uint64_t until = readers_due(hub, drain);
     for (unsigned i = 0; i != TURN_ENDS && drain->ended < until && !list_is_empty(waiting); ++i) {
         struct reader *reader = LIST_ENTRY(waiting->next, struct reader, all);
         list_remove(&reader->all);
@@ -72,10 +71,10 @@ static bool step(struct hub *hub, struct drain_begin *drain, struct list *waitin
 /* What a walk under way has still to look at comes back to its list when it has. */
 bool drain_step(struct hub *hub)
 {
-    bool more = step(hub, &hub->drain, &hub->readers);
+    bool more = step_drain(hub, &hub->drain, &hub->readers);
     if (hub->drain.active) /* what parts came back to the wrong list */
         list_concat(&hub->readers, &hub->parting.waiting);
-    more |= step(hub, &hub->parting, &hub->parting.waiting);
+    more |= step_drain(hub, &hub->parting, &hub->parting.waiting);
     return more;
 }
 

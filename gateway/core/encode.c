@@ -16,7 +16,7 @@
 #define OWN_EVENTS "freshet."
 #define BINARY_EVENT OWN_EVENTS "binary"
 /* Longer than any sane reconnection time; EventSource takes any number. */
-#define RETRY_MAX_MS (24 * 60 * 60 * 1000)
+#define RETRY_MAX_MS (24 * 60 * 60 * MS_PER_S)
 
 void encode_init(struct encoding *encoding)
 {

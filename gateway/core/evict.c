@@ -35,7 +35,7 @@ bool evict_matches(const struct eviction *eviction, const struct identity *ident
            (eviction->subject == NULL || any_overlaps(eviction->subject, subjects, subject_count));
 }
 
-static bool matches(const struct eviction *eviction, const struct reader *reader)
+static bool matches_reader(const struct eviction *eviction, const struct reader *reader)
 {
     const char *subjects[READER_SUBJECTS_MAX];
     if (eviction->subject == NULL) /* the usual case touches no channel */
@@ -45,19 +45,19 @@ static bool matches(const struct eviction *eviction, const struct reader *reader
     return evict_matches(eviction, reader->identity, reader->route->path, subjects, reader->cursor_count);
 }
 
-static enum eviction_verdict judge(const struct eviction_walk *walk, const struct reader *reader)
+static enum eviction_verdict judge_reader(const struct eviction_walk *walk, const struct reader *reader)
 {
     if (walk->eviction == NULL)
         return walk->judge(walk, reader);
-    return matches(walk->eviction, reader) ? EVICT : EVICT_NOT;
+    return matches_reader(walk->eviction, reader) ? EVICT : EVICT_NOT;
 }
 
-static bool look(struct walk *base, struct reader *reader)
+static bool look_at_reader(struct walk *base, struct reader *reader)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
     if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
         return true;
-    enum eviction_verdict verdict = judge(walk, reader);
+    enum eviction_verdict verdict = judge_reader(walk, reader);
     if (verdict == EVICT_NOT)
         return true;
     ++walk->ended;
@@ -70,7 +70,7 @@ static bool look(struct walk *base, struct reader *reader)
     return false;
 }
 
-static void on_over(struct walk *base)
+static void on_walk_over(struct walk *base)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
     walk->over(walk);
@@ -80,6 +80,6 @@ void evict_start(struct hub *hub, struct eviction_walk *walk)
 {
     CHECK_THREAD(hub);
     walk->ended = 0;
-    walk->base = (struct walk){.look = look, .over = on_over};
+    walk->base = (struct walk){.look = look_at_reader, .over = on_walk_over};
     walk_start(hub, &walk->base);
 }

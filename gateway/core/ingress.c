@@ -30,7 +30,7 @@ static bool is_for_readers(struct channel *const *channels, size_t count, const 
 }
 
 /* Reclaiming can't keep up: this ring stops growing, and keeps its newest events. */
-static void shed(struct channel *channel, int64_t balance)
+static void shed_events(struct channel *channel, int64_t balance)
 {
     uint64_t events = ring_shed(&channel->ring, balance);
     metrics_add_shared(METRIC_HISTORY_EVICTED, (int64_t)events);
@@ -48,7 +48,7 @@ static void append_event(struct channel *channel, uint64_t sequence, const struc
     int64_t balance = channel->ring.balance;
     ring_append(&channel->ring, source->encoding, id, sequence, message);
     if (channel->ring.balance > balance && budget_is_far_over(&channel->registry->budget))
-        shed(channel, balance);
+        shed_events(channel, balance);
     channel_note_evicted(channel);
 }
 

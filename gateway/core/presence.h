@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gateway/base/clock.h"
+
 struct presence;
 struct presence_subject;
 struct reader;
@@ -28,7 +30,7 @@ struct source;
  * gathering. Changes that are never published count as METRIC_PRESENCE_LOST.
  * A stream's number is its own for the life of the process.
  */
-#define PRESENCE_PERIOD_NS 100000000LL
+#define PRESENCE_PERIOD_NS (100 * NS_PER_MS)
 #define PRESENCE_LIST_BYTES (256u << 10)
 #define PRESENCE_BYTES (16u << 20)
 /* Streams of further subjects are not reported, only counted as lost. */

@@ -39,7 +39,7 @@ static bool is_before(const struct victim *a, const struct victim *b)
     return a->is_idle != b->is_idle ? a->is_idle : a->since_ns < b->since_ns;
 }
 
-static void sink(struct victims *victims, size_t at, struct victim victim)
+static void sink_victim(struct victims *victims, size_t at, struct victim victim)
 {
     for (size_t child; (child = 2 * at + 1) < victims->count; at = child) {
         if (child + 1 < victims->count && is_before(&victims->heap[child], &victims->heap[child + 1]))
@@ -51,7 +51,7 @@ static void sink(struct victims *victims, size_t at, struct victim victim)
     victims->heap[at] = victim;
 }
 
-static void rise(struct victims *victims, struct victim victim)
+static void raise_victim(struct victims *victims, struct victim victim)
 {
     size_t at = victims->count++;
     for (; at != 0 && is_before(&victims->heap[(at - 1) / 2], &victim); at = (at - 1) / 2)
@@ -59,28 +59,28 @@ static void rise(struct victims *victims, struct victim victim)
     victims->heap[at] = victim;
 }
 
-static void consider(struct victims *victims, struct victim victim)
+static void consider_victim(struct victims *victims, struct victim victim)
 {
     if (victims->count != VICTIMS_MAX)
-        rise(victims, victim);
+        raise_victim(victims, victim);
     else if (is_before(&victim, &victims->heap[0]))
-        sink(victims, 0, victim);
+        sink_victim(victims, 0, victim);
 }
 
 /* Those that are to give way first come first. */
-static void sort(struct victims *victims)
+static void sort_victims(struct victims *victims)
 {
     size_t count = victims->count;
     while (victims->count > 1) {
         struct victim last = victims->heap[0];
         struct victim moved = victims->heap[--victims->count];
-        sink(victims, 0, moved);
+        sink_victim(victims, 0, moved);
         victims->heap[victims->count] = last;
     }
     victims->count = count;
 }
 
-static bool has_something(struct channel *channel)
+static bool has_events(struct channel *channel)
 {
     lock_take(&channel->lock);
     bool has = channel->ring.head != channel->ring.tail;
@@ -89,7 +89,7 @@ static bool has_something(struct channel *channel)
 }
 
 /* They get a user more each, so that they stay. */
-static void choose(struct registry *registry, struct victims *victims)
+static void choose_victims(struct registry *registry, struct victims *victims)
 {
     struct channel *channel, *next;
     victims->count = 0;
@@ -98,17 +98,17 @@ static void choose(struct registry *registry, struct victims *victims)
         struct victim victim = {channel, channel->users == 0, channel->idle_since_ns};
         if (!victim.is_idle)
             victim.since_ns = atomic_load_explicit(&channel->used_ns, memory_order_relaxed);
-        if (has_something(channel))
-            consider(victims, victim);
+        if (has_events(channel))
+            consider_victim(victims, victim);
     }
     for (size_t i = 0; i != victims->count; ++i)
         ++victims->heap[i].channel->users;
     lock_give(&registry->lock);
-    sort(victims);
+    sort_victims(victims);
 }
 
-static void trim(struct registry *registry, const struct victim *victim, uint64_t need, int64_t wall_ns,
-                 struct outcome *outcome)
+static void trim_victim(struct registry *registry, const struct victim *victim, uint64_t need, int64_t wall_ns,
+                        struct outcome *outcome)
 {
     uint64_t events, bytes, wake = 0;
     if (victim->is_idle)
@@ -135,18 +135,18 @@ static void log_outcome(const struct registry *registry, const struct outcome *o
 
 bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns)
 {
-    uint64_t limit = budget_limit(&registry->budget), target = limit - limit / 8;
-    struct outcome outcome = {0};
-    struct victims victims;
     if (!budget_is_over(&registry->budget) || now_ns < registry->reclaim_after_ns)
         return false;
+    uint64_t limit = budget_limit(&registry->budget), target = limit - limit / 8;
     uint64_t need = budget_used(&registry->budget) - target;
-    choose(registry, &victims);
+    struct outcome outcome = {0};
+    struct victims victims;
+    choose_victims(registry, &victims);
     for (size_t i = 0; i != victims.count; ++i) {
         struct victim *victim = &victims.heap[i];
         bool gives_way = outcome.bytes < need;
         if (gives_way)
-            trim(registry, victim, need - outcome.bytes, wall_ns, &outcome);
+            trim_victim(registry, victim, need - outcome.bytes, wall_ns, &outcome);
         outcome.closed += registry_unpin(registry, victim->channel, gives_way && victim->is_idle);
     }
     metrics_add_shared(METRIC_HISTORY_EVICTED, (int64_t)outcome.events);

@@ -74,7 +74,7 @@ void registry_release(struct registry *registry, struct channel *channel, int64_
 }
 
 /* The next reader asks again for what the broker has refused, but not more often than once a second. */
-static bool is_over(struct channel *channel, int64_t now_ns)
+static bool is_channel_over(struct channel *channel, int64_t now_ns)
 {
     if (channel->users != 0)
         return false;
@@ -88,7 +88,7 @@ static bool is_over(struct channel *channel, int64_t now_ns)
 }
 
 /* The lock is held: walks under way skip this channel. */
-static void take_out(struct registry *registry, struct channel *channel)
+static void take_out_channel(struct registry *registry, struct channel *channel)
 {
     CHECK_HELD(&registry->lock);
     for (struct registry_walk *walk = registry->walks; walk != NULL; walk = walk->other_walk) {
@@ -107,7 +107,7 @@ bool registry_unpin(struct registry *registry, struct channel *channel, bool clo
     CHECK(channel->users != 0);
     bool closes = --channel->users == 0 && close;
     if (closes)
-        take_out(registry, channel);
+        take_out_channel(registry, channel);
     lock_give(&registry->lock);
     if (closes)
         channel->profile.source->ops->close(channel->profile.source, channel);
@@ -121,9 +121,9 @@ static void close_channels(struct registry *registry, bool all, int64_t now_ns)
     lock_take(&registry->lock);
     HASH_ITER (hh, registry->channels, channel, next) {
         CHECK(!all || channel->users == 0);
-        if (!all && !is_over(channel, now_ns))
+        if (!all && !is_channel_over(channel, now_ns))
             continue;
-        take_out(registry, channel);
+        take_out_channel(registry, channel);
         channel->next_closing = closing;
         closing = channel;
     }

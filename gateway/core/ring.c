@@ -28,13 +28,13 @@ static uint64_t segment_bytes(const struct segment *segment)
     return sizeof(*segment) + segment->capacity;
 }
 
-static void give(struct ring *ring, uint64_t bytes)
+static void give_memory(struct ring *ring, uint64_t bytes)
 {
     budget_give(ring->budget, bytes);
     ring->balance -= (int64_t)bytes;
 }
 
-static void take(struct ring *ring, uint64_t bytes)
+static void take_memory(struct ring *ring, uint64_t bytes)
 {
     budget_take(ring->budget, bytes);
     ring->balance += (int64_t)bytes;
@@ -45,13 +45,13 @@ void ring_init(struct ring *ring)
     ring->capacity = CAPACITY_MIN;
     ring->entries = check_calloc(ring->capacity, sizeof(*ring->entries));
     ring->head = ring->tail = RING_ORIGIN;
-    take(ring, entries_bytes(ring->capacity));
+    take_memory(ring, entries_bytes(ring->capacity));
 }
 
 /* None of its entries lies there any more. */
-static void let_go(struct ring *ring, struct segment *segment)
+static void let_go_segment(struct ring *ring, struct segment *segment)
 {
-    give(ring, segment_bytes(segment));
+    give_memory(ring, segment_bytes(segment));
     segment_release(segment);
 }
 
@@ -66,7 +66,7 @@ static void drop_entry(struct ring *ring, const struct entry *entry)
     }
     ring->bytes -= entry->size + entry->subject_len;
     if (--entry->segment->live == 0 && entry->segment != ring->open)
-        let_go(ring, entry->segment);
+        let_go_segment(ring, entry->segment);
 }
 
 /* Nothing is added to the open segment any more. */
@@ -75,7 +75,7 @@ static void close_segment(struct ring *ring)
     struct segment *open = ring->open;
     ring->open = NULL;
     if (open != NULL && open->live == 0)
-        let_go(ring, open);
+        let_go_segment(ring, open);
 }
 
 void ring_dispose(struct ring *ring)
@@ -83,25 +83,25 @@ void ring_dispose(struct ring *ring)
     while (ring->tail != ring->head)
         drop_entry(ring, ring_entry(ring, ring->tail++));
     close_segment(ring);
-    give(ring, entries_bytes(ring->capacity));
+    give_memory(ring, entries_bytes(ring->capacity));
     free(ring->entries);
 }
 
-static void resize(struct ring *ring, uint32_t capacity)
+static void resize_entries(struct ring *ring, uint32_t capacity)
 {
     struct entry *entries = check_malloc(capacity * sizeof(*entries));
     for (uint64_t p = ring->tail; p != ring->head; ++p)
         entries[p & (capacity - 1)] = *ring_entry(ring, p);
-    take(ring, entries_bytes(capacity));
-    give(ring, entries_bytes(ring->capacity));
+    take_memory(ring, entries_bytes(capacity));
+    give_memory(ring, entries_bytes(ring->capacity));
     free(ring->entries);
     ring->entries = entries;
     ring->capacity = capacity;
 }
 
-static void grow(struct ring *ring)
+static void grow_entries(struct ring *ring)
 {
-    resize(ring, ring->capacity * 2);
+    resize_entries(ring, ring->capacity * 2);
 }
 
 static bool has_room(const struct ring *ring, size_t bytes)
@@ -110,12 +110,12 @@ static bool has_room(const struct ring *ring, size_t bytes)
 }
 
 /* Room for one more entry of so many bytes, within the bounds. */
-static struct entry *push(struct ring *ring, size_t bytes)
+static struct entry *push_entry(struct ring *ring, size_t bytes)
 {
     while (ring->head != ring->tail && !has_room(ring, bytes))
         drop_entry(ring, ring_entry(ring, ring->tail++));
     if (ring->head - ring->tail == ring->capacity)
-        grow(ring);
+        grow_entries(ring);
     return ring_entry(ring, ring->head++);
 }
 
@@ -146,7 +146,7 @@ static struct segment *segment_for(struct ring *ring, size_t front, size_t back)
         capacity = (uint32_t)(front + back);
     close_segment(ring);
     ring->open = segment_create(capacity);
-    take(ring, segment_bytes(ring->open));
+    take_memory(ring, segment_bytes(ring->open));
     return ring->open;
 }
 
@@ -156,7 +156,7 @@ void ring_append(struct ring *ring, struct encoding *encoding, struct event_id i
     size_t size = encode_prepare(encoding, ring->event, ring->format, id, message);
     size_t subject_len = ring->with_subjects ? message->subject_len : 0;
 
-    struct entry *entry = push(ring, size + subject_len);
+    struct entry *entry = push_entry(ring, size + subject_len);
     struct segment *segment = segment_for(ring, size, subject_len);
     *entry = (struct entry){
         .segment = segment,
@@ -179,12 +179,12 @@ void ring_append(struct ring *ring, struct encoding *encoding, struct event_id i
 
 void ring_append_mark(struct ring *ring, uint64_t sequence, int64_t now_ns)
 {
-    *push(ring, 0) = (struct entry){.sequence = sequence, .received_ns = now_ns};
+    *push_entry(ring, 0) = (struct entry){.sequence = sequence, .received_ns = now_ns};
     ++ring->marks;
 }
 
 /* Takes the newest entry out again, as if it had never been there. */
-static void pop(struct ring *ring)
+static void pop_entry(struct ring *ring)
 {
     uint64_t evicted = ring->evicted;
     drop_entry(ring, ring_entry(ring, --ring->head));
@@ -196,14 +196,14 @@ uint64_t ring_prepend(struct ring *ring, struct ring *older)
     /* what both have */
     while (older->head != older->tail && ring->head != ring->tail &&
            ring_entry(older, older->head - 1)->sequence >= ring_entry(ring, ring->tail)->sequence)
-        pop(older);
+        pop_entry(older);
     while (older->head != older->tail) {
         struct entry *entry = ring_entry(older, older->head - 1);
         size_t bytes = entry->size + entry->subject_len;
         if (!has_room(ring, bytes))
             break;
         if (ring->head - ring->tail == ring->capacity)
-            grow(ring);
+            grow_entries(ring);
         CHECK(entry->segment != NULL); /* what is got from a store has no marks */
         *ring_entry(ring, --ring->tail) = *entry;
         ring->bytes += bytes;
@@ -226,13 +226,13 @@ uint64_t ring_shed(struct ring *ring, int64_t balance)
 }
 
 /* Not by less than half: what grows again at once would have been moved for nothing. */
-static void shrink(struct ring *ring)
+static void shrink_entries(struct ring *ring)
 {
     uint32_t capacity = ring->capacity;
     while (capacity > CAPACITY_MIN && (ring->head - ring->tail) * 4 <= capacity)
         capacity /= 2;
     if (capacity != ring->capacity)
-        resize(ring, capacity);
+        resize_entries(ring, capacity);
 }
 
 uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns)
@@ -243,6 +243,6 @@ uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns)
         drop_entry(ring, ring_entry(ring, ring->tail++));
     if (ring->head == ring->tail)
         close_segment(ring);
-    shrink(ring);
+    shrink_entries(ring);
     return (uint64_t)(before - ring->balance);
 }

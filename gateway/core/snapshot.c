@@ -7,9 +7,10 @@
 
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
+#include "gateway/base/clock.h"
 #include "gateway/base/lock.h"
-#include "gateway/base/thread.h"
 #include "gateway/base/metrics.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/snapshot_rows.h"
@@ -18,7 +19,7 @@
 
 /* Channels looked at in one turn, under the registry's lock: some hundred microseconds. */
 #define TURN_CHANNELS 1000
-#define SNAPSHOT_NS INT64_C(2000000000)
+#define SNAPSHOT_NS (2 * NS_PER_S)
 
 /* One hub's part. Its own until it is over, then the snapshot's. */
 struct part {
@@ -56,7 +57,7 @@ struct snapshot {
 };
 
 /* The lock is held, and given back. May free the snapshot. */
-static void release(struct snapshot *snapshot)
+static void release_snapshot(struct snapshot *snapshot)
 {
     CHECK_HELD(&snapshot->lock);
     bool is_last = --snapshot->refs == 0;
@@ -90,7 +91,7 @@ static void on_walk_over(struct walk *walk)
     part->over = true;
     if (--snapshot->parts_left == 0 && snapshot->waiting)
         mailbox_wake(&snapshot->hub->mailbox);
-    release(snapshot);
+    release_snapshot(snapshot);
 }
 
 static void on_task(struct mailbox_task *task)
@@ -110,8 +111,8 @@ static void look_at_channel(void *arg, struct channel *channel)
 struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *options,
                                 void (*done)(void *arg, const char *json, size_t len), void *arg)
 {
-    struct registry *registry = hub->registry;
     CHECK_THREAD(hub);
+    struct registry *registry = hub->registry;
     if (atomic_fetch_add(&registry->snapshots, 1) >= SNAPSHOTS_MAX) {
         atomic_fetch_sub(&registry->snapshots, 1);
         return NULL;
@@ -141,8 +142,8 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     return snapshot;
 }
 
-/* Nobody waits for it any more. Once it is over, the caller may read it until release. */
-static void leave(struct snapshot *snapshot)
+/* Nobody waits for it any more. What is over is the caller's to read until release. */
+static void leave_hub(struct snapshot *snapshot)
 {
     list_remove(&snapshot->link);
     registry_walk_end(snapshot->registry, &snapshot->walk);
@@ -153,9 +154,9 @@ static void leave(struct snapshot *snapshot)
 
 void snapshot_cancel(struct snapshot *snapshot)
 {
-    leave(snapshot);
+    leave_hub(snapshot);
     lock_take(&snapshot->lock);
-    release(snapshot);
+    release_snapshot(snapshot);
 }
 
 static void write_head(const struct snapshot *snapshot, struct buffer *json)
@@ -186,11 +187,11 @@ static bool gather_slow(struct snapshot *snapshot, struct topk *slow)
     return complete;
 }
 
-static void finish(struct snapshot *snapshot)
+static void finish_snapshot(struct snapshot *snapshot)
 {
     struct buffer json = {.bytes = NULL};
+    leave_hub(snapshot);
     struct topk slow;
-    leave(snapshot);
     topk_init(&slow, SNAPSHOT_SLOW_MAX);
     bool complete = gather_slow(snapshot, &slow) && !snapshot->walking;
     write_head(snapshot, &json);
@@ -203,11 +204,11 @@ static void finish(struct snapshot *snapshot)
     buffer_dispose(&json);
     topk_dispose(&slow);
     lock_take(&snapshot->lock);
-    release(snapshot);
+    release_snapshot(snapshot);
 }
 
 /* True: it is done, one way or the other. */
-static bool step_one(struct snapshot *snapshot, int64_t now_ns)
+static bool step_snapshot(struct snapshot *snapshot, int64_t now_ns)
 {
     if (snapshot->walking)
         snapshot->walking =
@@ -224,8 +225,8 @@ bool snapshot_step(struct hub *hub)
     for (struct list *node = hub->snapshots.next, *next; node != &hub->snapshots; node = next) {
         struct snapshot *snapshot = LIST_ENTRY(node, struct snapshot, link);
         next = node->next;
-        if (step_one(snapshot, hub->now_ns))
-            finish(snapshot);
+        if (step_snapshot(snapshot, hub->now_ns))
+            finish_snapshot(snapshot);
         else
             more |= snapshot->walking;
     }
@@ -235,5 +236,5 @@ bool snapshot_step(struct hub *hub)
 void snapshot_end_all(struct hub *hub)
 {
     while (!list_is_empty(&hub->snapshots))
-        finish(LIST_ENTRY(hub->snapshots.next, struct snapshot, link));
+        finish_snapshot(LIST_ENTRY(hub->snapshots.next, struct snapshot, link));
 }

@@ -7,6 +7,7 @@
 #include "gateway/base/buffer.h"
 #include "gateway/base/check.h"
 #include "gateway/base/clock.h"
+#include "gateway/base/lock.h"
 #include "gateway/base/thread.h"
 #include "gateway/core/channel.h"
 #include "gateway/core/hub.h"
@@ -30,7 +31,7 @@ void snapshot_rows_init_filter(struct snapshot_filter *filter, const char *text,
     filter->is_pattern = subject_has_wildcard(text, len);
 }
 
-static bool passes(const struct snapshot_filter *filter, const struct channel *channel)
+static bool passes_filter(const struct snapshot_filter *filter, const struct channel *channel)
 {
     if (filter->text == NULL)
         return true;
@@ -47,7 +48,7 @@ struct channel_row {
 };
 
 /* The newest event that is kept, behind which there may be marks; NULL: there is none. The lock is held. */
-static const struct entry *newest(const struct ring *ring)
+static const struct entry *newest_entry(const struct ring *ring)
 {
     uint64_t position = ring->head;
     while (position != ring->tail && ring_entry(ring, position - 1)->segment == NULL)
@@ -61,7 +62,7 @@ static struct channel_row read_channel(const struct channel *channel)
     CHECK_HELD(&channel->lock);
     const struct ring *ring = &channel->ring;
     struct channel_row row = {.events = ring->head - ring->tail - ring->marks, .bytes = ring->bytes};
-    const struct entry *entry = newest(ring);
+    const struct entry *entry = newest_entry(ring);
     for (unsigned i = 0; i != channel->registry->mailbox_count; ++i) {
         if (channel->followers[i] != NULL)
             row.streams += channel->followers[i]->readers;
@@ -106,7 +107,7 @@ static char *write_channel(const struct channel *channel, const struct channel_r
 
 void snapshot_rows_add_channel(struct topk *top, const struct snapshot_filter *filter, struct channel *channel)
 {
-    if (!passes(filter, channel))
+    if (!passes_filter(filter, channel))
         return;
     lock_take(&channel->lock);
     struct channel_row row = read_channel(channel);
@@ -134,11 +135,11 @@ static uint64_t events_behind(const struct hub *hub, const struct reader *reader
     return behind;
 }
 
-static bool any_passes(const struct snapshot_filter *filter, const struct reader *reader)
+static bool any_passes_filter(const struct snapshot_filter *filter, const struct reader *reader)
 {
     bool any = false;
     for (unsigned i = 0; i != reader->cursor_count && !any; ++i)
-        any = passes(filter, reader->cursors[i].view->channel);
+        any = passes_filter(filter, reader->cursors[i].view->channel);
     return any;
 }
 
@@ -174,7 +175,7 @@ void snapshot_rows_add_slow(struct topk *top, const struct snapshot_filter *filt
         return;
     uint64_t behind = events_behind(hub, reader);
     int64_t stuck_ns = hub->now_ns - reader->last_sent_ns;
-    if ((behind == 0 && stuck_ns < STUCK_NS) || !any_passes(filter, reader))
+    if ((behind == 0 && stuck_ns < STUCK_NS) || !any_passes_filter(filter, reader))
         return;
     uint64_t stuck_s = stuck_ns > 0 ? (uint64_t)(stuck_ns / NS_PER_S) : 0, most = (UINT64_C(1) << 40) - 1;
     uint64_t key = (behind < most ? behind : most) << 20 | (stuck_s < 0xfffff ? stuck_s : 0xfffff);

@@ -161,7 +161,7 @@ static struct node *add_child(struct subject_index *index, struct node *parent, 
 }
 
 /* Where a pattern with wildcards keeps its values. Nodes that are missing are made, or break the promise if !make. */
-static struct values *walk(struct subject_index *index, const char *s, size_t len, bool make, struct node **last)
+static struct values *walk_tokens(struct subject_index *index, const char *s, size_t len, bool make, struct node **last)
 {
     struct node *node = &index->root, *child;
     bool more = true;
@@ -188,7 +188,7 @@ static struct values *walk(struct subject_index *index, const char *s, size_t le
 }
 
 /* Frees the node and those above it that are there for no pattern any more; the root stays. */
-static void prune(struct subject_index *index, struct node *node)
+static void prune_nodes(struct subject_index *index, struct node *node)
 {
     while (node->parent != NULL && node->star == NULL && node->literals == 0 && node->here.count == 0 &&
            node->further.count == 0) {
@@ -245,7 +245,7 @@ void subject_index_add(struct subject_index *index, const char *pattern, size_t 
 {
     if (subject_has_wildcard(pattern, len)) {
         struct node *last;
-        values_add(walk(index, pattern, len, true, &last), value);
+        values_add(walk_tokens(index, pattern, len, true, &last), value);
         return;
     }
     struct literal *literal;
@@ -262,8 +262,8 @@ void subject_index_remove(struct subject_index *index, const char *pattern, size
 {
     if (subject_has_wildcard(pattern, len)) {
         struct node *last;
-        values_remove(walk(index, pattern, len, false, &last), value);
-        prune(index, last);
+        values_remove(walk_tokens(index, pattern, len, false, &last), value);
+        prune_nodes(index, last);
         return;
     }
     struct literal *literal;
@@ -281,8 +281,8 @@ void subject_index_remove(struct subject_index *index, const char *pattern, size
  * pattern, which has SUBJECT_TOKENS_MAX tokens, and never off the nodes that
  * are there.
  */
-static void collect(const struct subject_index *index, const struct node *node, const char *s, size_t len,
-                    struct subject_index_matches *matches)
+static void collect_values(const struct subject_index *index, const struct node *node, const char *s, size_t len,
+                           struct subject_index_matches *matches)
 {
     const char *token;
     bool more;
@@ -294,7 +294,7 @@ static void collect(const struct subject_index *index, const struct node *node, 
         if (children[i] == NULL)
             continue;
         if (more)
-            collect(index, children[i], s, len, matches);
+            collect_values(index, children[i], s, len, matches);
         else
             values_append(&children[i]->here, matches);
     }
@@ -310,7 +310,7 @@ size_t subject_index_find(const struct subject_index *index, const char *subject
         HASH_FIND(hh, index->literals, subject, len, literal);
     if (literal != NULL)
         values_append(&literal->values, matches);
-    collect(index, &index->root, subject, len, matches);
+    collect_values(index, &index->root, subject, len, matches);
     return matches->count - before;
 }
 

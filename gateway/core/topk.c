@@ -25,20 +25,20 @@ bool topk_wants(const struct topk *top, uint64_t key)
     return top->count < top->limit || (top->limit != 0 && key > top->rows[0].key);
 }
 
-static void swap(struct topk_row *a, struct topk_row *b)
+static void swap_rows(struct topk_row *a, struct topk_row *b)
 {
     struct topk_row kept = *a;
     *a = *b;
     *b = kept;
 }
 
-static void rise(struct topk *top, unsigned i)
+static void raise_row(struct topk *top, unsigned i)
 {
     for (; i != 0 && top->rows[i].key < top->rows[(i - 1) / 2].key; i = (i - 1) / 2)
-        swap(&top->rows[i], &top->rows[(i - 1) / 2]);
+        swap_rows(&top->rows[i], &top->rows[(i - 1) / 2]);
 }
 
-static void sink(struct topk *top)
+static void sink_row(struct topk *top)
 {
     for (unsigned i = 0, least = 0;; i = least) {
         for (unsigned child = 2 * i + 1; child <= 2 * i + 2 && child < top->count; ++child) {
@@ -47,7 +47,7 @@ static void sink(struct topk *top)
         }
         if (least == i)
             return;
-        swap(&top->rows[i], &top->rows[least]);
+        swap_rows(&top->rows[i], &top->rows[least]);
     }
 }
 
@@ -58,12 +58,12 @@ void topk_add(struct topk *top, uint64_t key, char *text)
         top->rows = check_calloc(top->limit, sizeof(*top->rows));
     if (top->count < top->limit) {
         top->rows[top->count] = (struct topk_row){key, text};
-        rise(top, top->count++);
+        raise_row(top, top->count++);
         return;
     }
     free(top->rows[0].text);
     top->rows[0] = (struct topk_row){key, text};
-    sink(top);
+    sink_row(top);
 }
 
 void topk_merge(struct topk *top, struct topk *from)

@@ -55,7 +55,7 @@ static void drop_entry(struct view *view)
 }
 
 /* Begins again at a position of the channel's. Readers keep theirs. */
-static void forget(struct view *view, uint64_t position)
+static void forget_before(struct view *view, uint64_t position)
 {
     while (view->tail != view->head)
         drop_entry(view);
@@ -142,11 +142,11 @@ bool view_sync(struct view *view, uint64_t horizon)
     lock_take(&channel->lock);
     const struct ring *ring = &channel->ring;
     if (ring->tail < view->tail)
-        forget(view, ring->tail); /* older events were put in front */
+        forget_before(view, ring->tail); /* older events were put in front */
     while (view->tail != view->head && view->tail < ring->tail)
         drop_entry(view);
     if (view->head < ring->tail)
-        forget(view, ring->tail); /* this hub was so slow that some were evicted unseen */
+        forget_before(view, ring->tail); /* this hub was so slow that some were evicted unseen */
     if (view->tail == view->head)
         close_run(view); /* or it would keep a segment that no entry needs */
     view->floor = channel->floor;

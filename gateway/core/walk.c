@@ -19,7 +19,7 @@ void walk_start(struct hub *hub, struct walk *walk)
     hub->walks_waiting_end = &walk->next;
 }
 
-static void begin(struct hub *hub)
+static void begin_walks(struct hub *hub)
 {
     struct walk **last = &hub->walks;
     hub->walks = hub->walks_waiting;
@@ -33,7 +33,7 @@ static void begin(struct hub *hub)
     list_concat(&hub->unlooked, &hub->parting.waiting);
 }
 
-static void finish(struct hub *hub)
+static void finish_walks(struct hub *hub)
 {
     struct walk *walk = hub->walks;
     hub->walks = NULL;
@@ -44,7 +44,7 @@ static void finish(struct hub *hub)
     }
 }
 
-static void look_at(struct hub *hub, struct reader *reader)
+static void look_at_reader(struct hub *hub, struct reader *reader)
 {
     for (struct walk *walk = hub->walks; walk != NULL && walk->look(walk, reader); walk = walk->next)
         ;
@@ -53,16 +53,16 @@ static void look_at(struct hub *hub, struct reader *reader)
 bool walk_step(struct hub *hub)
 {
     if (hub->walks == NULL && hub->walks_waiting != NULL)
-        begin(hub);
+        begin_walks(hub);
     if (hub->walks == NULL)
         return false;
     for (unsigned i = 0; i != TURN_LOOKS && !list_is_empty(&hub->unlooked); ++i) {
         struct reader *reader = LIST_ENTRY(hub->unlooked.next, struct reader, all);
         list_remove(&reader->all);
         list_append(reader->is_parting ? &hub->parting.waiting : &hub->readers, &reader->all);
-        look_at(hub, reader);
+        look_at_reader(hub, reader);
     }
     if (list_is_empty(&hub->unlooked))
-        finish(hub);
+        finish_walks(hub);
     return hub->walks != NULL || hub->walks_waiting != NULL;
 }

@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/list.h"
 
 /*
@@ -14,7 +15,7 @@
  * Deadlines beyond the wheel's span come up at its end, for the same look.
  */
 #define WHEEL_SLOTS 512u
-#define WHEEL_TICK_NS 125000000LL
+#define WHEEL_TICK_NS (125 * NS_PER_MS)
 
 struct wheel {
     int64_t tick; /* the last that has been run */
