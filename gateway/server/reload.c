@@ -24,7 +24,7 @@
 #include "gateway/server/listen/accept_pool.h"
 #include "gateway/server/listen/endpoints.h"
 #include "gateway/server/generation.h"
-#include "gateway/server/hidden.h"
+#include "gateway/server/reserved_subjects.h"
 #include "gateway/server/shared.h"
 #include "gateway/server/worker.h"
 
@@ -277,8 +277,8 @@ static bool take_config(struct reload *reload, struct config *config, int64_t be
         return false;
     /* From the least to the most lasting: what fails before apply_change leaves nothing behind. */
     struct endpoints *next = endpoints_plan(reload->endpoints, config, on_error, NULL);
-    if (next != NULL && !hidden_declare(config)) {
-        on_error(NULL, HIDDEN_TOO_MANY " since the start, which needs a restart");
+    if (next != NULL && !reserved_subjects_declare(config)) {
+        on_error(NULL, RESERVED_SUBJECTS_TOO_MANY " since the start, which needs a restart");
         endpoints_discard(reload->endpoints, next);
         next = NULL;
     }

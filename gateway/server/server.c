@@ -20,10 +20,10 @@
 #include "gateway/server/farewell.h"
 #include "gateway/server/listen/endpoints.h"
 #include "gateway/server/generation.h"
-#include "gateway/server/hidden.h"
 #include "gateway/server/info.h"
 #include "gateway/server/key_files.h"
 #include "gateway/server/reload.h"
+#include "gateway/server/reserved_subjects.h"
 #include "gateway/server/revocations.h"
 #include "gateway/server/shared.h"
 #include "gateway/server/process/signals.h"
@@ -158,8 +158,8 @@ static void listen_for_questions(struct server *server)
 
 static bool start_server(struct server *server)
 {
-    if (!hidden_declare(server->shared.config)) {
-        log_write(LOG_ERROR, "start-failed", log_str("reason", HIDDEN_TOO_MANY));
+    if (!reserved_subjects_declare(server->shared.config)) {
+        log_write(LOG_ERROR, "start-failed", log_str("reason", RESERVED_SUBJECTS_TOO_MANY));
         return false;
     }
     listen_for_revocations(server);

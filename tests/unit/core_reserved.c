@@ -6,30 +6,30 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool hidden(const char *subject)
+static bool is_declared(const char *subject)
 {
     return reserved_is_declared(subject, strlen(subject));
 }
 
-Test(core_reserved, what_is_hidden_is_hidden_exactly)
+Test(core_reserved, a_subject_is_reserved_exactly)
 {
-    cr_expect_not(hidden("auth.question"));
+    cr_expect_not(is_declared("auth.question"));
     cr_expect(reserved_declare("auth.question"));
-    cr_expect(hidden("auth.question"));
-    cr_expect_not(hidden("auth.questions"));
-    cr_expect_not(hidden("auth.questio"));
-    cr_expect_not(hidden("auth"));
-    cr_expect_not(hidden(""));
+    cr_expect(is_declared("auth.question"));
+    cr_expect_not(is_declared("auth.questions"));
+    cr_expect_not(is_declared("auth.questio"));
+    cr_expect_not(is_declared("auth"));
+    cr_expect_not(is_declared(""));
 }
 
-Test(core_reserved, a_pattern_hides_what_it_stands_for)
+Test(core_reserved, a_pattern_reserves_what_it_matches)
 {
     cr_expect(reserved_declare("rooms.*.presence"));
-    cr_expect(hidden("rooms.7.presence"));
-    cr_expect_not(hidden("rooms.7.presences"));
-    cr_expect_not(hidden("rooms.7"));
-    cr_expect_not(hidden("rooms.7.8.presence"));
-    cr_expect_not(hidden("room.7.presence"));
+    cr_expect(is_declared("rooms.7.presence"));
+    cr_expect_not(is_declared("rooms.7.presences"));
+    cr_expect_not(is_declared("rooms.7"));
+    cr_expect_not(is_declared("rooms.7.8.presence"));
+    cr_expect_not(is_declared("room.7.presence"));
     cr_expect(reserved_has("rooms.x.presence", 16));
     cr_expect_not(reserved_has("rooms.x", 7));
 }
@@ -43,8 +43,8 @@ Test(core_reserved, there_are_few)
     }
     cr_expect(reserved_declare("hidden.0"), "is there already");
     cr_expect_not(reserved_declare("one.more"));
-    cr_expect_not(hidden("one.more"));
-    cr_expect(hidden("hidden.0") && hidden(subject), "copies, though the text has changed");
+    cr_expect_not(is_declared("one.more"));
+    cr_expect(is_declared("hidden.0") && is_declared(subject), "copies, though the text has changed");
 }
 
 /* The gateway's own and the broker's are reserved before anything is declared. */

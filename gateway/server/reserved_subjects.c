@@ -1,6 +1,6 @@
-/* hidden.c - which subjects of the configuration are for no client */
+/* reserved_subjects.c - the subjects that a configuration reserves */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/server/hidden.h"
+#include "gateway/server/reserved_subjects.h"
 
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "gateway/core/reserved.h"
 #include "proto/subject.h"
 
-/* freshet.presence.{id} as a pattern: freshet.presence.*. Checked: each brace is of a whole token. */
+/* freshet.presence.{id} as a pattern: freshet.presence.*. The template is checked: braces enclose whole tokens. */
 static void write_pattern(const char *subject_template, char dst[static SUBJECT_MAX + 1])
 {
     size_t len = 0;
@@ -20,20 +20,20 @@ static void write_pattern(const char *subject_template, char dst[static SUBJECT_
     dst[len] = '\0';
 }
 
-static bool hide_presence(const char *subject_template)
+static bool reserve_presence(const char *subject_template)
 {
     char pattern[SUBJECT_MAX + 1];
     write_pattern(subject_template, pattern);
     return reserved_declare(pattern);
 }
 
-bool hidden_declare(const struct config *config)
+bool reserved_subjects_declare(const struct config *config)
 {
     bool ok = true;
     for (unsigned i = 0; i != config->routes_count; ++i) {
         const struct config_route *route = &config->routes[i];
         ok = ok && (route->auth.request == NULL || reserved_declare(route->auth.request));
-        ok = ok && (route->presence == NULL || hide_presence(route->presence));
+        ok = ok && (route->presence == NULL || reserve_presence(route->presence));
     }
     return ok;
 }
