@@ -16,18 +16,18 @@
 #include "gateway/config/config.h"
 #include "proto/bucket.h"
 
-/* Workers meet in the table at every open and close; so many locks keep them apart. */
+/* Workers use the table at every open and close: a lock per shard keeps contention low. */
 #define SHARDS 64
 #define SHARD_SLOTS 1024u
 #define SHARD_ACCOUNTS_MAX (ADDRESSES_MAX / SHARDS)
-/* How many that have become idle go when one comes: more than one, so that they can't pile up. */
+/* Idle accounts freed for each new one: more than one, so that they can't pile up. */
 #define SWEEP_STEP 2
 
 struct address_account {
     struct shard *shard;
     struct address_account *next; /* of its slot */
     struct ip ip;
-    struct list idle;   /* in its shard's list, when it holds nothing */
+    struct list idle;   /* in its shard's list while it holds nothing */
     uint64_t bytes;     /* held */
     int64_t streams_ns; /* bucket of new streams */
     uint32_t connections;
@@ -44,7 +44,7 @@ struct shard {
     struct address_account overflow;
 };
 
-/* Each may change while it is read: one that is asked about has the old or the new one. */
+/* A reload may change each at any time: a reader sees the old value or the new one. */
 struct account_limits {
     _Atomic unsigned connections, new_streams, streams;
     _Atomic uint64_t memory;
@@ -53,7 +53,7 @@ struct account_limits {
 struct address_limits {
     struct account_limits account; /* of each */
     _Atomic bool off;
-    uint64_t secret[2]; /* or somebody with many addresses would choose those that share a slot */
+    uint64_t secret[2]; /* without it a client with many addresses could choose ones that share a slot */
     struct shard shards[SHARDS];
 };
 
@@ -66,7 +66,7 @@ void address_limits_set_limits(struct address_limits *limits, const struct confi
     bool off = config->connections_per_address == 0 && config->new_streams_per_address == 0 &&
                config->streams_per_address == 0 && config->memory_per_address == 0;
     for (unsigned i = 0; i != SHARDS && !off; ++i) {
-        if (limits->shards[i].slots == NULL) /* nobody looks there before `off` says that they may */
+        if (limits->shards[i].slots == NULL) /* no lock: no thread reads slots until `off` is false */
             limits->shards[i].slots = check_calloc(SHARD_SLOTS, sizeof(struct address_account *));
     }
     limits->off = off;
@@ -117,12 +117,12 @@ static void forget_account(struct address_account *account)
     free(account);
 }
 
-/* At most `most` of those whose bucket is full again: they are as good as new. */
+/* Frees at most `most` accounts whose bucket is full again: nothing in them has to be remembered. */
 static void sweep_shard(struct shard *shard, int64_t now_ns, unsigned most)
 {
     while (most-- != 0 && !list_is_empty(&shard->idle)) {
         struct address_account *account = LIST_ENTRY(shard->idle.next, struct address_account, idle);
-        if (account->streams_ns > now_ns)
+        if (account->streams_ns > now_ns) /* the others are idle for less long, and mostly refill too */
             return;
         forget_account(account);
     }
@@ -136,6 +136,7 @@ static struct address_account *find_account(struct shard *shard, uint64_t hashed
     if (account != NULL)
         return account;
     sweep_shard(shard, now_ns, SWEEP_STEP);
+    /* a full table must neither grow nor refuse clients: those that find no place share one account */
     if (shard->count == SHARD_ACCOUNTS_MAX) {
         log_write_limited(LOG_WARN, "client-table-full", log_u64("clients", ADDRESSES_MAX));
         return &shard->overflow;
@@ -170,10 +171,10 @@ static enum address_verdict admit_use(const struct account_limits *limits, struc
     return ADDRESS_OK;
 }
 
-/* It holds nothing: gone, unless its bucket still has to be remembered. */
+/* It holds nothing: freed, unless its bucket still refills, or a client could reset it by disconnecting. */
 static void put_account_aside(struct address_account *account, int64_t now_ns)
 {
-    if (account == &account->shard->overflow)
+    if (account == &account->shard->overflow) /* part of the shard: never listed or freed */
         return;
     list_remove(&account->idle);
     list_append(&account->shard->idle, &account->idle);
@@ -185,7 +186,7 @@ enum address_verdict address_limits_take(struct address_limits *limits, const st
                                          uint64_t bytes, int64_t now_ns, struct address_account **account)
 {
     *account = NULL;
-    if (limits->off)
+    if (limits->off) /* the usual case takes no lock */
         return ADDRESS_OK;
     struct ip key = ip_of_client(ip);
     uint64_t hashed = hash_ip(limits, &key);
@@ -199,7 +200,7 @@ enum address_verdict address_limits_take(struct address_limits *limits, const st
         found->connections += use == ADDRESS_CONNECTION;
         ++found->uses;
         *account = found;
-    } else if (found->uses == 0) {
+    } else if (found->uses == 0) { /* perhaps made for this refusal: no give would free it */
         put_account_aside(found, now_ns);
     }
     lock_give(&shard->lock);

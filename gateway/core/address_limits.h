@@ -21,16 +21,16 @@ struct ip;
  * and when it ends, never in between. A client is an address as ip_of_client
  * has it. It has an entry only while it holds something or its bucket fills up
  * again, and there are at most ADDRESSES_MAX of them: those that come when the
- * table is full share one, limits and all. Where no limit of an address is
- * configured nothing is kept.
+ * table is full share one entry and its limits. While no limit per address is
+ * configured, the table stays empty.
  */
 #define ADDRESSES_MAX (1u << 18)
 struct address_limits *address_limits_create(const struct config_limits *config);
-/* From now on. What is held already stays, also where it is more than that. */
+/* Applies from now on. An address that holds more than the new limits keeps it. */
 void address_limits_set_limits(struct address_limits *limits, const struct config_limits *config);
 /* Everything has been given back. NULL is fine. */
 void address_limits_destroy(struct address_limits *limits);
-/* Forgets what has become idle. Now and then. */
+/* Frees idle entries. Called periodically. */
 void address_limits_sweep(struct address_limits *limits, int64_t now_ns);
 /* How many entries there are. For tests. */
 unsigned address_limits_count(struct address_limits *limits);
@@ -48,7 +48,7 @@ enum address_verdict address_limits_take(struct address_limits *limits, const st
 void address_limits_give(struct address_account *account, enum address_use use, uint64_t bytes, int64_t now_ns);
 
 /*
- * Of a request that is held: it is to be a stream, and stays one until
+ * For a request that is held: it becomes a stream, and stays one until
  * address_limits_end_stream, which comes before address_limits_give. False: the address has as
  * many as it may. account NULL: always true.
  */

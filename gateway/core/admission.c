@@ -12,7 +12,7 @@
 #include "gateway/config/config.h"
 #include "proto/bucket.h"
 
-/* Workers meet here whenever a bearer's stream opens or closes; so many locks keep them apart. */
+/* Workers meet here whenever a bearer's stream opens or closes: a lock per shard keeps contention low. */
 #define SHARDS 16
 
 struct shard;
@@ -56,7 +56,7 @@ void admission_destroy(struct admission *admission)
     free(admission);
 }
 
-/* Added only where there is room: an excess, be it for a moment, would turn somebody away for nothing. */
+/* Adds only if there is room: adding first and taking back would, for a moment, refuse others wrongly. */
 static bool take_stream(struct admission *admission, uint64_t most)
 {
     uint64_t streams = atomic_load_explicit(&admission->streams, memory_order_relaxed);
@@ -86,7 +86,7 @@ enum admission_verdict admission_take(struct admission *admission, const struct 
         return ADMISSION_OVER_STREAMS;
     if (limits->new_streams_total == 0 || take_from_bucket(admission, now_ns, limits->new_streams_total))
         return ADMISSION_OK;
-    admission_give(admission);
+    admission_give(admission); /* taken first, so that a stream over the total doesn't use up the bucket */
     return ADMISSION_OVER_RATE;
 }
 
@@ -125,7 +125,7 @@ struct bearer *admission_take_bearer(struct admission *admission, const void *na
     if (bearer->streams < most)
         ++bearer->streams;
     else
-        bearer = NULL;
+        bearer = NULL; /* one just added is never lost here: `most` is at least 1 */
     lock_give(&shard->lock);
     return bearer;
 }
@@ -137,7 +137,7 @@ void admission_give_bearer(struct bearer *bearer)
     struct shard *shard = bearer->shard;
     lock_take(&shard->lock);
     CHECK(bearer->streams != 0 && shard->bearers != NULL);
-    if (--bearer->streams == 0) {
+    if (--bearer->streams == 0) { /* or every token ever seen would stay in the table */
         HASH_DEL(shard->bearers, bearer);
         free(bearer);
     }

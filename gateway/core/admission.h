@@ -12,7 +12,7 @@ struct config_limits;
 
 /* One per process, any thread; touched when a stream begins and when it ends, never in between. */
 struct admission *admission_create(void);
-/* Everything has been given back. NULL is fine. */
+/* Every stream has been given back. NULL is fine. */
 void admission_destroy(struct admission *admission);
 
 enum admission_verdict { ADMISSION_OK = 0, ADMISSION_OVER_STREAMS, ADMISSION_OVER_RATE };
@@ -26,9 +26,9 @@ enum admission_verdict admission_take(struct admission *admission, const struct 
 void admission_give(struct admission *admission);
 
 /*
- * One more stream of the bearer that these bytes stand for, who may have
- * `most`, at least 1. NULL: has them already. A bearer is known only while it has streams,
- * so there are never more of them than there are streams.
+ * One more stream of the bearer that these bytes identify; it may have `most`,
+ * at least 1. NULL: it has that many already. A bearer is kept only while it
+ * has streams, so there are never more bearers than streams.
  */
 struct bearer *admission_take_bearer(struct admission *admission, const void *name, size_t len, unsigned most);
 /* NULL is fine. */

@@ -13,7 +13,7 @@
  * Counts what is allocated for rings and the hubs' copies of them: segments
  * and arrays of entries, never single events, so that appending an event
  * costs nothing here. A segment that a slow connection still sends from
- * after its ring has let go of it is not counted: nobody could give it back.
+ * after its ring has let go of it is not counted: reclaiming could not free it.
  * Any thread. The limit is a soft one: an allocation is never refused,
  * see reclaim.h for which channels give way.
  */
@@ -50,7 +50,7 @@ static inline bool budget_is_over(const struct budget *budget)
     return limit != 0 && budget_used(budget) > limit;
 }
 
-/* By so much that reclaiming can't keep up. */
+/* So far over that reclaiming can't keep up. */
 static inline bool budget_is_far_over(const struct budget *budget)
 {
     uint64_t limit = budget_limit(budget);

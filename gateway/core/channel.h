@@ -28,8 +28,8 @@ struct channel_profile {
     enum policy_store store;
     enum policy_event event;
     enum policy_format format;
-    uint32_t events;   /* the ring holds at most so many entries … */
-    uint64_t bytes;    /* … and so many bytes, but always the newest entry */
+    uint32_t events;   /* the ring holds at most this many entries … */
+    uint64_t bytes;    /* … and bytes, but always the newest entry */
     int64_t linger_ns; /* kept so long after the last view left */
 };
 

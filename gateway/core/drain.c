@@ -7,7 +7,7 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 
-/* Each is a send: others wait for their events no longer than that takes. */
+/* Each is a send: this bounds how long other readers wait for their events. */
 #define TURN_ENDS 500
 
 static void begin_drain(struct hub *hub, struct drain_begin *drain, int64_t window_ns)
@@ -44,7 +44,7 @@ void drain_part(struct hub *hub, struct reader *reader)
     list_append(&hub->parting.waiting, &reader->all);
 }
 
-/* How many should have been told by now. Those that left by themselves don't make the others hurry. */
+/* How many should have ended by now. Readers that left on their own don't speed up the others. */
 static uint64_t readers_due(const struct hub *hub, const struct drain_begin *drain)
 {
     int64_t elapsed_ns = hub->now_ns - drain->begin_ns;
@@ -68,11 +68,11 @@ static bool step_drain(struct hub *hub, struct drain_begin *drain, struct list *
     return drain->ended < until && !list_is_empty(waiting);
 }
 
-/* What a walk under way has still to look at comes back to its list when it has. */
+/* Readers the current walk has not visited yet are in neither list; the walk puts them back. */
 bool drain_step(struct hub *hub)
 {
     bool more = step_drain(hub, &hub->drain, &hub->readers);
-    if (hub->drain.active) /* what parts came back to the wrong list */
+    if (hub->drain.active) /* a walk has put parting readers back into their own list */
         list_concat(&hub->readers, &hub->parting.waiting);
     more |= step_drain(hub, &hub->parting, &hub->parting.waiting);
     return more;

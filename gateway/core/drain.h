@@ -13,7 +13,7 @@ struct reader;
 /*
  * From now on new readers are refused, and those there are end with CLOSE_DRAIN,
  * in the order in which they came, evenly over the window (0: as fast as turns
- * go): the gateway that they reconnect to gets so many a second, not all at once.
+ * go): the gateway that they reconnect to gets a steady rate, not all at once.
  * Once in a hub's life; turn_shutdown may come in between. Hub thread.
  */
 void drain_begin(struct hub *hub, int64_t window_ns);
@@ -31,7 +31,7 @@ void drain_begin_parting(struct hub *hub, int64_t window_ns);
 bool drain_step(struct hub *hub);
 /* The reader is one of those that wait for their turn to part. Idempotent. */
 void drain_part(struct hub *hub, struct reader *reader);
-/* Nobody waits any more: moves them all to the list. */
+/* The hub ends: moves all readers that wait or have been ended to the list. */
 void drain_end(struct hub *hub, struct list *all);
 
 #endif

@@ -16,7 +16,7 @@ struct source;
  * A source answers on a thread of its own, and the asker may be gone by then.
  * So an errand lies, beside the question, in an object that does not end with
  * the asker but lives until `back` has run, with the tasks of a turn of its
- * hub. `back` passes the answer on if somebody still waits for it, and
+ * hub. `back` passes the answer on if the asker still waits for it, and
  * frees the object or keeps it for its next question.
  */
 struct errand {

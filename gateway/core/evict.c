@@ -1,4 +1,4 @@
-/* evict.c - ends the streams that something has been taken from */
+/* evict.c - ends streams whose permission has been revoked */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/evict.h"
 
@@ -55,7 +55,7 @@ static enum eviction_verdict judge_reader(const struct eviction_walk *walk, cons
 static bool look_at_reader(struct walk *base, struct reader *reader)
 {
     struct eviction_walk *walk = LIST_ENTRY(base, struct eviction_walk, base);
-    if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED)
+    if (reader->ending != CLOSE_NONE || reader->state == READER_ENDED) /* ending for another reason */
         return true;
     enum eviction_verdict verdict = judge_reader(walk, reader);
     if (verdict == EVICT_NOT)
@@ -63,7 +63,7 @@ static bool look_at_reader(struct walk *base, struct reader *reader)
     ++walk->ended;
     if (verdict == EVICT_IN_TIME) {
         drain_part(reader->hub, reader);
-        return true; /* another walk may have more against it */
+        return true; /* another walk may end it at once */
     }
     reader->is_asked_back = verdict == EVICT_AND_ASK_BACK;
     reader_end(reader, CLOSE_REVOKED);

@@ -1,4 +1,4 @@
-/* evict.h - ends the streams that something has been taken from */
+/* evict.h - ends streams whose permission has been revoked */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_EVICT_H
 #define GATEWAY_CORE_EVICT_H
@@ -13,13 +13,13 @@ struct hub;
 struct identity;
 struct reader;
 
-/* Whom it concerns: all that are not NULL have to match. Outlives its walks. */
+/* Which readers it ends: every member that is not NULL has to match. Outlives its walks. */
 struct eviction {
     const char *sub, *jti; /* of the identity */
-    const char *subject;   /* checked pattern: who could receive any of it */
+    const char *subject;   /* checked pattern: readers that could receive any of it */
     const char *route;     /* path template */
 };
-/* subjects: the patterns that are read. identity: NULL is nobody, whom no sub and no jti means. */
+/* subjects: the patterns that are read. identity NULL: anonymous, which no sub or jti matches. */
 bool evict_matches(const struct eviction *eviction, const struct identity *identity, const char *route,
                    const char *const *subjects, size_t subject_count);
 
@@ -28,10 +28,10 @@ enum eviction_verdict { EVICT_NOT = 0, EVICT, EVICT_AND_ASK_BACK, EVICT_IN_TIME 
 
 /* One eviction's way through the readers of one hub. Its owner keeps it until `over`. */
 struct eviction_walk {
-    const struct eviction *eviction; /* who is evicted … */
-    /* … or, if that is NULL, what is asked about each reader */
+    const struct eviction *eviction; /* the readers to end … */
+    /* … or, if that is NULL, the verdict on each reader */
     enum eviction_verdict (*judge)(const struct eviction_walk *walk, const struct reader *reader);
-    uint64_t ended; /* readers, or told to */
+    uint64_t ended; /* readers ended, or put in line to end */
     void (*over)(struct eviction_walk *walk);
     struct walk base;
 };

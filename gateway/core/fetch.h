@@ -28,8 +28,8 @@ enum fetch_from {
  * reach. Made by the core; ops->fetch asks for one piece and hands the fetch
  * to the source until `fetched`, then the core looks at the piece and asks for
  * the next one with ops->fetch again, or lets go with ops->fetch_close. Only a
- * bounded number is being worked at a time, the rest queue: what a reader does
- * not ask for holds nobody up.
+ * bounded number is worked on at a time, the rest queue: a reader that asks for
+ * nothing holds up no other.
  */
 struct fetch {
     /* the core's; the source reads them from ops->fetch until fetched */

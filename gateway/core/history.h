@@ -16,7 +16,7 @@ struct reader;
  *   LOOK   the store is asked where it ends: for a cursor that is ahead of what
  *          this process has seen (another gateway gave it out), and for a
  *          reader that stops at the end,
- *   RINGS  rings that may reach back far enough are filled, once for all who wait,
+ *   RINGS  rings that may reach back far enough are filled, once for all waiting readers,
  *   FETCH  older events come from the store, piece by piece, until they meet the
  *          rings.
  *

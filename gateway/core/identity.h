@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* What allowed a stream. Belongs to the opener of the reader and outlives it; NULL: nobody in particular. */
+/* What allowed a stream. Belongs to the opener of the reader and outlives it; NULL: anonymous. */
 struct identity {
     const char *sub, *jti; /* of the token; NULL: none */
     int64_t expires_s;     /* of the token, wall clock; 0: never */

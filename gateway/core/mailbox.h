@@ -38,14 +38,14 @@ struct mailbox {
 };
 
 void mailbox_init(struct mailbox *mailbox, void (*wake)(void *arg), void *wake_arg);
-/* It is empty, and nobody posts any more. */
+/* It is empty, and no thread posts any more. */
 void mailbox_dispose(struct mailbox *mailbox);
 
 /* ---- any thread ---- */
 void mailbox_wake(struct mailbox *mailbox);
 /* Wakes the owner, too. */
 void mailbox_post(struct mailbox *mailbox, struct mailbox_task *task);
-/* Wakes nobody: see registry_wake. The lock of the channel that the mark stands for is held. */
+/* Doesn't wake the owner: see registry_wake. The lock of the channel that the mark stands for is held. */
 void mailbox_mark(struct mailbox *mailbox, struct mailbox_mark *mark);
 
 /* ---- the owner's thread ---- */
@@ -57,7 +57,7 @@ void mailbox_run_tasks(struct mailbox *mailbox);
 struct mailbox_mark *mailbox_take_marks(struct mailbox *mailbox);
 /* Unsets one that was taken, before its object is looked at, so that it can be set again. The mark after it, or NULL. */
 struct mailbox_mark *mailbox_next_mark(struct mailbox_mark *mark);
-/* The mark's object goes, and nobody sets it any more. */
+/* The mark's object is about to be freed, and no thread sets it any more. */
 void mailbox_unmark(struct mailbox *mailbox, struct mailbox_mark *mark);
 
 #endif

@@ -50,14 +50,14 @@ struct presence_stream {
     int64_t joined_ns; /* monotonic */
 };
 
-/* subject: literal, checked, read in here only. The reader is open; its identity, channels and route are told. */
+/* subject: literal, checked, read in here only. The reader is open; its identity, channels and route are published. */
 void presence_join(struct presence *presence, struct presence_stream *stream, const char *subject,
                    const struct reader *reader);
-/* Before reader_close; its reason is told. Nothing if it has not joined. */
+/* Before reader_close; its reason is published. Does nothing if it has not joined. */
 void presence_leave(struct presence *presence, struct presence_stream *stream, const struct reader *reader);
 
 /*
- * Publishes what is due, some of it if there is much. Called about ten times a
+ * Publishes what is due, a part of it if there is much. Called about ten times a
  * second by one thread. True: call again soon.
  */
 bool presence_flush(struct presence *presence, int64_t now_ns);

@@ -1,4 +1,4 @@
-/* reclaim.c - who gives way when all rings together take too much memory */
+/* reclaim.c - frees memory when all rings together take too much */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/reclaim.h"
 
@@ -11,11 +11,11 @@
 #include "gateway/core/channel.h"
 #include "gateway/core/registry.h"
 
-/* Channels of one call: the table is walked once for so many. */
+/* Channels handled by one call, which walks the table once. */
 #define VICTIMS_MAX 256
-/* Younger events stay: their readers may be about to get them. */
+/* Younger events stay: readers may be about to receive them. */
 #define RECENT_NS NS_PER_S
-/* After a call that could free nothing. */
+/* Wait after a call that freed nothing. */
 #define PAUSE_NS NS_PER_S
 
 struct victim {
@@ -24,7 +24,7 @@ struct victim {
     int64_t since_ns; /* idle, or not used */
 };
 
-/* A heap: the one that is to give way last is at the top, and makes room for any that comes before it. */
+/* A heap: at the top the last to be trimmed, which any channel that comes before it replaces. */
 struct victims {
     size_t count;
     struct victim heap[VICTIMS_MAX];
@@ -36,6 +36,7 @@ struct outcome {
 
 static bool is_before(const struct victim *a, const struct victim *b)
 {
+    /* idle channels first: closing one costs no reader anything */
     return a->is_idle != b->is_idle ? a->is_idle : a->since_ns < b->since_ns;
 }
 
@@ -67,7 +68,7 @@ static void consider_victim(struct victims *victims, struct victim victim)
         sink_victim(victims, 0, victim);
 }
 
-/* Those that are to give way first come first. */
+/* Into the order in which they are trimmed. */
 static void sort_victims(struct victims *victims)
 {
     size_t count = victims->count;
@@ -88,7 +89,7 @@ static bool has_events(struct channel *channel)
     return has;
 }
 
-/* They get a user more each, so that they stay. */
+/* Pins each with one more user, so that it lives until it has been trimmed without the registry's lock. */
 static void choose_victims(struct registry *registry, struct victims *victims)
 {
     struct channel *channel, *next;
@@ -98,7 +99,7 @@ static void choose_victims(struct registry *registry, struct victims *victims)
         struct victim victim = {channel, channel->users == 0, channel->idle_since_ns};
         if (!victim.is_idle)
             victim.since_ns = atomic_load_explicit(&channel->used_ns, memory_order_relaxed);
-        if (has_events(channel))
+        if (has_events(channel)) /* an empty one would take a place and free nothing */
             consider_victim(victims, victim);
     }
     for (size_t i = 0; i != victims->count; ++i)
@@ -111,7 +112,7 @@ static void trim_victim(struct registry *registry, const struct victim *victim, 
                         struct outcome *outcome)
 {
     uint64_t events, bytes, wake = 0;
-    if (victim->is_idle)
+    if (victim->is_idle) /* about to be closed: nothing in it has to stay */
         bytes = channel_trim(victim->channel, UINT64_MAX, INT64_MAX, &events, &wake);
     else
         bytes = channel_trim(victim->channel, need, wall_ns - RECENT_NS, &events, &wake);
@@ -126,7 +127,7 @@ static void log_outcome(const struct registry *registry, const struct outcome *o
     uint64_t limit = budget_limit(&registry->budget), used = budget_used(&registry->budget);
     if (outcome->bytes == 0)
         log_write_limited(LOG_WARN, "history-over-limit", log_u64("bytes", used), log_u64("limit", limit),
-                          log_str("reason", "no ring has anything old enough to give"));
+                          log_str("reason", "no ring has events old enough to evict"));
     else
         log_write_limited(LOG_WARN, "history-trimmed", log_u64("limit", limit), log_u64("freed", outcome->bytes),
                           log_u64("events", outcome->events), log_u64("channels_closed", outcome->closed),
@@ -137,6 +138,7 @@ bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns)
 {
     if (!budget_is_over(&registry->budget) || now_ns < registry->reclaim_after_ns)
         return false;
+    /* an eighth below the limit, so that the next event doesn't bring all of this back */
     uint64_t limit = budget_limit(&registry->budget), target = limit - limit / 8;
     uint64_t need = budget_used(&registry->budget) - target;
     struct outcome outcome = {0};
@@ -147,11 +149,12 @@ bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns)
         bool gives_way = outcome.bytes < need;
         if (gives_way)
             trim_victim(registry, victim, need - outcome.bytes, wall_ns, &outcome);
+        /* the others keep their channel, and are only unpinned */
         outcome.closed += registry_unpin(registry, victim->channel, gives_way && victim->is_idle);
     }
     metrics_add_shared(METRIC_HISTORY_EVICTED, (int64_t)outcome.events);
     log_outcome(registry, &outcome);
-    if (outcome.bytes == 0)
+    if (outcome.bytes == 0) /* all is recent: walking the table again at once would find no more */
         registry->reclaim_after_ns = now_ns + PAUSE_NS;
     return budget_is_over(&registry->budget) && outcome.bytes != 0;
 }

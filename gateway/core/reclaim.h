@@ -1,4 +1,4 @@
-/* reclaim.h - who gives way when all rings together take too much memory */
+/* reclaim.h - frees memory when all rings together take too much */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CORE_RECLAIM_H
 #define GATEWAY_CORE_RECLAIM_H
@@ -9,18 +9,18 @@
 struct registry;
 
 /*
- * Over its limit, the registry's budget is brought an eighth below it: first
- * channels without users are closed, the longest idle first; then the rings of
- * the others lose their oldest events, those channels first that for the
- * longest time nothing has come in on and no reader has come to or left. What
- * came within the last second stays. A reader that had not reached the dropped
- * events has fallen behind like any slow reader; one that had loses nothing,
- * also after a resume. Where more than the limit comes in a second, rings stop
- * growing at an eighth above it, see ingress_append.
+ * Brings a budget over its limit to an eighth below it: first it closes
+ * channels without users, the longest idle first; then it evicts the oldest
+ * events of the others, starting with the channel where for the longest time no
+ * event has come in and no reader has joined or left. Events of the last second
+ * stay. A reader that has not received an evicted event has fallen behind, like
+ * any slow reader; one that has received them all loses nothing, even when it
+ * resumes. If more than the limit comes in within a second, rings stop growing
+ * at an eighth above it, see ingress_append.
  *
- * Looks at some hundred channels, then returns. True: call again soon, there
- * is more. The mailbox of index 0 is woken whenever it is time to call; one
- * thread's task. What can't be brought down waits for a second.
+ * Handles a few hundred channels, then returns. True: call again soon, there
+ * is more. Called by one thread; the mailbox of index 0 is woken whenever it is
+ * time. After a call that could free nothing it pauses for a second.
  */
 bool reclaim_run(struct registry *registry, int64_t now_ns, int64_t wall_ns);
 

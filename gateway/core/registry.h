@@ -46,7 +46,7 @@ void registry_add_mailbox(struct registry *registry, struct mailbox *mailbox);
 /* The channel for a profile and pattern, made and opened at its source when there is none. Adds a user. */
 struct channel *registry_acquire(struct registry *registry, const struct channel_profile *profile, const char *pattern,
                                  size_t pattern_len);
-/* Takes the user back, who has had no reader since idle_since_ns. The channel stays for its linger from then on. */
+/* Removes a user, without readers since idle_since_ns. From then on the channel stays for its linger. */
 void registry_release(struct registry *registry, struct channel *channel, int64_t idle_since_ns);
 /* Closes channels without users whose linger is over. Called by one thread, about once a second. */
 void registry_sweep(struct registry *registry, int64_t now_ns);

@@ -13,11 +13,11 @@
 
 _Static_assert(RESERVED_MAX >= CONFIG_QUESTIONS_MAX + CONFIG_PRESENCES_MAX, "one configuration declares no more");
 
-/* Of the process. None that is counted changes. */
+/* Of the process. Entries below the count never change. */
 static struct declared {
     char pattern[SUBJECT_MAX + 1];
     size_t len;
-    size_t literal; /* so much of it, from the start, has no wildcard: tells nearly all others apart */
+    size_t literal; /* length of its start without wildcards: comparing that rules out nearly all others */
 } declared[RESERVED_MAX];
 static _Atomic uint32_t declared_count;
 

@@ -48,14 +48,14 @@ void ring_init(struct ring *ring)
     take_memory(ring, entries_bytes(ring->capacity));
 }
 
-/* None of its entries lies there any more. */
+/* No entry refers to it any more. */
 static void let_go_segment(struct ring *ring, struct segment *segment)
 {
     give_memory(ring, segment_bytes(segment));
     segment_release(segment);
 }
 
-/* The entry is not the ring's any more. */
+/* Accounts for an entry that leaves the ring. */
 static void drop_entry(struct ring *ring, const struct entry *entry)
 {
     if (ring->evicted < entry->sequence)
@@ -69,7 +69,7 @@ static void drop_entry(struct ring *ring, const struct entry *entry)
         let_go_segment(ring, entry->segment);
 }
 
-/* Nothing is added to the open segment any more. */
+/* Later events go into a new segment. */
 static void close_segment(struct ring *ring)
 {
     struct segment *open = ring->open;
@@ -109,7 +109,7 @@ static bool has_room(const struct ring *ring, size_t bytes)
     return ring->head - ring->tail < ring->events_max && ring->bytes + bytes <= ring->bytes_max;
 }
 
-/* Room for one more entry of so many bytes, within the bounds. */
+/* Makes room for one more entry of this size, within the bounds. */
 static struct entry *push_entry(struct ring *ring, size_t bytes)
 {
     while (ring->head != ring->tail && !has_room(ring, bytes))
@@ -193,7 +193,7 @@ static void pop_entry(struct ring *ring)
 
 uint64_t ring_prepend(struct ring *ring, struct ring *older)
 {
-    /* what both have */
+    /* drop the events that both have */
     while (older->head != older->tail && ring->head != ring->tail &&
            ring_entry(older, older->head - 1)->sequence >= ring_entry(ring, ring->tail)->sequence)
         pop_entry(older);

@@ -34,8 +34,8 @@ struct ring {
     enum policy_event event;
     enum policy_format format;
     bool with_subjects;  /* one pattern, many subjects: each entry keeps its own */
-    uint32_t events_max; /* at most so many events … */
-    uint64_t bytes_max;  /* … and so many bytes, but always the newest entry */
+    uint32_t events_max; /* at most this many events … */
+    uint64_t bytes_max;  /* … and bytes, but always the newest entry */
     struct entry *entries;
     uint32_t capacity;   /* a power of 2; grows up to events_max */
     uint64_t head, tail; /* positions: entries are [tail, head) */
@@ -67,7 +67,7 @@ uint64_t ring_shed(struct ring *ring, int64_t balance);
 
 /*
  * Lets go of the oldest entries, as long as they came before that time (wall
- * clock), until so many bytes of memory are free. Without any entry it holds
+ * clock), until that many bytes of memory are free. Without any entry it holds
  * next to nothing. Returns how many bytes became free.
  */
 uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns);

@@ -15,7 +15,7 @@
  * channel's events grow from the back.
  *
  * The only object shared between threads by content: the channel's writer
- * fills it under the channel's lock, everybody else reads bytes that were
+ * fills it under the channel's lock, all others read bytes that were
  * there when they took that lock, and the last to release frees it.
  */
 #define SEGMENT_BYTES_MAX 65536u

@@ -17,7 +17,7 @@
 #include "gateway/core/topk.h"
 #include "gateway/core/walk.h"
 
-/* Channels looked at in one turn, under the registry's lock: some hundred microseconds. */
+/* Channels visited in one turn, under the registry's lock: a few hundred microseconds. */
 #define TURN_CHANNELS 1000
 #define SNAPSHOT_NS (2 * NS_PER_S)
 
@@ -32,8 +32,8 @@ struct part {
 };
 
 /*
- * The hub it was started for waits no longer than SNAPSHOT_NS, parts end when
- * they do: the last one frees it.
+ * The hub that started it waits no longer than SNAPSHOT_NS; parts may end
+ * later, so the last of them, or the hub, frees it.
  */
 struct snapshot {
     struct list link; /* of the hub's */
@@ -62,7 +62,7 @@ static void release_snapshot(struct snapshot *snapshot)
     CHECK_HELD(&snapshot->lock);
     bool is_last = --snapshot->refs == 0;
     lock_give(&snapshot->lock);
-    if (!is_last)
+    if (!is_last) /* a part or the hub still uses it */
         return;
     atomic_fetch_sub(&snapshot->registry->snapshots, 1);
     for (unsigned i = 0; i != snapshot->part_count; ++i)
@@ -89,6 +89,7 @@ static void on_walk_over(struct walk *walk)
     struct snapshot *snapshot = part->snapshot;
     lock_take(&snapshot->lock);
     part->over = true;
+    /* a hub that left at its deadline may be gone by now */
     if (--snapshot->parts_left == 0 && snapshot->waiting)
         mailbox_wake(&snapshot->hub->mailbox);
     release_snapshot(snapshot);
@@ -113,6 +114,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
 {
     CHECK_THREAD(hub);
     struct registry *registry = hub->registry;
+    /* counted first: two that start at once must not both take the last place */
     if (atomic_fetch_add(&registry->snapshots, 1) >= SNAPSHOTS_MAX) {
         atomic_fetch_sub(&registry->snapshots, 1);
         return NULL;
@@ -142,7 +144,7 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
     return snapshot;
 }
 
-/* Nobody waits for it any more. What is over is the caller's to read until release. */
+/* The hub stops waiting. It may read the parts that are over until it releases the snapshot. */
 static void leave_hub(struct snapshot *snapshot)
 {
     list_remove(&snapshot->link);
@@ -174,12 +176,12 @@ static void write_head(const struct snapshot *snapshot, struct buffer *json)
                   registry_channel_count(registry));
 }
 
-/* Takes what the parts that are over have found. False: some are not. */
+/* Merges the rows of all parts that are over. False: some are still under way. */
 static bool gather_slow(struct snapshot *snapshot, struct topk *slow)
 {
     lock_take(&snapshot->lock);
     for (unsigned i = 0; i != snapshot->part_count; ++i) {
-        if (snapshot->parts[i].over)
+        if (snapshot->parts[i].over) /* the others' rows still belong to their hub */
             topk_merge(slow, &snapshot->parts[i].slow);
     }
     bool complete = snapshot->parts_left == 0;
@@ -207,7 +209,7 @@ static void finish_snapshot(struct snapshot *snapshot)
     release_snapshot(snapshot);
 }
 
-/* True: it is done, one way or the other. */
+/* True: it is complete, or its time is up. */
 static bool step_snapshot(struct snapshot *snapshot, int64_t now_ns)
 {
     if (snapshot->walking)
@@ -228,7 +230,7 @@ bool snapshot_step(struct hub *hub)
         if (step_snapshot(snapshot, hub->now_ns))
             finish_snapshot(snapshot);
         else
-            more |= snapshot->walking;
+            more |= snapshot->walking; /* parts need no turn of this hub: the last one wakes it */
     }
     return more;
 }

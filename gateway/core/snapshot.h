@@ -9,7 +9,7 @@
 struct hub;
 struct snapshot;
 
-/* More at a time than this are refused. One that nobody waits for any more counts until a stuck worker has turned. */
+/* More at once are refused. An abandoned one counts until the last worker, perhaps a stuck one, has answered. */
 #define SNAPSHOTS_MAX 64
 #define SNAPSHOT_LIMIT_DEFAULT 100
 #define SNAPSHOT_LIMIT_MAX 10000
@@ -20,7 +20,7 @@ struct snapshot_options {
     const char *gateway; /* its name, for "gateway"; NULL: left out */
     unsigned limit;      /* channels named: those with the most streams, then with the most events */
     const char *filter;  /* read in snapshot_start only; NULL: all. With a wildcard: a checked pattern, … */
-    size_t filter_len;   /* … and what it covers. Without: what has it in its pattern */
+    size_t filter_len;   /* … and what it covers. Without: channels whose pattern contains it */
 };
 
 /*

@@ -305,7 +305,7 @@ size_t subject_index_find(const struct subject_index *index, const char *subject
 {
     size_t before = matches->count;
     struct literal *literal = NULL;
-    /* Nothing longer has been added, and hashing it would take as long as somebody else wants. */
+    /* No longer one has been added, and a publisher could make hashing it arbitrarily slow. */
     if (len <= SUBJECT_MAX)
         HASH_FIND(hh, index->literals, subject, len, literal);
     if (literal != NULL)

@@ -108,7 +108,7 @@ bool turn_run(struct hub *hub, int64_t now_ns)
         hub_refresh(hub);
         resume_readers(hub);
     } else if (hub->is_behind) {
-        hub_refresh(hub); /* a store's horizon may move without a message, and wakes nobody */
+        hub_refresh(hub); /* a store's horizon may move without a message, and wakes no hub */
     }
     wheel_run(&hub->wheel, now_ns, on_deadline, NULL);
     bool more = run_later(hub);

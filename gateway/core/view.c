@@ -21,8 +21,8 @@ struct view *view_create(struct hub *hub, struct channel *channel, uint64_t hori
     list_init(&view->turn);
     list_init(&view->idle);
     /*
-     * The source's lock waits for a thread between an append and the horizon's move: that has not seen this view and
-     * would not wake its hub for what it has appended.
+     * The source's lock waits for a thread that has appended and not yet moved the horizon: it has not seen this view
+     * and would not wake its hub for what it appended.
      */
     lock_take(&channel->profile.source->lock);
     lock_take(&channel->lock);

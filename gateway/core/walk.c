@@ -6,9 +6,9 @@
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 
-/* Readers looked at in one turn; most of them, and what they point to, are in no cache. */
+/* Readers visited in one turn; most of them, and what they point to, are not cached. */
 #define TURN_LOOKS 2000
-/* Walks that go together: a reader is worth looking at once for all of them. */
+/* Walks served in one pass: loading a reader costs more than looking at it. */
 #define WALKS_TOGETHER 16
 
 void walk_start(struct hub *hub, struct walk *walk)

@@ -10,7 +10,7 @@ struct reader;
 
 /* Its owner keeps it until `over`. Hub thread only. */
 struct walk {
-    /* False: the reader has been ended, and nobody is to look at it any more. */
+    /* False: the reader has been ended, and no other walk may look at it. */
     bool (*look)(struct walk *walk, struct reader *reader);
     /* The hub's last use of the walk. */
     void (*over)(struct walk *walk);
@@ -18,9 +18,9 @@ struct walk {
 };
 
 /*
- * Looks at every reader of the hub, some thousand in a turn, so that others
- * wait for their events no longer than a turn takes. Readers that are opened
- * after the call may be left out. A hub that ends runs its walks through nobody.
+ * Visits every reader of the hub, some thousand per turn, so that events are
+ * delayed by no more than one turn. Readers that are opened after the call may
+ * be left out. When a hub ends, its walks end without visiting the rest.
  */
 void walk_start(struct hub *hub, struct walk *walk);
 
