@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gateway/base/check.h"
+#include "gateway/base/hash.h"
 #include "gateway/base/lock.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/registry.h"
@@ -206,14 +207,6 @@ const char *view_subject(const struct view *view, const struct view_entry *entry
     return entry->run->segment->bytes + entry->subject_offset;
 }
 
-static uint64_t hash_bytes(const char *s, size_t len)
-{
-    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
-    for (size_t i = 0; i != len; ++i)
-        hash = (hash ^ (unsigned char)s[i]) * 0x100000001b3u;
-    return hash;
-}
-
 static bool same_subject(const struct view *view, const struct view_entry *a, const struct view_entry *b)
 {
     size_t a_len, b_len;
@@ -235,7 +228,7 @@ void view_mark_superseded(struct view *view)
             continue; /* marks are never skipped */
         size_t len;
         const char *subject = view_subject(view, entry, &len);
-        size_t slot = hash_bytes(subject, len) & (slots - 1);
+        size_t slot = hash_keyed(subject, len) & (slots - 1);
         while (newest[slot] != NULL && !same_subject(view, newest[slot], entry))
             slot = (slot + 1) & (slots - 1);
         entry->superseded = newest[slot] != NULL;
