@@ -8,6 +8,7 @@
 #include "tests/support/http_client.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/stress_options.h"
 
 /*
  * usage: churn [--quick] [--seed N]
@@ -150,25 +151,19 @@ int main(int argc, char **argv)
     unsigned long wanted = 50000;
     unsigned descriptors;
     size_t before, after, least = SIZE_MAX;
-    int i, code;
+    int code;
 
     seed = (unsigned)now_ms();
-    for (i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0)
-            quick = true, wanted = 5000;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = (unsigned)strtoul(argv[++i], NULL, 10);
-        else
-            fixture_fail("usage: churn [--quick] [--seed N]");
-    }
-    printf("churn: seed %u\n", seed);
+    quick = stress_options_read(argc, argv, &seed);
+    if (quick)
+        wanted = 5000;
     rig_start_workers(&rig, yaml, 2);
     if (!gateway_wait_log(rig.gateway, "nats-connected", 10000))
         fail("no connection to the broker");
     descriptors = gateway_fd_count(rig.gateway);
     run(wanted / 2);
     before = settle(descriptors);
-    for (i = 0; i < PERIODS; i++, before = after) {
+    for (int i = 0; i < PERIODS; i++, before = after) {
         run(cycles + wanted / PERIODS);
         after = settle(descriptors);
         printf("churn: %lu streams, %u descriptors, %zu KB, %zu KB one period before\n", cycles, descriptors,

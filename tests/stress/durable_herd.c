@@ -12,6 +12,7 @@
 #include "tests/support/jetstream.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/stress_options.h"
 
 /*
  * usage: durable_herd [--quick] [--seed N]
@@ -239,20 +240,11 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     int64_t restarted, caught_up;
-    int i, code;
+    int code;
 
     seed = (unsigned)now_ms();
-    for (i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0)
-            connections = 10;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = (unsigned)strtoul(argv[++i], NULL, 10);
-        else
-            fixture_fail("usage: durable_herd [--quick] [--seed N]");
-    }
-    if (is_sanitizer_run())
+    if (stress_options_read(argc, argv, &seed) || is_sanitizer_run())
         connections = 10;
-    printf("durable_herd: seed %u\n", seed);
     prepare();
     sampling = true;
     if (pthread_create(&thread, NULL, sample_consumers, NULL) != 0)

@@ -9,6 +9,7 @@
 #include "tests/support/http_client.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/stress_options.h"
 
 /*
  * usage: reconnect [--quick] [--seed N]
@@ -227,18 +228,11 @@ int main(int argc, char **argv)
 {
     unsigned long wanted = 10000;
     int64_t started;
-    int i, code;
+    int code;
 
     seed = (unsigned)now_ms();
-    for (i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0)
-            wanted = 1000;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = (unsigned)strtoul(argv[++i], NULL, 10);
-        else
-            fixture_fail("usage: reconnect [--quick] [--seed N]");
-    }
-    printf("reconnect: seed %u\n", seed);
+    if (stress_options_read(argc, argv, &seed))
+        wanted = 1000;
     rig_start_workers(&rig, yaml, 2);
     open_all();
     started = now_ms();
@@ -250,7 +244,7 @@ int main(int argc, char **argv)
     read_to_the_end();
     printf("reconnect: %lu cuts, %lu broken connections, %lu events in %.1f s: nothing lost, nothing twice, in order\n",
            cuts, breaks, received, (double)(now_ms() - started) / 1000);
-    for (i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < CLIENTS; i++)
         http_client_destroy(clients[i]);
     code = gateway_stop(rig.gateway);
     if (code != 0) {
