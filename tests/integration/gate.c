@@ -1,6 +1,7 @@
 /* gate.c - what would end libh2o, or keep it busy for ever, ends the connection it comes from and nothing else */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/gate.h"
+#include "tests/support/text_case.h"
 
 static void setup(void)
 {
@@ -324,9 +325,7 @@ Test(gate, key_updates_are_few)
 /* What a proxy before us might take for two requests, or one of another shape. */
 Test(gate, ambiguous_requests_are_refused)
 {
-    static const struct {
-        const char *request, *reason;
-    } cases[] = {
+    static const struct text_case cases[] = {
         {"GET /q HTTP/1.1\nHost: a\n\n", "does not end in CRLF"},
         {"GET /q HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", "does not end in CRLF"},
         {"GET /q HTTP/1.1\r\nHost: a\r\nX: a\r\n folded\r\n\r\n", "folded"},
@@ -343,14 +342,14 @@ Test(gate, ambiguous_requests_are_refused)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct attack_peer *peer = gate_open(true, "http/1.1");
         char answer[512];
-        attack_put(peer, cases[i].request, strlen(cases[i].request));
+        attack_put(peer, cases[i].given, strlen(cases[i].given));
         attack_flush(peer, 1000);
         size_t len = attack_read(peer, answer, sizeof(answer) - 1, (int)scaled_ms(5000));
         answer[len] = '\0';
-        REQUIRE(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s: %s", cases[i].request, answer);
-        REQUIRE(attack_wait_closed(peer, (int)scaled_ms(5000)), "%s", cases[i].request);
-        REQUIRE(cases[i].reason == NULL || gateway_wait_log(gate.rig.gateway, cases[i].reason, 5000), "%s",
-                cases[i].request);
+        REQUIRE(strncmp(answer, "HTTP/1.1 400 ", 13) == 0, "%s: %s", cases[i].given, answer);
+        REQUIRE(attack_wait_closed(peer, (int)scaled_ms(5000)), "%s", cases[i].given);
+        REQUIRE(cases[i].wanted == NULL || gateway_wait_log(gate.rig.gateway, cases[i].wanted, 5000), "%s",
+                cases[i].given);
         attack_close(peer);
     }
     gate_require_unharmed("ambiguous requests");

@@ -12,6 +12,7 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 #include "tests/support/scrape.h"
+#include "tests/support/text_case.h"
 
 static struct rig rig;
 static struct http_client *client;
@@ -267,9 +268,7 @@ Test(reload, a_bad_file_leaves_all_as_it_was)
 
 Test(reload, what_needs_a_restart_is_named_and_nothing_is_half_done)
 {
-    static const struct {
-        const char *yaml, *why;
-    } cases[] = {
+    static const struct text_case cases[] = {
         {"watchdog: 20s\n", "watchdog"},
         {"limits: {replays: 3, streams: 1}\n", "limits.replays: 3 instead of 16 needs a restart"},
         {"defaults: {history: {store: jetstream, stream: NEW}}\n", "NEW is not followed yet"},
@@ -280,8 +279,8 @@ Test(reload, what_needs_a_restart_is_named_and_nothing_is_half_done)
     start("routes:\n" ROUTE_A ROUTE_B);
     stream = open_at("/b/1");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        char *yaml = text_format("%sroutes:\n" ROUTE_A, cases[i].yaml);
-        require_refused(yaml, cases[i].why);
+        char *yaml = text_format("%sroutes:\n" ROUTE_A, cases[i].given);
+        require_refused(yaml, cases[i].wanted);
         free(yaml);
     }
     rig.gateway->workers = 3;

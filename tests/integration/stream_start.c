@@ -9,6 +9,7 @@
 #include "tests/support/json_text.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/text_case.h"
 
 static const char yaml[] = "admin: {address: \"127.0.0.1:0\"}\n"
                            "routes:\n"
@@ -163,9 +164,7 @@ static void require_fault(const char *subject)
 
 Test(stream_start, subjects_outside_the_stream_end_it)
 {
-    static const struct {
-        const char *route, *subject;
-    } outside[] = {
+    static const struct text_case outside[] = {
         {"{path: /a, subjects: [orders.a, other.a]", "other.a"},
         {"{path: \"/{x}/a\", subjects: [\"{x}.a\"]", "*.a"},
         {"{path: /a, allow: [\"orders.>\", \">\"]", ">"},
@@ -174,9 +173,9 @@ Test(stream_start, subjects_outside_the_stream_end_it)
 
     jetstream_create(js, &orders);
     for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
-        char *routes = text_format("routes:\n  - %s, history: {store: jetstream, stream: ORDERS}}\n", outside[i].route);
+        char *routes = text_format("routes:\n  - %s, history: {store: jetstream, stream: ORDERS}}\n", outside[i].given);
         start_listening(routes);
-        require_fault(outside[i].subject);
+        require_fault(outside[i].wanted);
         http_client_destroy(client);
         client = NULL;
         gateway_destroy(rig.gateway);

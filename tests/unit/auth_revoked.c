@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "gateway/auth/token.h"
+#include "tests/support/text_case.h"
 
 #define NOW INT64_C(1700000000)
 
@@ -39,9 +40,7 @@ Test(auth_revoked, a_revocation_says_what_it_names)
 
 Test(auth_revoked, what_is_no_revocation_says_why)
 {
-    static const struct {
-        const char *json, *word;
-    } cases[] = {
+    static const struct text_case cases[] = {
         {"", "JSON"},
         {"alice", "JSON"},
         {"[\"alice\"]", "object"},
@@ -66,9 +65,9 @@ Test(auth_revoked, what_is_no_revocation_says_why)
     };
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
         char error[256] = "";
-        cr_assert_null(revocation_parse(cases[i].json, strlen(cases[i].json), error, sizeof(error)), "%s",
-                       cases[i].json);
-        cr_assert(strstr(error, cases[i].word) != NULL, "%s: %s", cases[i].json, error);
+        cr_assert_null(revocation_parse(cases[i].given, strlen(cases[i].given), error, sizeof(error)), "%s",
+                       cases[i].given);
+        cr_assert(strstr(error, cases[i].wanted) != NULL, "%s: %s", cases[i].given, error);
     }
     char error[256];
     static char longest[REVOCATION_MAX + 2];

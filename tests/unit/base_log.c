@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "gateway/base/check.h"
+#include "tests/support/text_case.h"
 
 #define TIME_LEN (sizeof("2026-11-22T13:41:26.123Z") - 1)
 
@@ -90,9 +91,7 @@ Test(base_log, text_time_is_utc_with_milliseconds)
 
 Test(base_log, text_values_that_need_quotes)
 {
-    static const struct {
-        const char *value, *shown;
-    } cases[] = {
+    static const struct text_case cases[] = {
         {"plain-value_1.2/3:4", "plain-value_1.2/3:4"},
         {"", "\"\""},
         {"two words", "\"two words\""},
@@ -111,8 +110,8 @@ Test(base_log, text_values_that_need_quotes)
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
         char expected[128];
 
-        snprintf(expected, sizeof(expected), "v=%s next=1\n", cases[i].shown);
-        assert_fields(CAPTURE(log_str("v", cases[i].value), log_i64("next", 1)), expected);
+        snprintf(expected, sizeof(expected), "v=%s next=1\n", cases[i].wanted);
+        assert_fields(CAPTURE(log_str("v", cases[i].given), log_i64("next", 1)), expected);
     }
     assert_fields(CAPTURE(log_str("v", NULL)), "v=\"\"\n");
     assert_fields(CAPTURE(log_bytes("v", "a\0b", 3)), "v=\"a\\u0000b\"\n");

@@ -11,6 +11,7 @@
 
 #include "gateway/core/message.h"
 #include "tests/support/sse_parser.h"
+#include "tests/support/text_case.h"
 
 #define NAME_64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 #define NAME_256 NAME_64 NAME_64 NAME_64 NAME_64
@@ -138,9 +139,7 @@ Test(core_encode, names)
 
 Test(core_encode, retry)
 {
-    static const struct {
-        const char *header, *line;
-    } rows[] = {
+    static const struct text_case rows[] = {
         {"1500", "retry: 1500\n"},
         {"0", "retry: 0\n"},
         {"86400000", "retry: 86400000\n"},
@@ -165,10 +164,10 @@ Test(core_encode, retry)
     encode_init(&encoding);
     for (size_t i = 0; i != sizeof(rows) / sizeof(rows[0]); ++i) {
         char expected[64];
-        snprintf(expected, sizeof(expected), ID "%sdata: x\n\n", rows[i].line);
-        struct wire_case row = {"retry", .message = {.data = "x", .sse_retry = rows[i].header}};
+        snprintf(expected, sizeof(expected), ID "%sdata: x\n\n", rows[i].wanted);
+        struct wire_case row = {"retry", .message = {.data = "x", .sse_retry = rows[i].given}};
         char *text = encode(&encoding, &row);
-        cr_expect_str_eq(text, expected, "Sse-Retry \"%s\": wrote \"%s\"", rows[i].header, text);
+        cr_expect_str_eq(text, expected, "Sse-Retry \"%s\": wrote \"%s\"", rows[i].given, text);
         free(text);
     }
     encode_dispose(&encoding);

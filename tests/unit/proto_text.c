@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "tests/support/append_text.h"
+#include "tests/support/text_case.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define STRING(literal) (literal), sizeof(literal) - 1
@@ -239,9 +240,7 @@ Test(percent, refused)
 
 Test(query, pairs)
 {
-    static const struct {
-        const char *query, *expected;
-    } cases[] = {
+    static const struct text_case cases[] = {
         {"", ""},
         {"a=1", "a:1;"},
         {"a=1&b=2&a=3", "a:1;b:2;a:3;"},
@@ -258,14 +257,14 @@ Test(query, pairs)
     };
 
     for (size_t i = 0; i < COUNT(cases); i++) {
-        size_t len = strlen(cases[i].query), pos = 0;
+        size_t len = strlen(cases[i].given), pos = 0;
         char text[128] = "";
         struct text_query_pair pair;
-        while (text_query_next(cases[i].query, len, &pos, &pair)) {
+        while (text_query_next(cases[i].given, len, &pos, &pair)) {
             append_text(text, sizeof(text), "%.*s:%.*s;", (int)pair.key_len, pair.key, (int)pair.value_len, pair.value);
         }
-        cr_expect_str_eq(text, cases[i].expected, "%s: %s", cases[i].query, text);
-        cr_expect(pos == len && !text_query_next(cases[i].query, len, &pos, &pair), "%s", cases[i].query);
+        cr_expect_str_eq(text, cases[i].wanted, "%s: %s", cases[i].given, text);
+        cr_expect(pos == len && !text_query_next(cases[i].given, len, &pos, &pair), "%s", cases[i].given);
     }
     size_t pos = 0;
     struct text_query_pair pair;
