@@ -2,12 +2,11 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "tests/support/replay_rig.h"
+#include "tests/support/replay_channel.h"
 
 Test(source_js_replay, a_hundred_thousand)
 {
-    rig_start(4);
-    rig_publish(1, 100000, 10);
+    rig_start_with(4, 100000, 10);
     struct test_reader *all = reader_start("s.>", FETCH_AFTER, 0, 100000);
     struct test_reader *one = reader_start("s.3", FETCH_AFTER, 50000, 100000);
     struct test_reader *none = reader_start("s.none", FETCH_AFTER, 0, 100000);
@@ -27,8 +26,7 @@ Test(source_js_replay, a_hundred_thousand)
 
 Test(source_js_replay, up_to_the_target_and_no_further)
 {
-    rig_start(2);
-    rig_publish(1, 3000, 3);
+    rig_start_with(2, 3000, 3);
     struct test_reader *reader = reader_start("s.*", FETCH_AFTER, 1000, 2000);
     AWAIT(reader_is_done(reader));
     reader_check(reader, 1001, 2000, 1);
@@ -36,16 +34,13 @@ Test(source_js_replay, up_to_the_target_and_no_further)
     /* it may go on from there, as far as a new target */
     reader->fetch.target = 3000;
     reader_go_on(reader, false);
-    AWAIT(reader_is_done(reader));
-    reader_check(reader, 1001, 3000, 1);
-    reader_end(reader);
+    reader_finish(reader, 1001, 3000, 1);
     rig_stop();
 }
 
 Test(source_js_replay, a_target_already_reached_costs_nothing)
 {
-    rig_start(2);
-    rig_publish(1, 10, 1);
+    rig_start_with(2, 10, 1);
     struct test_reader *reader = reader_start("s.>", FETCH_AFTER, 10, 10);
     AWAIT(reader_is_done(reader));
     cr_assert_eq(reader->count, 0);
@@ -55,21 +50,17 @@ Test(source_js_replay, a_target_already_reached_costs_nothing)
 
 Test(source_js_replay, several_patterns)
 {
-    rig_start(2);
-    rig_publish(1, 10000, 10);
+    rig_start_with(2, 10000, 10);
     struct test_reader *reader = reader_create("s.2", FETCH_AFTER, 0, 10000);
     reader_add_pattern(reader, "s.7");
     js_pool_fetch(rig.pool, &reader->fetch);
-    AWAIT(reader_is_done(reader));
-    reader_check(reader, 2, 9997, 5);
-    reader_end(reader);
+    reader_finish(reader, 2, 9997, 5);
     rig_stop();
 }
 
 Test(source_js_replay, deleted_messages_are_no_gap)
 {
-    rig_start(2);
-    rig_publish(1, 1000, 1);
+    rig_start_with(2, 1000, 1);
     for (uint64_t sequence = 2; sequence <= 1000; sequence += 2)
         jetstream_delete_message(rig.js, "S", sequence);
     struct test_reader *reader = reader_start("s.>", FETCH_AFTER, 0, 1000);
@@ -136,9 +127,7 @@ Test(source_js_replay, large_messages)
     cr_assert_geq(reader->largest, size);
     reader_end(reader);
     reader = reader_start("s.>", FETCH_LAST, 0, 12);
-    AWAIT(reader_is_done(reader));
-    reader_check(reader, 12, 12, 1);
-    reader_end(reader);
+    reader_finish(reader, 12, 12, 1);
     free(text);
     rig_stop();
 }
@@ -147,8 +136,7 @@ Test(source_js_replay, large_messages)
 
 Test(source_js_replay, since_a_time)
 {
-    rig_start(2);
-    rig_publish(1, 2000, 2);
+    rig_start_with(2, 2000, 2);
     sleep_ms(20); /* the broker's clock is ours, but time stamps of a batch are close together */
     int64_t between = clock_wall_ns();
     rig_publish(2001, 2000, 2);
@@ -182,8 +170,7 @@ Test(source_js_replay, since_a_time)
 
 Test(source_js_replay, the_last_of_each_subject)
 {
-    rig_start(2);
-    rig_publish(1, 10000, 1000);
+    rig_start_with(2, 10000, 1000);
     struct test_reader *all = reader_start("s.*", FETCH_LAST, 0, 10000);
     struct test_reader *two = reader_create("s.7", FETCH_LAST, 0, 10000);
     reader_add_pattern(two, "s.507");
@@ -215,12 +202,8 @@ static void check_last_state(struct test_reader *reader, uint64_t last, unsigned
 
 Test(source_js_replay, the_last_while_more_come_and_the_slot_is_given_up)
 {
-    rig_start(1);
-    rig_publish(1, 20000, 10000);
-    struct test_reader *reader = reader_create("s.>", FETCH_LAST, 0, UINT64_MAX);
-    reader->stopped = true;
-    js_pool_fetch(rig.pool, &reader->fetch);
-    AWAIT(reader_is_idle(reader));
+    rig_start_with(1, 20000, 10000);
+    struct test_reader *reader = reader_start_stopped("s.>", FETCH_LAST, 0, UINT64_MAX);
     cr_assert_eq(reader->fetch.from, FETCH_LAST);
     uint64_t last = 20000;
     for (unsigned round = 0; round < 3; ++round) {

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "tests/support/nats_cluster.h"
-#include "tests/support/replay_rig.h"
+#include "tests/support/replay_channel.h"
 
 static struct nats_cluster *cluster;
 
@@ -68,9 +68,7 @@ Test(source_js_replay_cluster, leaders_are_killed, .timeout = 170)
         js_pool_fill(rig.pool, channel, 0);
         kill_leader();
         for (unsigned i = 0; i < 4; ++i) {
-            AWAIT(reader_is_done(readers[i]));
-            reader_check(readers[i], 1, 30000, 1);
-            reader_end(readers[i]);
+            reader_finish(readers[i], 1, 30000, 1);
         }
         AWAIT(channel_count(channel, &channel->filled) == 1);
         cr_assert(channel->last == 30000 && channel->added == 30000 - channel->after);

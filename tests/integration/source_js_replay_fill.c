@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "tests/support/replay_rig.h"
+#include "tests/support/replay_channel.h"
 
 static struct channel *fill(const char *pattern, uint64_t after, uint64_t end, uint32_t capacity)
 {
@@ -18,8 +18,7 @@ static void await_filled(struct channel *channel)
 
 Test(source_js_pool_fill, small)
 {
-    rig_start(2);
-    rig_publish(1, 3000, 3);
+    rig_start_with(2, 3000, 3);
     struct channel *all = fill("s.>", 1000, 2000, 1024), *one = fill("s.1", 0, 2999, 1024),
                    *none = fill("s.none", 0, 3000, 1024);
     await_filled(all);
@@ -47,8 +46,7 @@ static void check_newest(const struct channel *channel, uint64_t step)
 
 Test(source_js_pool_fill, only_the_newest_of_very_many)
 {
-    rig_start(2);
-    rig_publish(1, 100000, 100);
+    rig_start_with(2, 100000, 100);
     struct channel *all = fill("s.>", 0, 100000, 1000), *one = fill("s.0", 0, 100000, 50);
     await_filled(all);
     await_filled(one);
@@ -110,8 +108,7 @@ Test(source_js_pool_fill, of_a_later_incarnation)
 Test(source_js_pool_fill, before_readers)
 {
     struct test_reader *readers[20];
-    rig_start(1);
-    rig_publish(1, 20000, 1);
+    rig_start_with(1, 20000, 1);
     for (unsigned i = 0; i < 20; ++i)
         readers[i] = reader_start("s.>", FETCH_AFTER, 0, 20000);
     struct channel *channel = fill("s.>", 19000, 20000, 1000);
@@ -127,8 +124,7 @@ Test(source_js_pool_fill, before_readers)
 
 Test(source_js_pool_fill, cancelled)
 {
-    rig_start(1);
-    rig_publish(1, 20000, 1);
+    rig_start_with(1, 20000, 1);
     struct channel *busy = make_channel("s.>", 20000, 20000), *queued = make_channel("s.>", 20000, 1000),
                    *other = make_channel("s.>", 20000, 1000);
     busy->slow = true;
@@ -149,8 +145,7 @@ Test(source_js_pool_fill, cancelled)
 
 Test(source_js_pool_fill, the_broker_is_killed_in_the_middle)
 {
-    rig_start(1);
-    rig_publish(1, 5000, 1);
+    rig_start_with(1, 5000, 1);
     struct channel *channel = make_channel("s.>", 5000, 5000);
     channel->slow = true;
     js_pool_fill(rig.pool, channel, 0);

@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 
-#include "tests/support/replay_rig.h"
+#include "tests/support/replay_channel.h"
 
 /* Asks the broker all the time. */
 struct watch {
@@ -43,8 +43,7 @@ Test(source_js_replay_slots, two_hundred_readers_sixteen_consumers)
 {
     struct test_reader *readers[READERS];
     struct watch watch;
-    rig_start(16);
-    rig_publish(1, 5000, 10);
+    rig_start_with(16, 5000, 10);
     watch_start(&watch);
     for (unsigned i = 0; i < READERS; ++i) {
         char pattern[32];
@@ -52,12 +51,10 @@ Test(source_js_replay_slots, two_hundred_readers_sixteen_consumers)
         readers[i] = reader_start(pattern, FETCH_AFTER, 1000, 5000);
     }
     for (unsigned i = 0; i < READERS; ++i) {
-        AWAIT(reader_is_done(readers[i]));
         if (i % 2)
-            reader_check(readers[i], 1000 + i % 10, 4990 + i % 10, 10);
+            reader_finish(readers[i], 1000 + i % 10, 4990 + i % 10, 10);
         else
-            reader_check(readers[i], 1001, 5000, 1);
-        reader_end(readers[i]);
+            reader_finish(readers[i], 1001, 5000, 1);
     }
     long most = watch_stop(&watch);
     cr_assert(most > 1 && most <= 16, "%ld consumers", most);
@@ -67,31 +64,22 @@ Test(source_js_replay_slots, two_hundred_readers_sixteen_consumers)
 
 Test(source_js_replay_slots, a_stopped_reader_gives_its_slot_up)
 {
-    rig_start(1);
-    rig_publish(1, 20000, 1);
-    struct test_reader *slow = reader_create("s.>", FETCH_AFTER, 0, 20000);
-    slow->stopped = true;
-    js_pool_fetch(rig.pool, &slow->fetch);
-    AWAIT(reader_is_idle(slow));
+    rig_start_with(1, 20000, 1);
+    struct test_reader *slow = reader_start_stopped("s.>", FETCH_AFTER, 0, 20000);
     cr_assert_leq(rig_consumers(), 1); /* for a moment it could go on */
     struct test_reader *other = reader_start("s.>", FETCH_AFTER, 0, 20000);
-    AWAIT(reader_is_done(other));
-    reader_check(other, 1, 20000, 1);
-    reader_end(other);
+    reader_finish(other, 1, 20000, 1);
     AWAIT(rig_consumers() == 0);
     size_t count = reader_count(slow);
     cr_assert_lt(count, 20000);
     reader_go_on(slow, false);
-    AWAIT(reader_is_done(slow));
-    reader_check(slow, 1, 20000, 1);
-    reader_end(slow);
+    reader_finish(slow, 1, 20000, 1);
     rig_stop();
 }
 
 Test(source_js_replay_slots, a_long_read_lets_others_in)
 {
-    rig_start(1);
-    rig_publish(1, 150000, 1);
+    rig_start_with(1, 150000, 1);
     struct test_reader *longest = reader_start("s.>", FETCH_AFTER, 0, 150000);
     AWAIT(reader_count(longest) != 0);
     struct test_reader *other = reader_start("s.>", FETCH_AFTER, 149000, 150000);
@@ -108,8 +96,7 @@ Test(source_js_replay_slots, a_long_read_lets_others_in)
 
 Test(source_js_replay_slots, closed_in_every_state)
 {
-    rig_start(1);
-    rig_publish(1, 30000, 1);
+    rig_start_with(1, 30000, 1);
     /* never asked for anything */
     struct test_reader *unused = reader_create("s.>", FETCH_AFTER, 0, 30000);
     reader_end(unused);
@@ -122,17 +109,11 @@ Test(source_js_replay_slots, closed_in_every_state)
     AWAIT(reader_count(busy) != 0);
     reader_end(busy);
     /* held: has a piece and may ask for the next one */
-    struct test_reader *held = reader_create("s.>", FETCH_AFTER, 0, 30000);
-    held->stopped = true;
-    js_pool_fetch(rig.pool, &held->fetch);
-    AWAIT(reader_is_idle(held));
+    struct test_reader *held = reader_start_stopped("s.>", FETCH_AFTER, 0, 30000);
     reader_end(held); /* at once, or by the thread that has just told of the piece */
     AWAIT(rig_consumers() == 0);
     /* left to itself */
-    struct test_reader *idle = reader_create("s.>", FETCH_AFTER, 0, 30000);
-    idle->stopped = true;
-    js_pool_fetch(rig.pool, &idle->fetch);
-    AWAIT(reader_is_idle(idle));
+    struct test_reader *idle = reader_start_stopped("s.>", FETCH_AFTER, 0, 30000);
     AWAIT(rig_consumers() == 0);
     reader_end(idle);
     rig_stop();
@@ -140,8 +121,7 @@ Test(source_js_replay_slots, closed_in_every_state)
 
 Test(source_js_replay_slots, closed_at_any_moment)
 {
-    rig_start(4);
-    rig_publish(1, 20000, 7);
+    rig_start_with(4, 20000, 7);
     for (unsigned round = 0; round < 40; ++round) {
         struct test_reader *readers[8];
         for (unsigned i = 0; i < 8; ++i)
@@ -162,8 +142,7 @@ Test(source_js_replay_slots, closed_at_any_moment)
 
 Test(source_js_replay_slots, closed_while_the_broker_is_away)
 {
-    rig_start(2);
-    rig_publish(1, 1000, 1);
+    rig_start_with(2, 1000, 1);
     nats_fixture_kill(rig.broker);
     struct test_reader *readers[4];
     for (unsigned i = 0; i < 4; ++i)
@@ -181,8 +160,7 @@ Test(source_js_replay_slots, closed_while_the_broker_is_away)
 Test(source_js_replay_slots, the_broker_is_killed_in_the_middle)
 {
     struct test_reader *readers[8];
-    rig_start(4);
-    rig_publish(1, 100000, 10);
+    rig_start_with(4, 100000, 10);
     for (unsigned i = 0; i < 8; ++i)
         readers[i] = reader_start("s.>", i == 7 ? FETCH_LAST : FETCH_AFTER, 0, 100000);
     for (unsigned kills = 0; kills < 4; ++kills) {
@@ -192,12 +170,10 @@ Test(source_js_replay_slots, the_broker_is_killed_in_the_middle)
         nats_fixture_restart(rig.broker);
     }
     for (unsigned i = 0; i < 8; ++i) {
-        AWAIT(reader_is_done(readers[i]));
         if (i == 7)
-            reader_check(readers[i], 99991, 100000, 1);
+            reader_finish(readers[i], 99991, 100000, 1);
         else
-            reader_check(readers[i], 1, 100000, 1);
-        reader_end(readers[i]);
+            reader_finish(readers[i], 1, 100000, 1);
     }
     AWAIT(rig_consumers() == 0);
     rig_stop();
@@ -205,8 +181,7 @@ Test(source_js_replay_slots, the_broker_is_killed_in_the_middle)
 
 Test(source_js_replay_slots, a_consumer_that_vanishes)
 {
-    rig_start(1);
-    rig_publish(1, 50000, 1);
+    rig_start_with(1, 50000, 1);
     struct test_reader *reader = reader_start("s.>", FETCH_AFTER, 0, 50000);
     natsConnection *connection;
     jsCtx *js;
@@ -231,8 +206,7 @@ Test(source_js_replay_slots, a_consumer_that_vanishes)
 
 Test(source_js_replay_slots, a_broker_that_does_not_answer_is_complained_of)
 {
-    rig_start(1);
-    rig_publish(1, 1000, 1);
+    rig_start_with(1, 1000, 1);
     struct test_reader *first = reader_start("s.>", FETCH_AFTER, 0, 1000);
     AWAIT(reader_is_done(first));
     reader_end(first);
@@ -242,8 +216,6 @@ Test(source_js_replay_slots, a_broker_that_does_not_answer_is_complained_of)
     AWAIT(atomic_load(&rig.complaints) != 0);
     cr_assert_eq(reader_count(reader), 0);
     nats_fixture_resume(rig.broker);
-    AWAIT(reader_is_done(reader));
-    reader_check(reader, 1, 1000, 1);
-    reader_end(reader);
+    reader_finish(reader, 1, 1000, 1);
     rig_stop();
 }

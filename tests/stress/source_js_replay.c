@@ -1,6 +1,7 @@
 /* source_js_replay.c - readers and fills of stored messages that come and go while the broker does, too */
 /* SPDX-License-Identifier: MIT */
-#include "tests/support/replay_rig.h"
+#include "tests/support/replay_channel.h"
+#include "tests/support/stress_options.h"
 
 /*
  * usage: source_js_replay [--quick] [--seed N]
@@ -90,17 +91,9 @@ static void run_readers(bool with_kill)
 int main(int argc, char **argv)
 {
     unsigned rounds = 8;
-    for (int i = 1; i < argc; ++i) {
-        if (strcmp(argv[i], "--quick") == 0)
-            rounds = 2;
-        else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
-            seed = (unsigned)strtoul(argv[++i], NULL, 10);
-        else
-            fixture_fail("usage: source_js_replay [--quick] [--seed N]");
-    }
-    printf("seed %u\n", seed);
-    rig_start(6);
-    rig_publish(1, MESSAGES, SUBJECTS);
+    if (stress_options_read(argc, argv, &seed))
+        rounds = 2;
+    rig_start_with(6, MESSAGES, SUBJECTS);
     for (unsigned round = 0; round < rounds; ++round)
         run_readers(round % 2 == 1);
     rig_stop();

@@ -4,10 +4,9 @@
 #define TESTS_SUPPORT_REPLAY_RIG_H
 
 /*
- * Included by exactly one file of a program, since it stands where channels
- * and their fills are in the core. Broker, client library, pool and fetches
- * are the real ones. Plain C: what goes wrong ends the process by
- * fixture_fail, so that programs without Criterion use it, too.
+ * Comes with replay_channel.h, which a program includes. Broker, client
+ * library, pool and fetches are the real ones. Plain C: what goes wrong ends
+ * the process by fixture_fail, so that programs without Criterion use it, too.
  */
 
 #include <nats/nats.h>
@@ -218,6 +217,13 @@ static inline void rig_publish(uint64_t first, unsigned count, unsigned subjects
     jetstream_flush(rig.js);
 }
 
+/* Started, with messages 1 to count in the stream. */
+static inline void rig_start_with(unsigned threads, unsigned count, unsigned subjects)
+{
+    rig_start(threads);
+    rig_publish(1, count, subjects);
+}
+
 /* ---- readers ---- */
 
 struct test_reader {
@@ -335,6 +341,17 @@ static inline size_t reader_count(struct test_reader *reader)
     return count;
 }
 
+/* Asks for one piece, and is idle. */
+static inline struct test_reader *reader_start_stopped(const char *pattern, enum fetch_from from, uint64_t after,
+                                                       uint64_t target)
+{
+    struct test_reader *reader = reader_create(pattern, from, after, target);
+    reader->stopped = true;
+    js_pool_fetch(rig.pool, &reader->fetch);
+    AWAIT(reader_is_idle(reader));
+    return reader;
+}
+
 /* After an idle one: asks for the next piece, and all that follow unless it is `stopped`. */
 static inline void reader_go_on(struct test_reader *reader, bool stopped)
 {
@@ -381,106 +398,12 @@ static inline void reader_check(struct test_reader *reader, uint64_t first, uint
     }
 }
 
-/* ---- in the core's place: channels that write down what they are filled with ---- */
-
-struct channel {
-    char pattern[64];
-    uint64_t end;
-    uint32_t capacity;
-    pthread_mutex_t lock;
-    unsigned filled, closed;
-    uint64_t after, added, first, last;
-    _Atomic uint64_t adds; /* while it lasts */
-    bool slow;             /* takes its time */
-};
-
-struct fill {
-    struct channel *channel;
-    uint64_t added, first, last;
-};
-
-struct fill *fill_create(struct channel *channel)
+/* Waits for all of it, checks it as above, and ends the reader. */
+static inline void reader_finish(struct test_reader *reader, uint64_t first, uint64_t last, uint64_t step)
 {
-    struct fill *fill = calloc(1, sizeof(*fill));
-    fill->channel = channel;
-    return fill;
-}
-
-uint64_t fill_end(const struct fill *fill)
-{
-    return fill->channel->end;
-}
-
-uint32_t fill_capacity(const struct fill *fill)
-{
-    return fill->channel->capacity;
-}
-
-void fill_add(struct fill *fill, struct encoding *encoding, uint64_t sequence, const struct message *message)
-{
-    (void)encoding;
-    REQUIRE(sequence > fill->last && sequence <= fill->channel->end);
-    REQUIRE(strtoull(message->data, NULL, 10) == sequence - rig.base);
-    fill->first = fill->added == 0 ? sequence : fill->first;
-    fill->last = sequence;
-    ++fill->added;
-    ++fill->channel->adds;
-    if (fill->channel->slow)
-        sleep_ms(1);
-}
-
-void fill_destroy(struct fill *fill)
-{
-    free(fill);
-}
-
-void fill_finish(struct fill *fill, uint64_t after)
-{
-    struct channel *channel = fill->channel;
-    pthread_mutex_lock(&channel->lock);
-    ++channel->filled;
-    channel->after = after;
-    channel->added = fill->added;
-    channel->first = fill->first;
-    channel->last = fill->last;
-    pthread_mutex_unlock(&channel->lock);
-    free(fill);
-}
-
-void ingress_closed(struct channel *channel)
-{
-    pthread_mutex_lock(&channel->lock);
-    ++channel->closed;
-    pthread_mutex_unlock(&channel->lock);
-}
-
-const char *ingress_pattern(const struct channel *channel)
-{
-    return channel->pattern;
-}
-
-static inline struct channel *make_channel(const char *pattern, uint64_t end, uint32_t capacity)
-{
-    struct channel *channel = calloc(1, sizeof(*channel));
-    snprintf(channel->pattern, sizeof(channel->pattern), "%s", pattern);
-    pthread_mutex_init(&channel->lock, NULL);
-    channel->end = end;
-    channel->capacity = capacity;
-    return channel;
-}
-
-static inline void free_channel(struct channel *channel)
-{
-    pthread_mutex_destroy(&channel->lock);
-    free(channel);
-}
-
-static inline unsigned channel_count(struct channel *channel, const unsigned *count)
-{
-    pthread_mutex_lock(&channel->lock);
-    unsigned value = *count;
-    pthread_mutex_unlock(&channel->lock);
-    return value;
+    AWAIT(reader_is_done(reader));
+    reader_check(reader, first, last, step);
+    reader_end(reader);
 }
 
 #endif
