@@ -17,7 +17,7 @@ static void use_sandbox(void)
     setenv("TMPDIR", sandbox_dir(), 1);
 }
 
-TestSuite(server_dev, .init = use_sandbox, .fini = forget_records);
+TestSuite(server_dev, .init = use_sandbox, .fini = recorder_forget);
 
 static unsigned count_directories(void)
 {
@@ -42,7 +42,7 @@ Test(server_dev, broker_comes_back_on_the_same_port_and_leaves_nothing)
         pid_t pid = dev_broker_pid(broker);
         cr_assert_gt(pid, 0);
         cr_assert_eq(kill(pid, SIGKILL), 0);
-        AWAIT(count_of(channel, LOST) == outage);
+        AWAIT(recorder_count(channel, LOST) == outage);
         cr_assert_neq(dev_broker_pid(broker), pid);
         cr_assert_str_eq(dev_broker_url(broker), url);
     }
@@ -133,7 +133,7 @@ Test(server_dev, feed_ticks)
     struct channel *clock = open_and_await(source, "demo.clock"), *ticker = open_and_await(source, "demo.ticker.*");
     struct dev_feed *feed = dev_feed_start(nats_source_base(source));
     cr_assert_not_null(feed);
-    AWAIT(count_of(clock, MESSAGE) >= 2 && count_of(ticker, MESSAGE) >= 4);
+    AWAIT(recorder_count(clock, EVENT) >= 2 && recorder_count(ticker, EVENT) >= 4);
     int64_t began = now_ms();
     dev_feed_stop(feed);
     cr_assert_lt(now_ms() - began, scaled_ms(150));
@@ -141,7 +141,7 @@ Test(server_dev, feed_ticks)
     close_channel(source, ticker);
     cr_assert(nats_source_stop(source));
     for (size_t i = 0; i < recorder.count; ++i) {
-        if (recorder.records[i].kind == MESSAGE)
+        if (recorder.records[i].kind == EVENT)
             expect_json(&recorder.records[i]);
     }
     nats_source_destroy(source);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-TestSuite(source_busy, .fini = forget_records);
+TestSuite(source_busy, .fini = recorder_forget);
 
 static atomic_bool gate_closed;
 
@@ -45,16 +45,16 @@ Test(source_busy, dropped_messages_are_counted_and_marked_in_front_and_behind)
     publisher_flush(publisher);
     /* all have come: one is held, the queue is full, the others are dropped; none follows behind the hole later */
     AWAIT(metrics_sum(METRIC_NATS_DROPPED) >= COUNT - LIMIT - 1);
-    AWAIT(count_of(slow, LOST) == 1);
-    cr_assert_leq(count_of(slow, MESSAGE), 1);
+    AWAIT(recorder_count(slow, LOST) == 1);
+    cr_assert_leq(recorder_count(slow, EVENT), 1);
     atomic_store(&gate_closed, false);
 
-    AWAIT(count_of(slow, MESSAGE) + metrics_sum(METRIC_NATS_DROPPED) == COUNT);
+    AWAIT(recorder_count(slow, EVENT) + metrics_sum(METRIC_NATS_DROPPED) == COUNT);
     /* the last that is said comes after the hole */
-    AWAIT(count_of(slow, LOST) >= 2 && last_kind() == LOST);
+    AWAIT(recorder_count(slow, LOST) >= 2 && last_kind() == LOST);
     publish(publisher, "slow", "last");
-    AWAIT(last_kind() == MESSAGE);
-    cr_assert_eq(count_of(other, LOST), 0);
+    AWAIT(last_kind() == EVENT);
+    cr_assert_eq(recorder_count(other, LOST), 0);
     close_channel(source, slow);
     close_channel(source, other);
     end_source(source);
@@ -103,25 +103,23 @@ static void stop_flood(struct flood *flood)
 /* The last use of a channel is ingress_closed: each is freed right after it, with messages still arriving. */
 Test(source_busy, channels_come_and_go_under_load)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
+    struct nats_rig rig = nats_rig_start();
     struct flood flood;
-    start_flood(&flood, nats);
+    start_flood(&flood, rig.nats);
     for (int round = 0; round < 300; ++round) {
         struct channel *channels[4];
         for (int i = 0; i < 4; ++i)
-            channels[i] = open_channel(source, i % 2 == 0 ? "flood.x" : "flood.>");
+            channels[i] = open_channel(rig.source, i % 2 == 0 ? "flood.x" : "flood.>");
         for (int i = 0; i < 4 && round % 10 == 0; ++i)
-            AWAIT(count_of(channels[i], MESSAGE) != 0);
+            AWAIT(recorder_count(channels[i], EVENT) != 0);
         for (int i = 0; i < 4; ++i)
-            close_channel(source, channels[i]);
+            close_channel(rig.source, channels[i]);
         pthread_mutex_lock(&recorder.lock);
         recorder.count = 0;
         pthread_mutex_unlock(&recorder.lock);
     }
     stop_flood(&flood);
-    end_source(source);
-    nats_fixture_stop(nats);
+    nats_rig_stop(&rig);
 }
 
 Test(source_busy, no_call_after_stop_in_the_middle_of_a_flood)
@@ -132,14 +130,14 @@ Test(source_busy, no_call_after_stop_in_the_middle_of_a_flood)
     for (int round = 0; round < 10; ++round) {
         struct nats_source *source = start_connected(nats_fixture_url(nats));
         struct channel *kept = open_channel(source, "flood.x"), *closing = open_channel(source, "flood.>");
-        AWAIT(count_of(kept, MESSAGE) > 10 && count_of(closing, MESSAGE) > 10);
+        AWAIT(recorder_count(kept, EVENT) > 10 && recorder_count(closing, EVENT) > 10);
         struct source *base = nats_source_base(source);
         base->ops->close(base, closing);
         cr_assert(nats_source_stop(source));
-        cr_assert_eq(count_of(closing, CLOSED), 1);
+        cr_assert_eq(recorder_count(closing, CLOSED), 1);
         free(closing);
-        cr_assert_eq(count_of(kept, CLOSED), 0);
-        unsigned messages = count_of(kept, MESSAGE);
+        cr_assert_eq(recorder_count(kept, CLOSED), 0);
+        unsigned messages = recorder_count(kept, EVENT);
         close_channel(source, kept);
         nats_source_destroy(source);
         pthread_mutex_lock(&recorder.lock);
@@ -155,22 +153,20 @@ Test(source_busy, no_call_after_stop_in_the_middle_of_a_flood)
 
 Test(source_busy, outages_in_the_middle_of_a_flood)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
-    struct channel *channel = open_and_await(source, "flood.x");
+    struct nats_rig rig = nats_rig_start();
+    struct channel *channel = open_and_await(rig.source, "flood.x");
     struct flood flood;
-    start_flood(&flood, nats);
+    start_flood(&flood, rig.nats);
     for (unsigned outage = 1; outage <= 5; ++outage) {
-        unsigned before = count_of(channel, MESSAGE);
-        AWAIT(count_of(channel, MESSAGE) > before);
-        nats_fixture_restart(nats);
-        AWAIT(count_of(channel, LOST) == outage && nats_source_is_connected(source));
+        unsigned before = recorder_count(channel, EVENT);
+        AWAIT(recorder_count(channel, EVENT) > before);
+        nats_fixture_restart(rig.nats);
+        AWAIT(recorder_count(channel, LOST) == outage && nats_source_is_connected(rig.source));
     }
     stop_flood(&flood);
-    cr_assert_eq(count_of(channel, LOST), 5);
-    close_channel(source, channel);
-    end_source(source);
-    nats_fixture_stop(nats);
+    cr_assert_eq(recorder_count(channel, LOST), 5);
+    close_channel(rig.source, channel);
+    nats_rig_stop(&rig);
 }
 
 Test(source_busy, stops_at_once_while_the_broker_is_away)
@@ -185,7 +181,7 @@ Test(source_busy, stops_at_once_while_the_broker_is_away)
     int64_t began = now_ms();
     cr_assert(nats_source_stop(source));
     cr_assert_lt(now_ms() - began, scaled_ms(3000));
-    cr_assert_eq(count_of(closing, CLOSED), 1);
+    cr_assert_eq(recorder_count(closing, CLOSED), 1);
     free(closing);
     close_channel(source, channel);
     nats_source_destroy(source);

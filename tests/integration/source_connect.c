@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_recorder.h"
 
-TestSuite(source_connect, .fini = forget_records);
+TestSuite(source_connect, .fini = recorder_forget);
 
 Test(source_connect, waits_for_a_server_that_does_not_exist_yet)
 {
@@ -14,18 +14,18 @@ Test(source_connect, waits_for_a_server_that_does_not_exist_yet)
     struct nats_source *source = start_source(nats_fixture_url(nats));
     struct channel *channel = open_channel(source, "early");
     cr_assert_lt(now_ms() - began, scaled_ms(200), "neither may wait for the broker");
-    AWAIT(count_of(channel, OPENED) == 1);
+    AWAIT(recorder_count(channel, OPENED) == 1);
     cr_assert_not(nats_source_is_connected(source));
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
 
     nats_fixture_restart(nats);
     AWAIT(nats_source_is_connected(source));
-    AWAIT(count_of(channel, LOST) == 1);
+    AWAIT(recorder_count(channel, LOST) == 1);
     struct publisher *publisher = publisher_connect(nats_fixture_url(nats));
     publish(publisher, "early", "now");
-    AWAIT(count_of(channel, MESSAGE) == 1);
-    cr_assert_eq(count_of(channel, LOST), 1);
-    cr_assert_eq(count_of(channel, OPENED), 1);
+    AWAIT(recorder_count(channel, EVENT) == 1);
+    cr_assert_eq(recorder_count(channel, LOST), 1);
+    cr_assert_eq(recorder_count(channel, OPENED), 1);
 
     close_channel(source, channel);
     end_source(source);
@@ -39,13 +39,13 @@ Test(source_connect, opening_while_connected_says_nothing_of_a_loss)
     struct nats_source *source = start_source(nats_fixture_url(nats));
     struct channel *at_once = open_channel(source, "a"); /* before the connection stands */
     AWAIT(nats_source_is_connected(source));
-    AWAIT(count_of(at_once, OPENED) == 1);
+    AWAIT(recorder_count(at_once, OPENED) == 1);
     struct channel *later = open_and_await(source, "b");
     struct publisher *publisher = publisher_connect(nats_fixture_url(nats));
     publish(publisher, "a", "1");
     publish(publisher, "b", "2");
-    AWAIT(count_of(at_once, MESSAGE) == 1 && count_of(later, MESSAGE) == 1);
-    cr_assert_eq(count_of(at_once, LOST) + count_of(later, LOST), 0);
+    AWAIT(recorder_count(at_once, EVENT) == 1 && recorder_count(later, EVENT) == 1);
+    cr_assert_eq(recorder_count(at_once, LOST) + recorder_count(later, LOST), 0);
     cr_assert_eq(metrics_sum(METRIC_NATS_CONNECTED), 1);
     close_channel(source, at_once);
     close_channel(source, later);
@@ -58,16 +58,17 @@ Test(source_connect, order_is_total_over_all_subjects)
 {
     enum { COUNT = 30000 };
     static const char *const subjects[] = {"order.a", "order.b", "order.c"};
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
+    struct nats_rig rig = nats_rig_start();
     struct channel *channels[3];
     for (int i = 0; i < 3; ++i)
-        channels[i] = open_and_await(source, subjects[i]);
+        channels[i] = open_and_await(rig.source, subjects[i]);
     size_t first = recorder.count;
-    struct publisher *publisher = publisher_connect(nats_fixture_url(nats));
+    nats_rig_connect_publisher(&rig);
     for (int i = 0; i < COUNT; ++i)
-        publish_format(publisher, subjects[i * 7 % 3], "%d", i);
-    AWAIT(count_of(channels[0], MESSAGE) + count_of(channels[1], MESSAGE) + count_of(channels[2], MESSAGE) == COUNT);
+        publish_format(rig.publisher, subjects[i * 7 % 3], "%d", i);
+    AWAIT(recorder_count(channels[0], EVENT) + recorder_count(channels[1], EVENT) +
+              recorder_count(channels[2], EVENT) ==
+          COUNT);
     for (int i = 0; i < COUNT; ++i) {
         const struct record *seen = &recorder.records[first + (size_t)i];
         cr_assert_eq(strtol(seen->data, NULL, 10), i);
@@ -75,34 +76,29 @@ Test(source_connect, order_is_total_over_all_subjects)
         cr_assert_eq(seen->channel, channels[i * 7 % 3]);
     }
     for (int i = 0; i < 3; ++i)
-        close_channel(source, channels[i]);
-    end_source(source);
-    publisher_destroy(publisher);
-    nats_fixture_stop(nats);
+        close_channel(rig.source, channels[i]);
+    nats_rig_stop(&rig);
 }
 
 Test(source_connect, wildcards_carry_the_literal_subject)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
-    struct channel *star = open_and_await(source, "w.*.x"), *tail = open_and_await(source, "w.>");
-    struct publisher *publisher = publisher_connect(nats_fixture_url(nats));
-    publish(publisher, "w.1.x", "a");
-    publish(publisher, "w.1.y", "b");
-    publish(publisher, "v.1.x", "c");
-    publish(publisher, "w.1.x", "");
-    AWAIT(count_of(tail, MESSAGE) == 3 && count_of(star, MESSAGE) == 2);
+    struct nats_rig rig = nats_rig_start();
+    struct channel *star = open_and_await(rig.source, "w.*.x"), *tail = open_and_await(rig.source, "w.>");
+    nats_rig_connect_publisher(&rig);
+    publish(rig.publisher, "w.1.x", "a");
+    publish(rig.publisher, "w.1.y", "b");
+    publish(rig.publisher, "v.1.x", "c");
+    publish(rig.publisher, "w.1.x", "");
+    AWAIT(recorder_count(tail, EVENT) == 3 && recorder_count(star, EVENT) == 2);
     for (size_t i = 0; i < recorder.count; ++i) {
-        if (recorder.records[i].kind == MESSAGE && recorder.records[i].channel == star)
+        if (recorder.records[i].kind == EVENT && recorder.records[i].channel == star)
             cr_assert_str_eq(recorder.records[i].subject, "w.1.x");
     }
-    close_channel(source, star);
-    publish(publisher, "w.1.x", "d");
-    AWAIT(count_of(tail, MESSAGE) == 4);
-    close_channel(source, tail);
-    end_source(source);
-    publisher_destroy(publisher);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, star);
+    publish(rig.publisher, "w.1.x", "d");
+    AWAIT(recorder_count(tail, EVENT) == 4);
+    close_channel(rig.source, tail);
+    nats_rig_stop(&rig);
 }
 
 static struct message seen_headers;
@@ -145,18 +141,17 @@ Test(source_connect, headers_are_found_whatever_their_case)
                                           "Ce-DataContentType",
                                           "application/json",
                                           NULL};
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
-    struct channel *channel = open_and_await(source, "h");
-    struct publisher *publisher = publisher_connect(nats_fixture_url(nats));
+    struct nats_rig rig = nats_rig_start();
+    struct channel *channel = open_and_await(rig.source, "h");
+    nats_rig_connect_publisher(&rig);
     recorder.on_message = keep_headers;
-    publish(publisher, "h", "none");
-    AWAIT(count_of(channel, MESSAGE) == 1);
+    publish(rig.publisher, "h", "none");
+    AWAIT(recorder_count(channel, EVENT) == 1);
     cr_assert_null(seen_headers.sse_event);
     cr_assert_null(seen_headers.content_type);
     cr_assert_gt(seen_headers.received_ns, INT64_C(1600000000) * 1000000000);
-    publish_with_headers(publisher, "h", "all", headers);
-    AWAIT(count_of(channel, MESSAGE) == 2);
+    publish_with_headers(rig.publisher, "h", "all", headers);
+    AWAIT(recorder_count(channel, EVENT) == 2);
     cr_assert_str_eq(seen_headers.sse_event, "tick");
     cr_assert_str_eq(seen_headers.sse_retry, "1500");
     cr_assert_str_eq(seen_headers.ce_id, "7");
@@ -165,10 +160,8 @@ Test(source_connect, headers_are_found_whatever_their_case)
     cr_assert_str_eq(seen_headers.ce_subject, "sub");
     cr_assert_str_eq(seen_headers.ce_time, "2026-01-01");
     cr_assert_str_eq(seen_headers.content_type, "application/json");
-    close_channel(source, channel);
-    end_source(source);
-    publisher_destroy(publisher);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, channel);
+    nats_rig_stop(&rig);
 }
 
 Test(source_connect, moves_to_the_next_server_of_the_list)
@@ -180,11 +173,11 @@ Test(source_connect, moves_to_the_next_server_of_the_list)
     struct channel *channel = open_and_await(source, "f");
     nats_fixture_restart(two);
     nats_fixture_kill(one);
-    AWAIT(count_of(channel, LOST) == 1);
+    AWAIT(recorder_count(channel, LOST) == 1);
     struct publisher *publisher = publisher_connect(nats_fixture_url(two));
     publish(publisher, "f", "from two");
-    AWAIT(count_of(channel, MESSAGE) == 1);
-    cr_assert_eq(count_of(channel, LOST), 1);
+    AWAIT(recorder_count(channel, EVENT) == 1);
+    cr_assert_eq(recorder_count(channel, LOST), 1);
     close_channel(source, channel);
     end_source(source);
     publisher_destroy(publisher);

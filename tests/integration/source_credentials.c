@@ -9,7 +9,7 @@
 #include "tests/support/nkeys.h"
 #include "tests/support/rig.h"
 
-TestSuite(source_credentials, .fini = forget_records, .timeout = 120);
+TestSuite(source_credentials, .fini = recorder_forget, .timeout = 120);
 
 /* A broker that lets users of one account in, and the credentials of two of them. */
 static struct {
@@ -94,14 +94,14 @@ Test(source_credentials, the_user_of_the_file_subscribes_and_publishes)
     AWAIT(nats_source_is_connected(source));
     struct channel *channel = open_and_await(source, "a.>");
     publish_by(source, (char[]){"a.b"}, (char[]){"first"});
-    AWAIT(count_of(channel, MESSAGE) == 1);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    AWAIT(recorder_count(channel, EVENT) == 1);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
 
     /* a new connection is asked to sign something else */
     nats_fixture_restart(site.nats);
-    AWAIT(count_of(channel, LOST) == 1 && nats_source_is_connected(source));
+    AWAIT(recorder_count(channel, LOST) == 1 && nats_source_is_connected(source));
     publish_by(source, (char[]){"a.c"}, (char[]){"second"});
-    AWAIT(count_of(channel, MESSAGE) == 2);
+    AWAIT(recorder_count(channel, EVENT) == 2);
     close_channel(source, channel);
     end_source(source);
     stop_site();
@@ -124,7 +124,7 @@ Test(source_credentials, a_seed_of_another_user_is_refused_until_the_file_is_rig
     nkey_write_credentials(site.bad, site.token, &site.user);
     AWAIT(nats_source_is_connected(source));
     publish_by(source, (char[]){"a.b"}, (char[]){"at last"});
-    AWAIT(count_of(channel, MESSAGE) == 1);
+    AWAIT(recorder_count(channel, EVENT) == 1);
     close_channel(source, channel);
     end_source(source);
     stop_site();

@@ -80,16 +80,16 @@ Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
     struct js_source *source = create_source(limited, "S", "a.>", 100);
     struct channel *channel = open_channel(source, "a.>");
     cr_assert_eq(js_source_start(source), JS_START_OK);
-    AWAIT(count_of(channel, EVENT) == 4);
+    AWAIT(recorder_count(channel, EVENT) == 4);
     sleep_ms(3500); /* the first question has timed out, and the next is asked */
-    cr_assert_eq(count_of(channel, EVENT), 4, "nobody has said that the fifth is gone");
+    cr_assert_eq(recorder_count(channel, EVENT), 4, "nobody has said that the fifth is gone");
     cr_assert_eq(horizon(), 4);
     nats_fixture_restart_with(nats, MAY_ASK);
     AWAIT(horizon() == 9);
     /* the broker was killed, and may have forgotten the deletion */
-    cr_assert_eq(count_of(channel, EVENT), jetstream_state(js, "S").count);
-    cr_assert_eq(record_of(channel, EVENT, count_of(channel, EVENT) - 4).number, 6);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, EVENT), jetstream_state(js, "S").count);
+    cr_assert_eq(record_of(channel, EVENT, recorder_count(channel, EVENT) - 4).number, 6);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     end(source, channel);
     free(url);
     free(limited);
@@ -108,9 +108,9 @@ Test(source_js_hole, a_hole_at_the_end_of_the_stream_is_passed_over)
     AWAIT(horizon() == 5);
     cr_assert_eq(metrics_sum(METRIC_STORE_HOLES), 1);
     publish_numbers(6, 1, "");
-    AWAIT(count_of(channel, EVENT) == 4);
+    AWAIT(recorder_count(channel, EVENT) == 4);
     cr_assert_eq(record_of(channel, EVENT, 3).number, 6);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     end(source, channel);
 }
 
@@ -135,8 +135,8 @@ static void check_all_came(struct channel *channel, uint64_t but)
         if (number != but)
             cr_assert_eq(record_of(channel, EVENT, n++).number, number);
     }
-    cr_assert_eq(count_of(channel, EVENT), n);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, EVENT), n);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     if (metrics_sum(METRIC_STORE_SKIPS) == 0)
         cr_skip_test("the consumers of this broker skip nothing");
 }
@@ -168,7 +168,7 @@ Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
     struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
     struct channel *channel = open_channel(source, "a.>");
     cr_assert_eq(js_source_start(source), JS_START_OK);
-    AWAIT(count_of(channel, EVENT) == 4);
+    AWAIT(recorder_count(channel, EVENT) == 4);
     publish_much_and_purge(10);
     sleep_ms(1700); /* three heartbeats; after 2 s without one the consumer counts as lost */
     atomic_store(&are_questions_held, false);
@@ -189,7 +189,7 @@ Test(source_js_hole, a_new_session_asks_without_the_pause_of_the_last)
     AWAIT(horizon() == 9);
     cr_assert_eq(atomic_load(&failing_questions), 0);
     cr_assert_lt(asked_ns - failed_ns, 4 * NS_PER_S);
-    cr_assert_eq(count_of(channel, EVENT), 8);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, EVENT), 8);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     end(source, channel);
 }

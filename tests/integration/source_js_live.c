@@ -37,14 +37,14 @@ Test(source_js_live, events_arrive_in_order_under_the_streams_own_sequence)
     }
     jetstream_flush(js);
     AWAIT(horizon() == COUNT);
-    cr_assert_eq(count_of(all, EVENT), COUNT);
-    cr_assert_eq(count_of(one, EVENT), COUNT / 2);
-    cr_assert_eq(count_of(other, EVENT), 0);
+    cr_assert_eq(recorder_count(all, EVENT), COUNT);
+    cr_assert_eq(recorder_count(one, EVENT), COUNT / 2);
+    cr_assert_eq(recorder_count(other, EVENT), 0);
     check_events(all, COUNT < 200 ? COUNT : 200, 1, 0);
     struct record last = record_of(all, EVENT, COUNT - 1);
     cr_assert_eq(last.number, COUNT);
     cr_assert_str_eq(last.subject, "a.1");
-    cr_assert_eq(count_of(all, LOST) + count_of(all, EPOCH), 0);
+    cr_assert_eq(recorder_count(all, LOST) + recorder_count(all, EPOCH), 0);
     close_channel(source, all);
     close_channel(source, one);
     close_channel(source, other);
@@ -58,20 +58,20 @@ Test(source_js_live, it_begins_as_far_back_as_the_rings_reach)
         jetstream_publish_format(js, "a", "%d", i);
     struct js_source *source = create_source(nats_fixture_url(nats), "S", "a", 10);
     struct channel *early = open_channel(source, "a");
-    cr_assert_eq(count_of(early, OPENED), 0, "nobody knows yet where it begins");
+    cr_assert_eq(recorder_count(early, OPENED), 0, "nobody knows yet where it begins");
     cr_assert_eq(js_source_start(source), JS_START_OK);
     await_warm(source);
-    cr_assert_eq(count_of(early, OPENED), 1);
+    cr_assert_eq(recorder_count(early, OPENED), 1);
     cr_assert_eq(early->floor, 40);
-    cr_assert_eq(count_of(early, EVENT), 10, "warm means that they are there");
+    cr_assert_eq(recorder_count(early, EVENT), 10, "warm means that they are there");
     check_events(early, 10, 41, 40);
     cr_assert_eq(atomic_load(&js_source_base(source)->first), 1);
 
     struct channel *late = open_channel(source, "a");
-    cr_assert_eq(count_of(late, OPENED), 1);
+    cr_assert_eq(recorder_count(late, OPENED), 1);
     cr_assert_eq(late->floor, 50);
     jetstream_publish(js, "a", "50");
-    AWAIT(count_of(late, EVENT) == 1 && count_of(early, EVENT) == 11);
+    AWAIT(recorder_count(late, EVENT) == 1 && recorder_count(early, EVENT) == 11);
     check_events(late, 1, 51, 50);
     struct event_id id = source_id(js_source_base(source), 51);
     cr_assert_eq(id.sequence, 51);
@@ -113,9 +113,9 @@ Test(source_js_live, messages_that_were_deleted_are_no_loss)
     AWAIT(horizon() == 20);
     struct channel *channel = open_channel(source, "a");
     jetstream_publish(js, "a", "20");
-    AWAIT(count_of(channel, EVENT) == 1);
+    AWAIT(recorder_count(channel, EVENT) == 1);
     cr_assert_eq(record_of(channel, EVENT, 0).number, 21);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     close_channel(source, channel);
     end(source);
 }
@@ -128,12 +128,12 @@ Test(source_js_live, a_purge_while_it_is_followed_loses_nothing_that_was_deliver
     struct channel *channel = open_channel(source, "a");
     for (int i = 0; i < 10; ++i)
         jetstream_publish_format(js, "a", "%d", i);
-    AWAIT(count_of(channel, EVENT) == 10);
+    AWAIT(recorder_count(channel, EVENT) == 10);
     jetstream_purge(js, "S", NULL);
     jetstream_publish(js, "a", "10");
-    AWAIT(count_of(channel, EVENT) == 11);
+    AWAIT(recorder_count(channel, EVENT) == 11);
     check_events(channel, 11, 1, 0);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     close_channel(source, channel);
     end(source);
 }
@@ -156,8 +156,8 @@ Test(source_js_live, a_purge_of_what_the_consumer_has_not_delivered_is_a_loss)
     atomic_store(&recorder.is_held, false);
     jetstream_publish(js, "a", "after");
     AWAIT(horizon() == COUNT + 1);
-    AWAIT(count_of(channel, LOST) == 1);
-    unsigned events = count_of(channel, EVENT);
+    AWAIT(recorder_count(channel, LOST) == 1);
+    unsigned events = recorder_count(channel, EVENT);
     cr_assert(events > 1 && events < COUNT, "%u", events);
     cr_assert_str_eq(record_of(channel, EVENT, events - 1).data, "after");
     free(large);
@@ -181,44 +181,28 @@ Test(source_js_live, there_is_one_consumer_and_none_after_the_stop)
     end(source);
 }
 
-/* What looks ask, answered on another thread. */
-struct asked {
-    struct look look;
-    atomic_bool done;
-};
-
-static void on_looked(struct look *look)
-{
-    atomic_store(&((struct asked *)(void *)look)->done, true);
-}
-
 Test(source_js_live, looks_are_answered)
 {
     enum { COUNT = 20 };
     static struct asked asked[COUNT + 2];
     begin("a");
     struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    struct source *base = js_source_base(source);
-    asked[COUNT].look.looked = on_looked;
-    base->ops->look(base, &asked[COUNT].look);
+    asked_look(&asked[COUNT], source);
     AWAIT(atomic_load(&asked[COUNT].done));
     cr_assert_eq(asked[COUNT].look.first, 1);
     cr_assert_eq(asked[COUNT].look.last, 0, "nothing is stored");
     for (int i = 0; i < 30; ++i)
         jetstream_publish_format(js, "a", "%d", i);
     jetstream_delete_message(js, "S", 1);
-    for (int i = 0; i < COUNT; ++i) {
-        asked[i].look.looked = on_looked;
-        base->ops->look(base, &asked[i].look);
-    }
+    for (int i = 0; i < COUNT; ++i)
+        asked_look(&asked[i], source);
     for (int i = 0; i < COUNT; ++i) {
         AWAIT(atomic_load(&asked[i].done));
         cr_assert_eq(asked[i].look.first, 2);
         cr_assert_eq(asked[i].look.last, 30);
     }
     cr_assert(js_source_stop(source));
-    asked[COUNT + 1].look.looked = on_looked;
-    base->ops->look(base, &asked[COUNT + 1].look);
+    asked_look(&asked[COUNT + 1], source);
     cr_assert(atomic_load(&asked[COUNT + 1].done), "nobody to ask: answered at once");
     cr_assert_eq(asked[COUNT + 1].look.last, 30);
     end(source);

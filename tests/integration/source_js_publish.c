@@ -60,7 +60,7 @@ Test(source_js_publish, what_is_stored_comes_with_its_id)
         cr_assert_eq(result.id.incarnation, recorder.incarnation);
         free(text);
     }
-    AWAIT(count_of(channel, EVENT) == 20);
+    AWAIT(recorder_count(channel, EVENT) == 20);
     check_events(channel, 20, 1, 0);
     cr_assert_eq(jetstream_state(rig.js, "S").last, 20);
     close_channel(rig.source, channel);
@@ -163,26 +163,22 @@ Test(source_js_publish, nobody_waits_for_a_broker_that_is_gone)
 
 Test(source_js_publish, a_stop_answers_all)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a.>", 100);
-    await_warm(source);
-    nats_fixture_pause(nats);
+    struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
+    nats_fixture_pause(rig.nats);
     struct sent *sent[10];
     for (int i = 0; i < 10; ++i)
-        sent[i] = begin_publish(source, "a.b", "x", NULL);
-    cr_assert(js_source_stop(source));
+        sent[i] = begin_publish(rig.source, "a.b", "x", NULL);
+    cr_assert(js_source_stop(rig.source));
     for (int i = 0; i < 10; ++i) {
         cr_assert(atomic_load(&sent[i]->done));
         cr_assert_eq(sent[i]->publish.status, PUBLISH_UNAVAILABLE);
         forget(sent[i]);
     }
-    struct sent *late = begin_publish(source, "a.b", "x", NULL);
+    struct sent *late = begin_publish(rig.source, "a.b", "x", NULL);
     cr_assert(atomic_load(&late->done) && late->publish.status == PUBLISH_UNAVAILABLE);
     forget(late);
-    end_source(source);
-    nats_fixture_resume(nats);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    end_source(rig.source);
+    rig.source = NULL;
+    nats_fixture_resume(rig.nats);
+    js_rig_stop(&rig);
 }

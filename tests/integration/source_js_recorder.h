@@ -1,4 +1,4 @@
-/* source_js_recorder.h - stands where the core is and writes down what a JetStream source tells it */
+/* source_js_recorder.h - stands where the core is for a JetStream source, and writes down what it tells */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
 #define TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
@@ -25,55 +25,10 @@
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/source/jetstream/js_source.h"
+#include "tests/rigs/recorder.h"
 #include "tests/support/jetstream.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/sandbox.h"
-
-enum record_kind { OPENED = 0, EVENT, LOST, EPOCH, CLOSED, KINDS };
-
-struct channel {
-    char pattern[256];
-    void *source_data;
-    uint64_t floor;
-    unsigned counts[KINDS];
-};
-
-struct record {
-    enum record_kind kind;
-    struct channel *channel; /* NULL: of nobody in particular */
-    uint64_t number;
-    int64_t received_ns;
-    char subject[64];
-    char data[64];
-};
-
-static struct {
-    pthread_mutex_t lock;
-    struct record *records;
-    size_t count, capacity;
-    uint64_t horizon, base, incarnation;
-    unsigned epochs;
-    bool is_out_of_order;
-    atomic_bool is_held; /* events wait in ingress_append_at, as for a core that is too slow */
-} recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void record_locked(enum record_kind kind, struct channel *channel, uint64_t number,
-                          const struct message *message)
-{
-    if (recorder.count == recorder.capacity) {
-        recorder.capacity = recorder.capacity * 2 + 1024;
-        recorder.records = realloc(recorder.records, recorder.capacity * sizeof(*recorder.records));
-    }
-    struct record *record = &recorder.records[recorder.count++];
-    *record = (struct record){.kind = kind, .channel = channel, .number = number};
-    if (channel != NULL)
-        ++channel->counts[kind];
-    if (message != NULL) {
-        record->received_ns = message->received_ns;
-        snprintf(record->subject, sizeof(record->subject), "%.*s", (int)message->subject_len, message->subject);
-        snprintf(record->data, sizeof(record->data), "%.*s", (int)message->data_len, message->data);
-    }
-}
 
 /* ---- what a source tells ---- */
 
@@ -83,11 +38,23 @@ static void move_horizon(struct source *source, uint64_t number)
     atomic_store(&source->published, number);
 }
 
+/* To each of the channels; and the horizon is there. */
+static void write_all(enum record_kind kind, struct source *source, uint64_t number, const struct message *message,
+                      struct channel *const *channels, size_t count)
+{
+    pthread_mutex_lock(&recorder.lock);
+    recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
+    for (size_t i = 0; i < count; ++i)
+        recorder_add(kind, channels[i], number, message);
+    move_horizon(source, number);
+    pthread_mutex_unlock(&recorder.lock);
+}
+
 void ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     pthread_mutex_lock(&recorder.lock);
     channel->floor = floor;
-    record_locked(OPENED, channel, floor, NULL);
+    recorder_add(OPENED, channel, floor, NULL);
     pthread_mutex_unlock(&recorder.lock);
 }
 
@@ -96,12 +63,7 @@ void ingress_append_at(struct source *source, uint64_t number, const struct mess
 {
     while (atomic_load(&recorder.is_held))
         sleep_ms(1);
-    pthread_mutex_lock(&recorder.lock);
-    recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
-    for (size_t i = 0; i < count; ++i)
-        record_locked(EVENT, channels[i], number, message);
-    move_horizon(source, number);
-    pthread_mutex_unlock(&recorder.lock);
+    write_all(EVENT, source, number, message, channels, count);
 }
 
 /* Only what republishing has lost comes late, and the consumer's tests have none of that. */
@@ -134,12 +96,7 @@ void ingress_advance(struct source *source, uint64_t number)
 
 void ingress_lost_at(struct source *source, struct channel *const *channels, size_t count, uint64_t number)
 {
-    pthread_mutex_lock(&recorder.lock);
-    recorder.is_out_of_order = recorder.is_out_of_order || number < recorder.horizon;
-    for (size_t i = 0; i < count; ++i)
-        record_locked(LOST, channels[i], number, NULL);
-    move_horizon(source, number);
-    pthread_mutex_unlock(&recorder.lock);
+    write_all(LOST, source, number, NULL, channels, count);
 }
 
 uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct channel *const *channels, size_t count)
@@ -148,34 +105,12 @@ uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct
     recorder.base = recorder.epochs++ == 0 ? 0 : recorder.horizon + 1;
     recorder.incarnation = incarnation;
     source_push_epoch(source, recorder.base, incarnation);
-    record_locked(EPOCH, NULL, recorder.base, NULL);
+    recorder_add(EPOCH, NULL, recorder.base, NULL);
     for (size_t i = 0; i < count; ++i)
-        record_locked(EPOCH, channels[i], recorder.base, NULL);
+        recorder_add(EPOCH, channels[i], recorder.base, NULL);
     move_horizon(source, recorder.base);
     pthread_mutex_unlock(&recorder.lock);
     return recorder.base;
-}
-
-void ingress_closed(struct channel *channel)
-{
-    pthread_mutex_lock(&recorder.lock);
-    record_locked(CLOSED, channel, 0, NULL);
-    pthread_mutex_unlock(&recorder.lock);
-}
-
-const char *ingress_pattern(const struct channel *channel)
-{
-    return channel->pattern;
-}
-
-void ingress_set_source_data(struct channel *channel, void *data)
-{
-    channel->source_data = data;
-}
-
-void *ingress_source_data(const struct channel *channel)
-{
-    return channel->source_data;
 }
 
 /* ---- what it doesn't tell in these tests ---- */
@@ -242,24 +177,6 @@ void fill_finish(struct fill *fill, uint64_t after)
 
 /* ---- what tests use ---- */
 
-#define AWAIT_MS(condition, ms)                                                                                        \
-    do {                                                                                                               \
-        int64_t give_up_ = deadline_in(ms);                                                                            \
-        while (!(condition)) {                                                                                         \
-            cr_assert(now_ms() < give_up_, "waited in vain for %s", #condition);                                       \
-            sleep_ms(2);                                                                                               \
-        }                                                                                                              \
-    } while (0)
-#define AWAIT(condition) AWAIT_MS(condition, 20000)
-
-static inline unsigned count_of(struct channel *channel, enum record_kind kind)
-{
-    pthread_mutex_lock(&recorder.lock);
-    unsigned count = channel->counts[kind];
-    pthread_mutex_unlock(&recorder.lock);
-    return count;
-}
-
 static inline uint64_t horizon(void)
 {
     pthread_mutex_lock(&recorder.lock);
@@ -292,9 +209,8 @@ static inline struct record record_of(struct channel *channel, enum record_kind 
 
 static inline struct channel *open_channel(struct js_source *source, const char *pattern)
 {
-    struct channel *channel = calloc(1, sizeof(*channel));
+    struct channel *channel = recorder_make_channel(pattern);
     struct source *base = js_source_base(source);
-    snprintf(channel->pattern, sizeof(channel->pattern), "%s", pattern);
     base->ops->open(base, channel);
     return channel;
 }
@@ -304,7 +220,7 @@ static inline void close_channel(struct js_source *source, struct channel *chann
 {
     struct source *base = js_source_base(source);
     base->ops->close(base, channel);
-    AWAIT(count_of(channel, CLOSED) == 1);
+    AWAIT(recorder_count(channel, CLOSED) == 1);
     free(channel);
 }
 
@@ -348,18 +264,25 @@ static inline void end_source(struct js_source *source)
     cr_assert_not(recorder.is_out_of_order);
 }
 
-/* A broker with a stream "S", and a warm source of it. */
+/* A broker with a stream "S", and a warm source of it. js_rig_start_broker leaves the source, and with NULL the stream. */
 struct js_rig {
     struct nats_fixture *nats;
     struct jetstream *js;
     struct js_source *source;
 };
 
-static inline struct js_rig js_rig_start(const struct jetstream_stream *stream, const char *subject, uint32_t events)
+static inline struct js_rig js_rig_start_broker(const struct jetstream_stream *stream)
 {
     struct js_rig rig = {.nats = nats_fixture_start(NULL)};
     rig.js = jetstream_connect(nats_fixture_url(rig.nats));
-    jetstream_create(rig.js, stream);
+    if (stream != NULL)
+        jetstream_create(rig.js, stream);
+    return rig;
+}
+
+static inline struct js_rig js_rig_start(const struct jetstream_stream *stream, const char *subject, uint32_t events)
+{
+    struct js_rig rig = js_rig_start_broker(stream);
     rig.source = start_source(nats_fixture_url(rig.nats), "S", subject, events);
     await_warm(rig.source);
     return rig;
@@ -367,9 +290,28 @@ static inline struct js_rig js_rig_start(const struct jetstream_stream *stream, 
 
 static inline void js_rig_stop(struct js_rig *rig)
 {
-    end_source(rig->source);
+    if (rig->source != NULL)
+        end_source(rig->source);
     jetstream_destroy(rig->js);
     nats_fixture_stop(rig->nats);
+}
+
+/* A look at the stream's ends, answered on another thread. */
+struct asked {
+    struct look look;
+    atomic_bool done;
+};
+
+static void asked_on_looked(struct look *look)
+{
+    atomic_store(&((struct asked *)(void *)look)->done, true);
+}
+
+static inline void asked_look(struct asked *asked, struct js_source *source)
+{
+    struct source *base = js_source_base(source);
+    asked->look.looked = asked_on_looked;
+    base->ops->look(base, &asked->look);
 }
 
 /* Call after everything else of NATS in the test has ended. */
@@ -377,9 +319,7 @@ static inline void forget_records(void)
 {
     /* a thread of the client library may still hold the last acknowledgement, which then looks like a leak */
     nats_CloseAndWait(scaled_ms(5000));
-    free(recorder.records);
-    recorder.records = NULL;
-    recorder.count = recorder.capacity = 0;
+    recorder_forget();
 }
 
 /* A channel's events: `count` of them, numbered in sequence from `first`, with the texts "0", "1", … */

@@ -24,14 +24,14 @@ Test(source_js_session, nothing_is_missing_and_nothing_twice_when_the_broker_is_
     for (unsigned round = 0; round < ROUNDS; ++round) {
         publish_numbers(rig.js, round * 2 * EACH, EACH);
         if (round % 2 == 0)
-            AWAIT(count_of(channel, EVENT) == round * 2 * EACH + EACH);
+            AWAIT(recorder_count(channel, EVENT) == round * 2 * EACH + EACH);
         nats_fixture_kill(rig.nats);
         nats_fixture_restart(rig.nats);
         publish_numbers(rig.js, round * 2 * EACH + EACH, EACH);
     }
-    AWAIT(count_of(channel, EVENT) == ROUNDS * 2 * EACH);
+    AWAIT(recorder_count(channel, EVENT) == ROUNDS * 2 * EACH);
     check_events(channel, ROUNDS * 2 * EACH, 1, 0);
-    cr_assert_eq(count_of(channel, LOST) + count_of(channel, EPOCH), 0);
+    cr_assert_eq(recorder_count(channel, LOST) + recorder_count(channel, EPOCH), 0);
     cr_assert_eq(epochs(), 1);
     cr_assert(js_source_is_connected(rig.source));
     AWAIT(jetstream_state(rig.js, "S").consumers == 1);
@@ -41,40 +41,33 @@ Test(source_js_session, nothing_is_missing_and_nothing_twice_when_the_broker_is_
 
 Test(source_js_session, a_stream_that_appears_later_is_followed)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    struct channel *channel = open_channel(source, "a");
+    struct js_rig rig = js_rig_start_broker(NULL);
+    rig.source = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
+    struct channel *channel = open_channel(rig.source, "a");
     char fault[256];
-    cr_assert_eq(js_source_wait_warm(source, 300, fault, sizeof(fault)), JS_WARM_NOT_YET);
-    cr_assert_not(js_source_is_connected(source));
-    cr_assert_eq(count_of(channel, OPENED), 0);
-    jetstream_create(js, &stream_s);
-    publish_numbers(js, 0, 5);
-    await_warm(source);
-    AWAIT(count_of(channel, EVENT) == 5);
-    cr_assert_eq(count_of(channel, OPENED), 1);
+    cr_assert_eq(js_source_wait_warm(rig.source, 300, fault, sizeof(fault)), JS_WARM_NOT_YET);
+    cr_assert_not(js_source_is_connected(rig.source));
+    cr_assert_eq(recorder_count(channel, OPENED), 0);
+    jetstream_create(rig.js, &stream_s);
+    publish_numbers(rig.js, 0, 5);
+    await_warm(rig.source);
+    AWAIT(recorder_count(channel, EVENT) == 5);
+    cr_assert_eq(recorder_count(channel, OPENED), 1);
     check_events(channel, 5, 1, 0);
-    close_channel(source, channel);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    close_channel(rig.source, channel);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_session, a_broker_that_appears_later_is_found)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    nats_fixture_kill(nats);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
+    struct js_rig rig = js_rig_start_broker(&stream_s);
+    nats_fixture_kill(rig.nats);
+    rig.source = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
     char fault[256];
-    cr_assert_eq(js_source_wait_warm(source, 200, fault, sizeof(fault)), JS_WARM_NOT_YET);
-    nats_fixture_restart(nats);
-    await_warm(source);
-    end_source(source);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    cr_assert_eq(js_source_wait_warm(rig.source, 200, fault, sizeof(fault)), JS_WARM_NOT_YET);
+    nats_fixture_restart(rig.nats);
+    await_warm(rig.source);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_session, a_stream_made_anew_begins_an_epoch)
@@ -82,15 +75,15 @@ Test(source_js_session, a_stream_made_anew_begins_an_epoch)
     struct js_rig rig = js_rig_start(&stream_s, "a", 100);
     struct channel *channel = open_channel(rig.source, "a");
     publish_numbers(rig.js, 0, 30);
-    AWAIT(count_of(channel, EVENT) == 30);
+    AWAIT(recorder_count(channel, EVENT) == 30);
     uint64_t incarnation = recorder.incarnation;
     jetstream_delete(rig.js, "S");
     jetstream_create(rig.js, &stream_s);
     publish_numbers(rig.js, 0, 7);
-    AWAIT(count_of(channel, EVENT) == 37);
+    AWAIT(recorder_count(channel, EVENT) == 37);
     cr_assert_eq(epochs(), 2);
-    cr_assert_eq(count_of(channel, EPOCH), 1);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, EPOCH), 1);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     cr_assert_neq(recorder.incarnation, incarnation);
     cr_assert_eq(recorder.base, 31);
     for (unsigned i = 0; i < 7; ++i)
@@ -139,12 +132,12 @@ Test(source_js_session, a_consumer_that_was_deleted_is_made_anew)
     jsCtx *operator_js = NULL;
     natsConnection *operator_connection = connect_operator(nats_fixture_url(rig.nats), &operator_js);
     publish_numbers(rig.js, 0, 10);
-    AWAIT(count_of(channel, EVENT) == 10);
+    AWAIT(recorder_count(channel, EVENT) == 10);
     delete_consumers(operator_js);
     publish_numbers(rig.js, 10, 10);
-    AWAIT(count_of(channel, EVENT) == 20);
+    AWAIT(recorder_count(channel, EVENT) == 20);
     check_events(channel, 20, 1, 0);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     cr_assert_eq(jetstream_state(rig.js, "S").consumers, 1);
     cr_assert(js_source_is_connected(rig.source));
     jsCtx_Destroy(operator_js);
@@ -161,14 +154,14 @@ Test(source_js_session, a_purge_that_overtakes_the_consumer_is_a_loss)
     jsCtx *operator_js = NULL;
     natsConnection *operator_connection = connect_operator(nats_fixture_url(rig.nats), &operator_js);
     publish_numbers(rig.js, 0, 10);
-    AWAIT(count_of(channel, EVENT) == 10);
+    AWAIT(recorder_count(channel, EVENT) == 10);
     delete_consumers(operator_js);
     publish_numbers(rig.js, 10, 10);
     jetstream_purge(rig.js, "S", NULL);
     publish_numbers(rig.js, 20, 5);
-    AWAIT(count_of(channel, EVENT) == 15);
-    cr_assert_eq(count_of(channel, LOST), 1);
-    cr_assert_eq(count_of(other, LOST), 1, "nobody knows whose they were");
+    AWAIT(recorder_count(channel, EVENT) == 15);
+    cr_assert_eq(recorder_count(channel, LOST), 1);
+    cr_assert_eq(recorder_count(other, LOST), 1, "nobody knows whose they were");
     cr_assert_eq(record_of(channel, LOST, 0).number, 20);
     cr_assert_eq(record_of(channel, EVENT, 10).number, 21);
     cr_assert_eq(atomic_load(&js_source_base(rig.source)->first), 21);
@@ -222,83 +215,64 @@ Test(source_js_session, it_moves_off_a_server_in_lame_duck_mode)
     await_warm(source);
     struct channel *channel = open_channel(source, "a");
     publish_numbers(js, 0, 10);
-    AWAIT(count_of(channel, EVENT) == 10);
+    AWAIT(recorder_count(channel, EVENT) == 10);
     nats_fixture_signal(first, SIGUSR2);
     publish_numbers(js, 10, 200);
-    AWAIT(count_of(channel, EVENT) == 210);
+    AWAIT(recorder_count(channel, EVENT) == 210);
     nats_fixture_kill(first);
     publish_numbers(js, 210, 10);
-    AWAIT_MS(count_of(channel, EVENT) == 220, 60000);
+    AWAIT_MS(recorder_count(channel, EVENT) == 220, 60000);
     check_events(channel, 220, 1, 0);
-    cr_assert_eq(count_of(channel, LOST) + count_of(channel, EPOCH), 0);
+    cr_assert_eq(recorder_count(channel, LOST) + recorder_count(channel, EPOCH), 0);
     close_channel(source, channel);
     end_source(source);
     jetstream_destroy(js);
     nats_cluster_stop(cluster);
 }
 
-struct asked {
-    struct look look;
-    atomic_bool done;
-};
-
-static void on_looked(struct look *look)
-{
-    atomic_store(&((struct asked *)(void *)look)->done, true);
-}
-
 Test(source_js_session, looks_outlast_an_outage)
 {
     static struct asked during, at_stop;
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *source = start_source(nats_fixture_url(nats), "S", "a", 100);
-    struct source *base = js_source_base(source);
-    await_warm(source);
-    publish_numbers(js, 0, 3);
+    struct js_rig rig = js_rig_start(&stream_s, "a", 100);
+    publish_numbers(rig.js, 0, 3);
     AWAIT(horizon() == 3);
-    nats_fixture_kill(nats);
-    during.look.looked = at_stop.look.looked = on_looked;
-    base->ops->look(base, &during.look);
+    nats_fixture_kill(rig.nats);
+    asked_look(&during, rig.source);
     sleep_ms(100);
     cr_assert_not(atomic_load(&during.done));
-    nats_fixture_restart(nats);
+    nats_fixture_restart(rig.nats);
     AWAIT(atomic_load(&during.done));
     cr_assert_eq(during.look.last, 3);
-    nats_fixture_kill(nats);
-    base->ops->look(base, &at_stop.look);
-    end_source(source);
+    nats_fixture_kill(rig.nats);
+    asked_look(&at_stop, rig.source);
+    end_source(rig.source);
+    rig.source = NULL;
     cr_assert(atomic_load(&at_stop.done), "with what is known");
     cr_assert_eq(at_stop.look.last, 3);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    js_rig_stop(&rig);
 }
 
 Test(source_js_session, it_stops_whatever_the_broker_does)
 {
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct jetstream *js = jetstream_connect(nats_fixture_url(nats));
-    jetstream_create(js, &stream_s);
-    struct js_source *never_started = create_source(nats_fixture_url(nats), "S", "a", 100);
+    struct js_rig rig = js_rig_start_broker(&stream_s);
+    struct js_source *never_started = create_source(nats_fixture_url(rig.nats), "S", "a", 100);
     end_source(never_started);
-    struct js_source *frozen = start_source(nats_fixture_url(nats), "S", "a", 100);
+    struct js_source *frozen = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
     await_warm(frozen);
-    nats_fixture_pause(nats);
+    nats_fixture_pause(rig.nats);
     end_source(frozen);
-    nats_fixture_resume(nats);
-    struct js_source *killed = start_source(nats_fixture_url(nats), "S", "a", 100);
+    nats_fixture_resume(rig.nats);
+    struct js_source *killed = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
     AWAIT(js_source_is_connected(killed));
     struct channel *channel = open_channel(killed, "a");
-    nats_fixture_kill(nats);
+    nats_fixture_kill(rig.nats);
     cr_assert(js_source_stop(killed));
     close_channel(killed, channel);
     end_source(killed);
-    struct js_source *unreachable = start_source(nats_fixture_url(nats), "S", "a", 100);
+    struct js_source *unreachable = start_source(nats_fixture_url(rig.nats), "S", "a", 100);
     sleep_ms(100);
     end_source(unreachable);
-    jetstream_destroy(js);
-    nats_fixture_stop(nats);
+    js_rig_stop(&rig);
 }
 
 /* The server's log says so, and the source goes on trying. */

@@ -4,14 +4,14 @@
 
 #include <unistd.h>
 
-TestSuite(source_login, .fini = forget_records);
+TestSuite(source_login, .fini = recorder_forget);
 
 static void expect_delivery(struct nats_source *source, struct publisher *publisher, const char *subject)
 {
     struct channel *channel = open_and_await(source, subject);
     publish(publisher, subject, "x");
-    AWAIT(count_of(channel, MESSAGE) == 1);
-    cr_assert_eq(count_of(channel, LOST), 0);
+    AWAIT(recorder_count(channel, EVENT) == 1);
+    cr_assert_eq(recorder_count(channel, LOST), 0);
     close_channel(source, channel);
 }
 
@@ -66,21 +66,21 @@ Test(source_login, a_refused_login_is_tried_again_for_ever)
     cr_assert_not(nats_source_is_connected(source));
     nats_fixture_restart_with(nats, config_text);
     AWAIT(nats_source_is_connected(source));
-    cr_assert_eq(count_of(channel, LOST), 1);
+    cr_assert_eq(recorder_count(channel, LOST), 1);
 
     /* and the same to a connection that was up */
     nats_fixture_restart_with(nats, "authorization { user: u, password: changed }");
     AWAIT(!nats_source_is_connected(source));
     sleep_ms(scaled_ms(600));
     struct channel *during = open_and_await(source, "x");
-    cr_assert_eq(count_of(channel, LOST), 1);
+    cr_assert_eq(recorder_count(channel, LOST), 1);
     nats_fixture_restart_with(nats, config_text);
     AWAIT(nats_source_is_connected(source));
-    cr_assert_eq(count_of(channel, LOST), 2);
-    cr_assert_eq(count_of(during, LOST), 1);
+    cr_assert_eq(recorder_count(channel, LOST), 2);
+    cr_assert_eq(recorder_count(during, LOST), 1);
     struct publisher *publisher = publisher_connect_as(nats_fixture_url(nats), "u", "p");
     publish(publisher, "x", "back");
-    AWAIT(count_of(channel, MESSAGE) == 1 && count_of(during, MESSAGE) == 1);
+    AWAIT(recorder_count(channel, EVENT) == 1 && recorder_count(during, EVENT) == 1);
     close_channel(source, channel);
     close_channel(source, during);
     end_source(source);
@@ -127,7 +127,7 @@ Test(source_login, tls_with_a_ca_and_a_client_certificate)
     AWAIT(nats_source_is_connected(source));
     struct channel *channel = open_and_await(source, "s");
     nats_fixture_restart(nats);
-    AWAIT(count_of(channel, LOST) == 1);
+    AWAIT(recorder_count(channel, LOST) == 1);
 
     /* without the CA the server isn't trusted, without a certificate we aren't */
     struct config_nats no_ca = {.url = url, .tls = {.certificate = certificate, .key = key}};

@@ -1,4 +1,4 @@
-/* source_recorder.h - stands where the core is and writes down what a source tells it */
+/* source_recorder.h - stands where the core is for a source of plain NATS, and writes down what it tells */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_INTEGRATION_SOURCE_RECORDER_H
 #define TESTS_INTEGRATION_SOURCE_RECORDER_H
@@ -22,131 +22,44 @@
 #include "gateway/core/message.h"
 #include "gateway/core/source.h"
 #include "gateway/source/nats/nats_source.h"
+#include "tests/rigs/recorder.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/publisher.h"
 #include "tests/support/sandbox.h"
 
-enum record_kind { OPENED = 0, DENIED, MESSAGE, LOST, CLOSED, KINDS };
-
-struct channel {
-    char pattern[256];
-    void *source_data;
-    unsigned counts[KINDS];
-};
-
-struct record {
-    enum record_kind kind;
-    struct channel *channel; /* of a common mark: the first */
-    char subject[64];
-    char data[64];
-};
-
-static struct {
-    pthread_mutex_t lock;
-    struct record *records;
-    size_t count, capacity;
-    void (*on_message)(const struct message *message); /* on the delivery thread, unlocked */
-} recorder = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void record_locked(enum record_kind kind, struct channel *channel, const struct message *message)
-{
-    if (recorder.count == recorder.capacity) {
-        recorder.capacity = recorder.capacity * 2 + 1024;
-        recorder.records = realloc(recorder.records, recorder.capacity * sizeof(*recorder.records));
-    }
-    struct record *record = &recorder.records[recorder.count++];
-    *record = (struct record){.kind = kind, .channel = channel};
-    if (message != NULL) {
-        snprintf(record->subject, sizeof(record->subject), "%.*s", (int)message->subject_len, message->subject);
-        snprintf(record->data, sizeof(record->data), "%.*s", (int)message->data_len, message->data);
-    }
-}
-
-static void record(enum record_kind kind, struct channel *channel, const struct message *message)
-{
-    pthread_mutex_lock(&recorder.lock);
-    ++channel->counts[kind];
-    record_locked(kind, channel, message);
-    pthread_mutex_unlock(&recorder.lock);
-}
-
 void ingress_opened(struct channel *channel)
 {
-    record(OPENED, channel, NULL);
+    recorder_write(OPENED, channel, 0, NULL);
 }
 
 void ingress_denied(struct channel *channel)
 {
-    record(DENIED, channel, NULL);
+    recorder_write(DENIED, channel, 0, NULL);
 }
 
 void ingress_append(struct channel *channel, const struct message *message)
 {
     if (recorder.on_message != NULL)
         recorder.on_message(message);
-    record(MESSAGE, channel, message);
+    recorder_write(EVENT, channel, 0, message);
 }
 
 void ingress_lost(struct source *source, struct channel *const *channels, size_t count)
 {
     (void)source;
     pthread_mutex_lock(&recorder.lock);
-    for (size_t i = 0; i < count; ++i)
+    /* one record for all, of the first */
+    recorder_add(LOST, channels[0], 0, NULL);
+    for (size_t i = 1; i < count; ++i)
         ++channels[i]->counts[LOST];
-    record_locked(LOST, channels[0], NULL);
     pthread_mutex_unlock(&recorder.lock);
-}
-
-void ingress_closed(struct channel *channel)
-{
-    record(CLOSED, channel, NULL);
-}
-
-const char *ingress_pattern(const struct channel *channel)
-{
-    return channel->pattern;
-}
-
-void ingress_set_source_data(struct channel *channel, void *data)
-{
-    channel->source_data = data;
-}
-
-void *ingress_source_data(const struct channel *channel)
-{
-    return channel->source_data;
 }
 
 /* ---- what tests use ---- */
 
-static inline unsigned count_of(struct channel *channel, enum record_kind kind)
-{
-    pthread_mutex_lock(&recorder.lock);
-    unsigned count = channel->counts[kind];
-    pthread_mutex_unlock(&recorder.lock);
-    return count;
-}
-
-#define AWAIT_MS(condition, ms)                                                                                        \
-    do {                                                                                                               \
-        int64_t give_up_ = deadline_in(ms);                                                                            \
-        while (!(condition)) {                                                                                         \
-            cr_assert(now_ms() < give_up_, "waited in vain for %s", #condition);                                       \
-            sleep_ms(2);                                                                                               \
-        }                                                                                                              \
-    } while (0)
-#define AWAIT(condition) AWAIT_MS(condition, 15000)
-
-static inline struct channel *make_channel(const char *pattern)
-{
-    struct channel *channel = calloc(1, sizeof(*channel));
-    snprintf(channel->pattern, sizeof(channel->pattern), "%s", pattern);
-    return channel;
-}
-
 static inline struct channel *open_channel(struct nats_source *source, const char *pattern)
 {
-    struct channel *channel = make_channel(pattern);
+    struct channel *channel = recorder_make_channel(pattern);
     struct source *base = nats_source_base(source);
     base->ops->open(base, channel);
     return channel;
@@ -155,7 +68,7 @@ static inline struct channel *open_channel(struct nats_source *source, const cha
 static inline struct channel *open_and_await(struct nats_source *source, const char *pattern)
 {
     struct channel *channel = open_channel(source, pattern);
-    AWAIT(count_of(channel, OPENED) == 1);
+    AWAIT(recorder_count(channel, OPENED) == 1);
     return channel;
 }
 
@@ -164,7 +77,7 @@ static inline void close_channel(struct nats_source *source, struct channel *cha
 {
     struct source *base = nats_source_base(source);
     base->ops->close(base, channel);
-    AWAIT(count_of(channel, CLOSED) == 1);
+    AWAIT(recorder_count(channel, CLOSED) == 1);
     free(channel);
 }
 
@@ -197,13 +110,30 @@ static inline void end_source(struct nats_source *source)
     cr_assert_eq(metrics_sum(METRIC_NATS_CONNECTED), 0);
 }
 
-/* Call after everything else of NATS in the test has ended. */
-static inline void forget_records(void)
+/* A broker that takes anybody, a connected source, and a publisher for whoever connects one. */
+struct nats_rig {
+    struct nats_fixture *nats;
+    struct nats_source *source;
+    struct publisher *publisher;
+};
+
+static inline struct nats_rig nats_rig_start(void)
 {
-    free(recorder.records);
-    recorder.records = NULL;
-    recorder.count = recorder.capacity = 0;
-    recorder.on_message = NULL;
+    struct nats_rig rig = {.nats = nats_fixture_start(NULL)};
+    rig.source = start_connected(nats_fixture_url(rig.nats));
+    return rig;
+}
+
+static inline void nats_rig_connect_publisher(struct nats_rig *rig)
+{
+    rig->publisher = publisher_connect(nats_fixture_url(rig->nats));
+}
+
+static inline void nats_rig_stop(struct nats_rig *rig)
+{
+    end_source(rig->source);
+    publisher_destroy(rig->publisher);
+    nats_fixture_stop(rig->nats);
 }
 
 #endif

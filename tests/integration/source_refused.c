@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_recorder.h"
 
-TestSuite(source_refused, .fini = forget_records);
+TestSuite(source_refused, .fini = recorder_forget);
 
 static const char permissions[] = "authorization { users: [ {user: admin, password: x}, {user: u, password: p,\n"
                                   "permissions: { subscribe: [\"public.>\"], publish: [\"public.>\"] } } ] }";
@@ -28,26 +28,26 @@ Test(source_refused, a_subject_that_is_not_permitted_is_denied_and_never_opened)
     }
     twin = open_channel(source, "secret.1.>");
     for (int i = 0; i < COUNT; ++i) {
-        AWAIT(count_of(channels[i], i % 2 == 0 ? OPENED : DENIED) == 1);
-        cr_assert_eq(count_of(channels[i], i % 2 == 0 ? DENIED : OPENED), 0);
+        AWAIT(recorder_count(channels[i], i % 2 == 0 ? OPENED : DENIED) == 1);
+        cr_assert_eq(recorder_count(channels[i], i % 2 == 0 ? DENIED : OPENED), 0);
     }
-    AWAIT(count_of(twin, DENIED) == 1);
+    AWAIT(recorder_count(twin, DENIED) == 1);
     cr_assert_eq(metrics_sum(METRIC_NATS_DENIED), COUNT / 2 + 1);
     close_channel(source, twin);
 
     /* again after it was refused once, and over a reconnect */
     twin = open_channel(source, "secret.1.>");
-    AWAIT(count_of(twin, DENIED) == 1);
-    cr_assert_eq(count_of(twin, OPENED), 0);
+    AWAIT(recorder_count(twin, DENIED) == 1);
+    cr_assert_eq(recorder_count(twin, OPENED), 0);
     nats_fixture_restart(nats);
-    AWAIT(count_of(channels[0], LOST) == 1);
-    cr_assert_eq(count_of(twin, DENIED), 1);
-    cr_assert_eq(count_of(twin, LOST), 0);
+    AWAIT(recorder_count(channels[0], LOST) == 1);
+    cr_assert_eq(recorder_count(twin, DENIED), 1);
+    cr_assert_eq(recorder_count(twin, LOST), 0);
     struct publisher *publisher = publisher_connect_as(nats_fixture_url(nats), "admin", "x");
     publish(publisher, "secret.1.x", "hidden");
     publish(publisher, "public.0", "seen");
-    AWAIT(count_of(channels[0], MESSAGE) == 1);
-    cr_assert_eq(count_of(channels[1], MESSAGE), 0);
+    AWAIT(recorder_count(channels[0], EVENT) == 1);
+    cr_assert_eq(recorder_count(channels[1], EVENT), 0);
 
     close_channel(source, twin);
     for (int i = 0; i < COUNT; ++i)
@@ -63,9 +63,9 @@ Test(source_refused, permissions_that_are_taken_away_end_the_channel)
     struct nats_source *source = start_restricted(nats);
     struct channel *secret = open_and_await(source, "secret"), *open = open_and_await(source, "public.a");
     nats_fixture_restart_with(nats, permissions);
-    AWAIT(count_of(secret, DENIED) == 1);
-    AWAIT(count_of(open, LOST) == 1);
-    cr_assert_eq(count_of(open, DENIED), 0);
+    AWAIT(recorder_count(secret, DENIED) == 1);
+    AWAIT(recorder_count(open, LOST) == 1);
+    cr_assert_eq(recorder_count(open, DENIED), 0);
     close_channel(source, secret);
     close_channel(source, open);
     end_source(source);
@@ -116,7 +116,7 @@ Test(source_refused, published_messages_arrive_or_say_why_not)
     struct nats_source *source = start_restricted(nats);
     struct channel *channel = open_and_await(source, "public.a");
     cr_assert_eq(result_of(post(source, "public.a", "mine", 4)), PUBLISH_OK);
-    AWAIT(count_of(channel, MESSAGE) == 1);
+    AWAIT(recorder_count(channel, EVENT) == 1);
     cr_assert_eq(result_of(post(source, "public.a", NULL, 2 << 20)), PUBLISH_TOO_LARGE);
     cr_assert_eq(result_of(post(source, "public.a", "", 0)), PUBLISH_OK);
     for (int i = 0; i < 3; ++i)
@@ -140,22 +140,20 @@ Test(source_refused, the_queue_of_a_broker_that_does_not_answer_is_bounded)
     static struct posted *posted[COUNT];
     int made = 0, waiting = 0, ok = 0;
     bool refused = false;
-    struct nats_fixture *nats = nats_fixture_start(NULL);
-    struct nats_source *source = start_connected(nats_fixture_url(nats));
-    nats_fixture_pause(nats);
+    struct nats_rig rig = nats_rig_start();
+    nats_fixture_pause(rig.nats);
     /* some may still be answered: the broker stops when the kernel gets to it */
     while (made < COUNT && !refused) {
-        struct posted *last = posted[made++] = post(source, "q", "x", 1);
+        struct posted *last = posted[made++] = post(rig.source, "q", "x", 1);
         refused = atomic_load(&last->done) && last->publish.status == PUBLISH_UNAVAILABLE;
     }
     cr_assert(refused);
     for (int i = 0; i < made; ++i)
         waiting += !atomic_load(&posted[i]->done);
     cr_assert_leq(waiting, 2 * QUEUED, "one queue full, and one on its way to the broker");
-    nats_fixture_resume(nats);
+    nats_fixture_resume(rig.nats);
     for (int i = 0; i < made; ++i)
         ok += result_of(posted[i]) == PUBLISH_OK;
     cr_assert_gt(ok, 0);
-    end_source(source);
-    nats_fixture_stop(nats);
+    nats_rig_stop(&rig);
 }

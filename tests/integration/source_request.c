@@ -7,7 +7,7 @@
 #include "gateway/core/request.h"
 #include "tests/support/responder.h"
 
-TestSuite(source_request, .fini = forget_records, .timeout = 120);
+TestSuite(source_request, .fini = recorder_forget, .timeout = 120);
 
 struct asked {
     struct request request;
