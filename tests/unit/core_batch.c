@@ -25,8 +25,7 @@ static void sent(struct rig_reader *r)
 
 Test(core_batch, events_that_lie_back_to_back_are_one_piece)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig_publish_n("a", "a", 0, 5);
     rig_turn();
     cr_assert_eq(flying_batch(r)->count, 1);
@@ -67,8 +66,7 @@ Test(core_batch, neighbours_in_the_log_that_are_none_in_the_batch_stay_apart)
 
 Test(core_batch, a_piece_for_each_segment)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig_publish_n("a", "a", 0, 200); /* more than the first, small segments hold */
     rig_turn();
     cr_assert_gt(flying_batch(r)->count, 1);
@@ -239,8 +237,7 @@ Test(core_batch, preamble)
 
 Test(core_batch, heartbeat)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig.now_ns += 20000000000;
     rig_turn();
     cr_assert_str_eq(wire_of(flying_batch(r)), ": \n\n");
@@ -252,8 +249,7 @@ Test(core_batch, heartbeat)
 /* Who is sent away for good is not told when to come back. */
 Test(core_batch, bye_of_a_revoked_stream)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     reader_end(&r->reader, CLOSE_REVOKED);
     cr_assert(r->final);
     cr_assert_str_eq(wire_of(r->reader.batch), "event: freshet.bye\ndata: {\"reason\":\"revoked\"}\n\n");
@@ -267,8 +263,7 @@ Test(core_batch, bye_names_each_reason)
         if (reason == CLOSE_REVOKED)
             continue;
         int retry;
-        struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-        rig_flush(r);
+        struct rig_reader *r = rig_open_now("a");
         reader_end(&r->reader, (enum close_reason)reason);
         cr_assert(r->final);
         cr_assert_eq(r->reader.reason, reason);

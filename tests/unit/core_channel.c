@@ -38,15 +38,13 @@ Test(core_channel, lingers_then_closes)
 
 Test(core_channel, keeps_receiving_while_it_lingers)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig_close(r);
     rig.now_ns += 2000000000;
     rig_turn();
     rig_publish_n("a", "a", 0, 3);
     r = rig_open_one(READER_FROM_CURSOR, "abc-1", "a");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|0\n|abc-3|1\n|abc-4|2\n");
+    RIG_EXPECT(r, "|abc-2|0\n|abc-3|1\n|abc-4|2\n");
     rig_close(r);
 }
 
@@ -72,21 +70,18 @@ Test(core_channel, what_is_declared_later_no_longer_arrives)
 
 Test(core_channel, reserved_subjects_never_arrive)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, ">");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now(">");
     rig_publish(">", "$JS.API.INFO", "secret");
     rig_publish(">", "_INBOX.x", "secret");
     rig_publish(">", "a", "x");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|x\n");
+    RIG_EXPECT(r, "|abc-2|x\n");
     rig_close(r);
 }
 
 Test(core_channel, ring_and_segments_turn_over)
 {
     rig.route.history.events = 100;
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a.*");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a.*");
     for (unsigned i = 0; i != 3000; ++i) {
         char subject[16];
         snprintf(subject, sizeof(subject), "a.%u", i % 7);
@@ -114,12 +109,10 @@ Test(core_channel, a_thread_that_ends_leaves_nothing_behind)
 {
     char bytes[] = "\xff\xfe";
     pthread_t thread;
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     pthread_create(&thread, NULL, publish_binary, bytes);
     pthread_join(thread, NULL);
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "freshet.binary|abc-2|//4=\n");
+    RIG_EXPECT(r, "freshet.binary|abc-2|//4=\n");
     rig_close(r);
     if (__lsan_do_recoverable_leak_check != NULL)
         cr_assert_eq(__lsan_do_recoverable_leak_check(), 0);
@@ -127,8 +120,7 @@ Test(core_channel, a_thread_that_ends_leaves_nothing_behind)
 
 Test(core_channel, a_wake_is_coalesced)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     unsigned before = rig.wakes;
     rig_publish_n("a", "a", 0, 100);
     cr_assert_eq(rig.wakes, before + 1);
@@ -143,8 +135,7 @@ Test(core_channel, fan_out_goes_in_slices)
         many[i] = rig_open_one(READER_FROM_NOW, NULL, "big");
         rig_flush(many[i]);
     }
-    struct rig_reader *few = rig_open_one(READER_FROM_NOW, NULL, "small");
-    rig_flush(few);
+    struct rig_reader *few = rig_open_now("small");
     rig_publish("big", "big", "x");
     rig_publish("small", "small", "x");
     cr_assert(turn_run(&rig.hub, rig.now_ns), "one turn does not do them all");

@@ -232,8 +232,7 @@ Test(core_evict, a_shutdown_in_the_middle_ends_all)
 
 Test(core_evict, control_messages_reach_no_reader)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, ">");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now(">");
     rig_publish(">", "freshet.control.revoke", "secret");
     rig_publish(">", "freshet.control.", "secret");
     rig_publish(">", "freshet.controls", "seen");

@@ -114,8 +114,7 @@ Test(core_hub, a_reader_belongs_to_the_hubs_thread, .signal = SIGABRT)
 
 Test(core_hub, wakes_are_one_until_the_next_turn)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     unsigned before = rig.wakes;
     rig_publish_n("a", "a", 0, 50);
     mailbox_wake(&rig.hub.mailbox);
@@ -129,8 +128,7 @@ Test(core_hub, wakes_are_one_until_the_next_turn)
 
 Test(core_hub, a_channel_nobody_here_reads_wakes_nobody)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig_close(r);
     rig.now_ns += 2000000000;
     rig_turn();
@@ -161,8 +159,7 @@ static void *finish_publishing(void *arg)
 Test(core_hub, a_view_made_while_a_message_is_being_published_misses_nothing)
 {
     pthread_t publisher;
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     rig_close(r);
     rig.now_ns += 2000000000;
     rig_turn(); /* the channel lingers without a view */
@@ -177,8 +174,7 @@ Test(core_hub, a_view_made_while_a_message_is_being_published_misses_nothing)
     rig_flush(r);
     atomic_store(&view_is_made, true);
     pthread_join(publisher, NULL); /* it goes on; it had no hub to wake */
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|x\n");
+    RIG_EXPECT(r, "|abc-2|x\n");
     rig_close(r);
 }
 
@@ -282,8 +278,7 @@ static size_t view_count(void)
 
 Test(core_hub, a_view_stays_a_second_for_who_comes_back)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     cr_assert_eq(view_count(), 1);
     rig_close(r);
     rig.now_ns += 999999999;
@@ -304,8 +299,7 @@ Test(core_hub, a_view_stays_a_second_for_who_comes_back)
 Test(core_hub, a_view_dropped_while_it_is_to_be_synced_is_forgotten)
 {
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    struct rig_reader *other = rig_open_one(READER_FROM_NOW, NULL, "b");
-    rig_flush(r);
+    struct rig_reader *other = rig_open_now("b");
     rig_flush(other);
     rig_close(r);
     rig.now_ns += 2000000000;
@@ -315,15 +309,13 @@ Test(core_hub, a_view_dropped_while_it_is_to_be_synced_is_forgotten)
     turn_run(&rig.hub, rig.now_ns);                 /* drops the view that is in the list of those to sync */
     cr_assert_eq(view_count(), 1);
     mailbox_wake(&rig.hub.mailbox);
-    rig_flush(other);
-    cr_assert_str_eq(other->log, "|abc-4|y\n");
+    RIG_EXPECT(other, "|abc-4|y\n");
     rig_close(other);
 }
 
 Test(core_hub, a_hub_that_stops_keeps_no_view)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     turn_shutdown(&rig.hub);
     rig_close(r);
     rig_turn();
@@ -350,8 +342,7 @@ Test(core_hub, hubs_share_a_channel_and_not_its_pace)
     struct channel_profile profile = rig_profile();
     profile.events = rig.route.history.events = 4;
 
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     struct view *view = hub_join(&second, &profile, "a", 1);
     hub_refresh(&second);
     cr_assert_eq(rig.channel_count, 1);

@@ -65,8 +65,7 @@ TestSuite(core_presence, .init = setup, .fini = teardown);
 
 static struct rig_reader *open_one(const char *subject)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, subject);
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now(subject);
     return r;
 }
 

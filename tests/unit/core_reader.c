@@ -9,15 +9,13 @@ TestSuite(core_reader, .init = rig_start, .fini = rig_stop);
 
 Test(core_reader, live_events_in_order_with_ids)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a.b");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a.b");
     cr_assert_eq(r->sends, 1, "the preamble leaves at once");
     cr_assert(r->parser.retry_ms >= 1500 && r->parser.retry_ms <= 2500);
     cr_assert_str_eq(sse_parser_last_event_id(&r->parser), ID(1));
     rig_publish("a.b", "a.b", "x");
     rig_publish("a.b", "a.b", "y");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|x\n|abc-3|y\n");
+    RIG_EXPECT(r, "|abc-2|x\n|abc-3|y\n");
     cr_assert_eq(r->sends, 2, "two events that lie back to back leave in one send");
     rig_close(r);
 }
@@ -53,11 +51,9 @@ Test(core_reader, waits_for_its_channels)
 
 Test(core_reader, denied_before_and_after_the_start)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     ingress_denied(rig.channels[0]);
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "freshet.bye|abc-1|{\"reason\":\"denied\"}\n");
+    RIG_EXPECT(r, "freshet.bye|abc-1|{\"reason\":\"denied\"}\n");
     cr_assert(r->final);
     struct rig_reader *late = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
@@ -72,13 +68,11 @@ Test(core_reader, resumes_after_its_cursor)
     rig_publish_n("a", "a", 0, 10); /* abc-2 … abc-11 */
     rig_turn();
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, ID(8), "a");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-9|7\n|abc-10|8\n|abc-11|9\n");
+    RIG_EXPECT(r, "|abc-9|7\n|abc-10|8\n|abc-11|9\n");
     struct rig_reader *at_head = rig_open_one(READER_FROM_CURSOR, ID(11), "a");
     rig_flush(at_head);
     rig_publish("a", "a", "new");
-    rig_flush(at_head);
-    cr_assert_str_eq(at_head->log, "|abc-12|new\n");
+    RIG_EXPECT(at_head, "|abc-12|new\n");
     rig_close(at_head);
     rig_close(r);
     rig_close(first);
@@ -86,15 +80,13 @@ Test(core_reader, resumes_after_its_cursor)
 
 Test(core_reader, an_id_without_an_event_is_a_cursor)
 {
-    struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(first);
+    struct rig_reader *first = rig_open_now("a");
     char cursor[EVENT_ID_MAX + 1];
     snprintf(cursor, sizeof(cursor), "%s", sse_parser_last_event_id(&first->parser));
     rig_close(first);
     rig_publish("a", "a", "missed");
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, cursor, "a");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|missed\n");
+    RIG_EXPECT(r, "|abc-2|missed\n");
     rig_close(r);
 }
 
@@ -105,9 +97,8 @@ Test(core_reader, evicted_cursor_is_a_gap)
     rig_publish_n("a", "a", 0, 10); /* 2 … 11; kept: 8 … 11 */
     rig_turn();
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, ID(3), "a");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "freshet.gap|abc-7|{\"reason\":\"evicted\",\"last\":\"abc-3\",\"next\":\"abc-8\"}\n"
-                             "|abc-8|6\n|abc-9|7\n|abc-10|8\n|abc-11|9\n");
+    RIG_EXPECT(r, "freshet.gap|abc-7|{\"reason\":\"evicted\",\"last\":\"abc-3\",\"next\":\"abc-8\"}\n"
+                  "|abc-8|6\n|abc-9|7\n|abc-10|8\n|abc-11|9\n");
     struct rig_reader *just = rig_open_one(READER_FROM_CURSOR, ID(7), "a");
     rig_flush(just);
     cr_assert_eq(rig_events(just), 4, "the last evicted event is a good cursor: nothing is missing");
@@ -122,8 +113,7 @@ Test(core_reader, a_channel_made_after_the_cursor_is_a_gap)
     rig_publish("a", "a", "x"); /* abc-2 */
     rig_turn();
     struct rig_reader *r = rig_open(READER_FROM_CURSOR, ID(2), true, (const char *const[]){"a", "b", NULL});
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "freshet.gap|abc-3|{\"reason\":\"evicted\",\"last\":\"abc-2\",\"next\":null}\n");
+    RIG_EXPECT(r, "freshet.gap|abc-3|{\"reason\":\"evicted\",\"last\":\"abc-2\",\"next\":null}\n");
     rig_close(r);
     rig_close(first);
 }
@@ -176,8 +166,7 @@ Test(core_reader, without_history_there_are_no_ids)
     rig.route.history.store = POLICY_STORE_NONE;
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_publish("a", "a", "x");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "||x\n");
+    RIG_EXPECT(r, "||x\n");
     struct rig_reader *all = rig_open_one(READER_FROM_EARLIEST, NULL, "a");
     struct rig_reader *resumed = rig_open_one(READER_FROM_CURSOR, ID(1), "a");
     rig_flush(all);
@@ -214,8 +203,7 @@ Test(core_reader, overlapping_patterns_bring_a_message_once)
     rig_publish("a.*.c", "a.b.c", "both");
     rig_publish("a.b.*", "a.b.c", "both");
     rig_publish("a.b.*", "a.b.d", "second");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-3|both\n|abc-5|second\n");
+    RIG_EXPECT(r, "|abc-3|both\n|abc-5|second\n");
     rig_close(r);
 }
 
@@ -228,18 +216,16 @@ Test(core_reader, one_outage_is_one_gap)
     ingress_lost(&rig.source, rig.channels, rig.channel_count);
     rig_flush(r);
     rig_publish("b", "b", "after");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-3|before\n"
-                             "freshet.gap|abc-4|{\"reason\":\"broker-lost\",\"last\":\"abc-3\",\"next\":null}\n"
-                             "|abc-5|after\n");
+    RIG_EXPECT(r, "|abc-3|before\n"
+                  "freshet.gap|abc-4|{\"reason\":\"broker-lost\",\"last\":\"abc-3\",\"next\":null}\n"
+                  "|abc-5|after\n");
     struct rig_reader *resumed = rig_open(READER_FROM_CURSOR, ID(3), true, (const char *const[]){"a", "b", NULL});
     rig_flush(resumed);
     cr_assert_str_eq(resumed->log,
                      "freshet.gap|abc-4|{\"reason\":\"broker-lost\",\"last\":\"abc-3\",\"next\":\"abc-5\"}\n"
                      "|abc-5|after\n");
     struct rig_reader *told = rig_open(READER_FROM_CURSOR, ID(4), true, (const char *const[]){"a", "b", NULL});
-    rig_flush(told);
-    cr_assert_str_eq(told->log, "|abc-5|after\n");
+    RIG_EXPECT(told, "|abc-5|after\n");
     rig_close(told);
     rig_close(resumed);
     rig_close(r);
@@ -247,8 +233,7 @@ Test(core_reader, one_outage_is_one_gap)
 
 Test(core_reader, shutdown_says_goodbye)
 {
-    struct rig_reader *idle = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(idle);
+    struct rig_reader *idle = rig_open_now("a");
     struct rig_reader *flying = rig_open_one(READER_FROM_NOW, NULL, "a");
     turn_shutdown(&rig.hub);
     cr_assert(idle->final);
@@ -265,8 +250,7 @@ Test(core_reader, shutdown_says_goodbye)
 
 Test(core_reader, heartbeat_after_silence_only)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     for (int i = 0; i != 14; ++i) {
         rig.now_ns += 1000000000;
         rig_flush(r);

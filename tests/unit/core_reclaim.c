@@ -51,8 +51,7 @@ static void publish_bytes(const char *pattern, unsigned events, size_t size)
 /* A channel with a reader that has all there is, last used so long ago. */
 static struct rig_reader *fill(const char *pattern, unsigned events, int64_t ago_ns)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, pattern);
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now(pattern);
     publish_bytes(pattern, events, 1000);
     rig_flush(r);
     channel_touch(channel_of(pattern), clock_mono_ns() - ago_ns);
@@ -191,8 +190,7 @@ Test(core_reclaim, a_reader_that_falls_out_is_slow)
 
 Test(core_reclaim, what_just_came_in_is_kept_for_its_readers)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     publish_bytes("a", 500, 1000);
     rig.now_ns += 2 * S;
     publish_bytes("a", 500, 1000);
@@ -222,8 +220,7 @@ Test(core_reclaim, in_vain_it_waits)
 Test(core_reclaim, far_over_the_limit_a_ring_stops_growing)
 {
     registry_limit_bytes(&rig.registry, MiB);
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     for (unsigned i = 0; i != 10; ++i) {
         publish_bytes("a", 1000, 1000);
         rig_flush(r);

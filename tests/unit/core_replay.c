@@ -70,8 +70,7 @@ Test(core_replay, since_a_time_nobody_published_goes_on_with_what_comes)
     rig_flush(r);
     cr_assert_str_eq(sse_parser_last_event_id(&r->parser), "abc-2", "a cursor before anything has come");
     rig_publish("a", "a", "new");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-3|new\n");
+    RIG_EXPECT(r, "|abc-3|new\n");
     rig_close(r);
     rig_close(first);
 }
@@ -89,8 +88,7 @@ Test(core_replay, the_preamble_is_a_cursor_before_the_first_event)
     sse_parser_feed(&parser, r->reader.batch->pieces[0].base, r->reader.batch->pieces[0].len);
     cr_assert_str_eq(sse_parser_last_event_id(&parser), "abc-1");
     struct rig_reader *resumed = rig_open_one(READER_FROM_CURSOR, sse_parser_last_event_id(&parser), "a");
-    rig_flush(resumed);
-    cr_assert_str_eq(resumed->log, "|abc-2|0\n|abc-3|1\n|abc-4|2\n");
+    RIG_EXPECT(resumed, "|abc-2|0\n|abc-3|1\n|abc-4|2\n");
     sse_parser_dispose(&parser);
     rig_close(resumed);
     rig_close(r);
@@ -148,8 +146,7 @@ Test(core_replay, once_means_what_was_there_at_the_start)
 
 Test(core_replay, what_is_replayed_is_counted_apart)
 {
-    struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(first);
+    struct rig_reader *first = rig_open_now("a");
     rig_publish_n("a", "a", 0, 7);
     rig_flush(first);
     cr_assert_eq(rig_metric(METRIC_EVENTS_SENT), 7);
@@ -173,14 +170,12 @@ Test(core_replay, what_is_replayed_is_counted_apart)
 
 Test(core_replay, two_outages_with_nothing_between_are_told_in_order)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     ingress_lost(&rig.source, rig.channels, 1); /* 2 */
     ingress_lost(&rig.source, rig.channels, 1); /* 3 */
     rig_publish("a", "a", "x");                 /* 4 */
-    rig_flush(r);
-    cr_assert_str_eq(r->log, GAP("2", "broker-lost", "abc-1", "\"abc-3\"")
-                                 GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|x\n");
+    RIG_EXPECT(r, GAP("2", "broker-lost", "abc-1", "\"abc-3\"")
+                      GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|x\n");
     cr_assert_eq(r->reader.gaps, 2);
     cr_assert_eq(rig_metric(METRIC_GAPS_BROKER_LOST), 2);
     rig_close(r);
@@ -194,8 +189,7 @@ Test(core_replay, an_outage_stands_where_it_was)
     ingress_lost(&rig.source, rig.channels, 2); /* 4 */
     rig_publish("b", "b", "2");                 /* 5 */
     rig_publish("a", "a", "3");                 /* 6 */
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-3|1\n" GAP("4", "broker-lost", "abc-3", "\"abc-5\"") "|abc-5|2\n|abc-6|3\n");
+    RIG_EXPECT(r, "|abc-3|1\n" GAP("4", "broker-lost", "abc-3", "\"abc-5\"") "|abc-5|2\n|abc-6|3\n");
     rig_close(r);
 }
 
@@ -205,8 +199,7 @@ Test(core_replay, an_outage_of_one_channel_only)
     rig_turn();
     ingress_lost(&rig.source, rig.channels + 1, 1); /* 3 */
     rig_publish("a", "a", "1");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|1\n");
+    RIG_EXPECT(r, GAP("3", "broker-lost", "abc-2", "\"abc-4\"") "|abc-4|1\n");
     rig_close(r);
 }
 
@@ -217,8 +210,7 @@ Test(core_replay, an_outage_that_was_evicted_is_part_of_what_is_missing)
     ingress_lost(&rig.source, rig.channels, 1); /* 2 */
     rig_publish_n("a", "a", 0, 2);              /* 3, 4: the mark goes */
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-1", "a");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, GAP("2", "evicted", "abc-1", "\"abc-3\"") "|abc-3|0\n|abc-4|1\n");
+    RIG_EXPECT(r, GAP("2", "evicted", "abc-1", "\"abc-3\"") "|abc-3|0\n|abc-4|1\n");
     rig_close(r);
     rig_close(first);
 }
@@ -326,8 +318,7 @@ Test(core_replay, without_history_a_slow_reader_is_told_without_ids)
     struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_turn();
     rig_publish_n("a", "a", 0, 5);
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "freshet.gap||{\"reason\":\"slow\",\"last\":null,\"next\":null}\n||3\n||4\n");
+    RIG_EXPECT(r, "freshet.gap||{\"reason\":\"slow\",\"last\":null,\"next\":null}\n||3\n||4\n");
     rig_close(r);
 }
 
@@ -345,8 +336,7 @@ Test(core_replay, of_overlapping_patterns_the_first_brings_it_in_any_order_of_ar
     rig_publish("*.x", "a.x", "2"); /* 7 */
     rig_publish("*.x", "b.x", "3"); /* 8 */
     rig_publish("a.x.>", "a.x.y", "4");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-5|1\n|abc-6|2\n|abc-8|3\n|abc-9|4\n");
+    RIG_EXPECT(r, "|abc-5|1\n|abc-6|2\n|abc-8|3\n|abc-9|4\n");
     rig_close(r);
     struct rig_reader *apart = rig_open(READER_FROM_NOW, NULL, true, (const char *const[]){"a.*", "b.*", NULL});
     cr_assert_not(apart->reader.has_overlap);

@@ -228,6 +228,21 @@ static void rig_flush(struct rig_reader *r)
     }
 }
 
+/* … of one pattern, from now on, and its stream has begun. */
+static struct rig_reader *rig_open_now(const char *subject)
+{
+    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, subject);
+    rig_flush(r);
+    return r;
+}
+
+/* All of the reader's events so far, after what is on its way. A macro, since a failure names its line. */
+#define RIG_EXPECT(r, ...)                                                                                             \
+    do {                                                                                                               \
+        rig_flush(r);                                                                                                  \
+        cr_assert_str_eq((r)->log, __VA_ARGS__);                                                                       \
+    } while (0)
+
 static void rig_close(struct rig_reader *r)
 {
     reader_close(&r->reader);
@@ -272,6 +287,7 @@ static inline void rig_unused(void)
     (void)rig_turn;
     (void)rig_publish_n;
     (void)rig_open_one;
+    (void)rig_open_now;
     (void)rig_flush;
     (void)rig_close;
     (void)rig_events;

@@ -74,8 +74,7 @@ Test(core_survey, channels_by_streams_and_then_by_events)
 /* A mark of a loss is no event. */
 Test(core_survey, marks_do_not_count)
 {
-    struct rig_reader *reader = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(reader);
+    struct rig_reader *reader = rig_open_now("a");
     ingress_lost(&rig.source, rig.channels, 1);
     cr_expect(has(ask(9, NULL), "\"head\":null,\"events\":0,\"bytes\":0"), "%s", answer);
     rig_publish("a", "a", "x");
@@ -89,9 +88,7 @@ Test(core_survey, the_slow_are_those_that_something_waits_for)
 {
     struct rig_reader *quick = rig_open_one(READER_FROM_NOW, NULL, "s"),
                       *behind = rig_open_one(READER_FROM_NOW, NULL, "s"),
-                      *stuck = rig_open_one(READER_FROM_NOW, NULL, "s"),
-                      *idle = rig_open_one(READER_FROM_NOW, NULL, "other");
-    rig_flush(idle);
+                      *stuck = rig_open_one(READER_FROM_NOW, NULL, "s"), *idle = rig_open_now("other");
     rig_publish_n("s", "s", 0, 2);
     rig_flush(quick);
     rig_flush(stuck);

@@ -44,8 +44,7 @@ Test(core_source, numbers_go_up_over_all_channels)
 Test(core_source, what_is_no_subject_of_ours_takes_no_number)
 {
     char longest[SUBJECT_MAX + 2];
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, ">");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now(">");
     uint64_t before = rig.source.sequence, received = metrics_sum(METRIC_MESSAGES_RECEIVED);
     memset(longest, 'a', sizeof(longest));
     longest[SUBJECT_MAX + 1] = '\0';
@@ -57,8 +56,7 @@ Test(core_source, what_is_no_subject_of_ours_takes_no_number)
     rig_publish(">", longest, "yes");
     cr_assert_eq(rig.source.sequence, before + 1);
     cr_assert_eq(metrics_sum(METRIC_MESSAGES_RECEIVED), received + 4, "all have been received");
-    rig_flush(r);
-    cr_assert_str_eq(r->log, "|abc-2|yes\n");
+    RIG_EXPECT(r, "|abc-2|yes\n");
     rig_close(r);
 }
 
@@ -131,8 +129,7 @@ Test(core_source, what_comes_in_before_open_is_below_the_floor)
     cr_assert_eq(first->sends, 0);
     ingress_opened(rig.channels[0]); /* 3 */
     rig_publish_n("a", "a", 2, 1);
-    rig_flush(first);
-    cr_assert_str_eq(first->log, "|abc-1|0\n|abc-2|1\n|abc-4|2\n");
+    RIG_EXPECT(first, "|abc-1|0\n|abc-2|1\n|abc-4|2\n");
     cr_assert_eq(rig.channels[0]->floor, 3);
     rig_publish_n("a", "a", 3, 3); /* evicts 1 and 2 */
     cr_assert_eq(rig.channels[0]->floor, 3, "eviction does not lower it");
@@ -150,8 +147,7 @@ Test(core_source, a_cursor_from_before_the_channel_was_open_is_a_gap)
     rig.hold_open = true;
     struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig_publish("other", "other", "x"); /* abc-2 */
-    rig_flush(other);
-    cr_assert_str_eq(other->log, "|abc-2|x\n");
+    RIG_EXPECT(other, "|abc-2|x\n");
     ingress_opened(rig.channels[1]); /* 3 */
     rig_publish("a", "a", "y");
     struct rig_reader *early = rig_open_one(READER_FROM_CURSOR, "abc-2", "a");
@@ -169,8 +165,7 @@ Test(core_source, a_cursor_from_before_the_channel_was_open_is_a_gap)
 
 Test(core_source, no_channels_lost_is_no_mark)
 {
-    struct rig_reader *r = rig_open_one(READER_FROM_NOW, NULL, "a");
-    rig_flush(r);
+    struct rig_reader *r = rig_open_now("a");
     uint64_t before = rig.source.sequence;
     unsigned wakes = rig.wakes;
     ingress_lost(&rig.source, NULL, 0);
@@ -247,8 +242,7 @@ Test(core_source, each_source_counts_for_itself)
     struct message message = {.subject = "a", .subject_len = 1, .data = "other", .data_len = 5};
     ingress_append(second_channel, &message);
     rig_flush(a);
-    rig_flush(b);
-    cr_assert_str_eq(b->log, "|def-2|other\n", "a horizon of its own");
+    RIG_EXPECT(b, "|def-2|other\n", "a horizon of its own");
     cr_assert_eq(rig_events(a), 5);
     rig_close(a);
     rig_close(b);
