@@ -1,27 +1,16 @@
 /* config_access.c - who may do what, as the configuration says it */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config.h"
+#include "tests/unit/config_rig.h"
 
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "gateway/config/config_reload.h"
 #include "tests/support/sandbox.h"
 
-#define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
 #define ROUTE(keys) LISTEN "routes:\n  - path: /a/{id}\n    subjects: [a]\n    " keys "\n"
 
-static char messages[4096];
+static struct errors errors;
 static char *keys; /* some readable file */
-
-static void on_error(void *arg, const char *message)
-{
-    size_t len = strlen(messages);
-
-    (void)arg;
-    snprintf(messages + len, sizeof(messages) - len, "%s\n", message);
-}
 
 static void make_file(void)
 {
@@ -36,10 +25,7 @@ static struct config *parse(const char *yaml)
     const char *mark = strstr(yaml, "KEYS");
     char *text = mark == NULL ? text_format("%s", yaml)
                               : text_format("%.*s%s%s", (int)(mark - yaml), yaml, keys, mark + strlen("KEYS"));
-    struct config *config;
-
-    messages[0] = '\0';
-    config = config_parse("f", text, strlen(text), on_error, NULL);
+    struct config *config = rig_parse(text, &errors);
     free(text);
     return config;
 }
@@ -48,7 +34,7 @@ static struct config *accept(const char *yaml)
 {
     struct config *config = parse(yaml);
 
-    cr_assert_not_null(config, "%s\nsays %s", yaml, messages);
+    cr_assert_not_null(config, "%s\nsays %s", yaml, errors.text);
     return config;
 }
 
@@ -110,11 +96,11 @@ Test(base_config_access, a_mistake_in_defaults)
 {
     cr_expect_null(parse(LISTEN "defaults:\n  auth: {request: ask.me, timeout: 1h, from: [cookie]}\n"
                                 "routes:\n  - {path: /a, subjects: [a]}\n  - {path: /b, subjects: [b]}\n"));
-    cr_expect_str_eq(messages, "f:3: defaults.auth.timeout: \"1h\" is out of range: 100ms to 30s\n"
-                               "f:3: defaults.auth.from: goes together with auth.jwt, which is missing\n");
+    cr_expect_str_eq(errors.text, "f.yaml:3: defaults.auth.timeout: \"1h\" is out of range: 100ms to 30s\n"
+                                  "f.yaml:3: defaults.auth.from: goes together with auth.jwt, which is missing\n");
     cr_expect_null(parse(LISTEN "defaults: {auth: {}}\nroutes: [{path: /a, subjects: [a]}]\n"));
-    cr_expect_str_eq(messages,
-                     "f:2: defaults.auth: has neither jwt nor request; it takes one of them, or public: true\n");
+    cr_expect_str_eq(errors.text,
+                     "f.yaml:2: defaults.auth: has neither jwt nor request; it takes one of them, or public: true\n");
 }
 
 /* To a reload, too, it is no auth at all. */
@@ -203,57 +189,60 @@ Test(base_config_access, too_many_questions)
         len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
                                 "  - {path: /b%u, subjects: [a], auth: {request: other.%u}}\n", i, i);
     cr_expect_null(parse(yaml));
-    cr_expect_str_eq(messages, "f:52: routes[49].auth.request: \"other.15\" is one subject too many; at most 32 are "
-                               "possible\n");
+    cr_expect_str_eq(errors.text,
+                     "f.yaml:52: routes[49].auth.request: \"other.15\" is one subject too many; at most 32 are "
+                     "possible\n");
 }
 
 static const struct {
     const char *yaml, *message;
 } refused[] = {
-    {ROUTE("auth: {}"), "f:5: routes[0].auth: has neither jwt nor request; it takes one of them, or public: true"},
-    {ROUTE("auth: {public: true, request: a}"), "f:5: routes[0].auth.public: true stands alone: anybody may"},
-    {ROUTE("auth: {jwt: {}}"), "f:5: routes[0].auth.jwt.keys: required key is missing"},
+    {ROUTE("auth: {}"), "f.yaml:5: routes[0].auth: has neither jwt nor request; it takes one of them, or public: true"},
+    {ROUTE("auth: {public: true, request: a}"), "f.yaml:5: routes[0].auth.public: true stands alone: anybody may"},
+    {ROUTE("auth: {jwt: {}}"), "f.yaml:5: routes[0].auth.jwt.keys: required key is missing"},
     {ROUTE("auth: {jwt: {keys: KEYS}, from: [body]}"),
-     "f:5: routes[0].auth.from[0]: \"body\" is none of header, cookie, query"},
+     "f.yaml:5: routes[0].auth.from[0]: \"body\" is none of header, cookie, query"},
     {ROUTE("auth: {jwt: {keys: KEYS}, query: since}"),
-     "f:5: routes[0].auth.query: \"since\" means something else in a query"},
-    {ROUTE("auth: {jwt: {keys: KEYS}, cookie: 'a b'}"), "f:5: routes[0].auth.cookie: \"a b\" is no name "},
-    {ROUTE("auth: {jwt: {keys: KEYS, leeway: 1h}}"), "f:5: routes[0].auth.jwt.leeway: \"1h\" "},
+     "f.yaml:5: routes[0].auth.query: \"since\" means something else in a query"},
+    {ROUTE("auth: {jwt: {keys: KEYS}, cookie: 'a b'}"), "f.yaml:5: routes[0].auth.cookie: \"a b\" is no name "},
+    {ROUTE("auth: {jwt: {keys: KEYS, leeway: 1h}}"), "f.yaml:5: routes[0].auth.jwt.leeway: \"1h\" "},
     {ROUTE("auth: {jwt: {keys: KEYS}, timeout: 1s}"),
-     "f:5: routes[0].auth.timeout: goes together with auth.request, which is missing"},
+     "f.yaml:5: routes[0].auth.timeout: goes together with auth.request, which is missing"},
     {ROUTE("auth: {request: a, from: [cookie]}"),
-     "f:5: routes[0].auth.from: goes together with auth.jwt, which is missing"},
-    {ROUTE("auth: {request: 'a.*'}"), "f:5: routes[0].auth.request: \"a.*\" has a wildcard"},
-    {ROUTE("auth: {request: $SYS.x}"), "f:5: routes[0].auth.request: \"$SYS.x\" "},
+     "f.yaml:5: routes[0].auth.from: goes together with auth.jwt, which is missing"},
+    {ROUTE("auth: {request: 'a.*'}"), "f.yaml:5: routes[0].auth.request: \"a.*\" has a wildcard"},
+    {ROUTE("auth: {request: $SYS.x}"), "f.yaml:5: routes[0].auth.request: \"$SYS.x\" "},
     {ROUTE("auth: {request: freshet.control.ask}"),
-     "f:5: routes[0].auth.request: \"freshet.control.ask\" is the gateways' own"},
+     "f.yaml:5: routes[0].auth.request: \"freshet.control.ask\" is the gateways' own"},
     {LISTEN "routes: [{path: /a, subjects: ['freshet.control.>']}]\n",
-     "f:2: routes[0].subjects[0]: \"freshet.control.>\" is the gateways' own"},
+     "f.yaml:2: routes[0].subjects[0]: \"freshet.control.>\" is the gateways' own"},
     {LISTEN "routes: [{path: /a, allow: [freshet.control.revoke]}]\n",
-     "f:2: routes[0].allow[0]: \"freshet.control.revoke\" is the gateways' own"},
-    {ROUTE("auth: {request: a, headers: ['x y']}"), "f:5: routes[0].auth.headers[0]: \"x y\" is no name of a header"},
-    {ROUTE("headers: [x-a]"), "f:5: routes[0].headers: goes with \"publish: true\" only"},
+     "f.yaml:2: routes[0].allow[0]: \"freshet.control.revoke\" is the gateways' own"},
+    {ROUTE("auth: {request: a, headers: ['x y']}"),
+     "f.yaml:5: routes[0].auth.headers[0]: \"x y\" is no name of a header"},
+    {ROUTE("headers: [x-a]"), "f.yaml:5: routes[0].headers: goes with \"publish: true\" only"},
     {ROUTE("publish: true\n    headers: [Nats-Expected-Stream]"),
-     "f:6: routes[0].headers[0]: \"Nats-Expected-Stream\" is the broker's"},
-    {ROUTE("publish: true\n    headers: [x-a, X-A]"), "f:6: routes[0].headers[1]: \"X-A\" is listed already"},
-    {ROUTE("publish: true\n    headers: [cookie]"), "f:6: routes[0].headers[0]: \"cookie\" is a secret"},
+     "f.yaml:6: routes[0].headers[0]: \"Nats-Expected-Stream\" is the broker's"},
+    {ROUTE("publish: true\n    headers: [x-a, X-A]"), "f.yaml:6: routes[0].headers[1]: \"X-A\" is listed already"},
+    {ROUTE("publish: true\n    headers: [cookie]"), "f.yaml:6: routes[0].headers[0]: \"cookie\" is a secret"},
     {LISTEN "routes: [{path: /a, subjects: ['u.{token.sub}']}]\n",
-     "f:2: routes[0].subjects[0]: \"u.{token.sub}\" has a claim of a token, and the route's auth has no jwt"},
+     "f.yaml:2: routes[0].subjects[0]: \"u.{token.sub}\" has a claim of a token, and the route's auth has no jwt"},
     {LISTEN "routes: [{path: /a, subjects: ['u.{certificate.cn}']}]\n",
-     "f:2: routes[0].subjects[0]: \"u.{certificate.cn}\" has a name of a certificate, and no listener has a client_ca"},
+     "f.yaml:2: routes[0].subjects[0]: \"u.{certificate.cn}\" has a name of a certificate, and no listener has a "
+     "client_ca"},
     {"listen: [{address: '127.0.0.1:0', proxy_protocol: [10.0.0.1/8]}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f:1: listen[0].proxy_protocol[0]: \"10.0.0.1/8\" has bits set behind its prefix"},
+     "f.yaml:1: listen[0].proxy_protocol[0]: \"10.0.0.1/8\" has bits set behind its prefix"},
     {"listen: [{address: '127.0.0.1:0', forwarded: [10.0.0.0/33]}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f:1: listen[0].forwarded[0]: \"10.0.0.0/33\" has a bad prefix length (0 to 32)"},
+     "f.yaml:1: listen[0].forwarded[0]: \"10.0.0.0/33\" has a bad prefix length (0 to 32)"},
     {"listen: [{address: '127.0.0.1:0', forwarded: [home]}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f:1: listen[0].forwarded[0]: \"home\" is no address or network"},
+     "f.yaml:1: listen[0].forwarded[0]: \"home\" is no address or network"},
     {"listen: [{address: '127.0.0.1:0', client_ca: KEYS}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f:1: listen[0].client_ca: goes together with certificate, which is missing"},
-    {ROUTE("slow: skip") "limits: {streams: 101}\n", "f:6: limits.streams: \"101\" "},
-    {ROUTE("slow: skip") "limits: {header_bytes: 17KiB}\n", "f:6: limits.header_bytes: \"17KiB\" "},
-    {ROUTE("slow: skip") "watchdog: 10ms\n", "f:6: watchdog: \"10ms\" "},
+     "f.yaml:1: listen[0].client_ca: goes together with certificate, which is missing"},
+    {ROUTE("slow: skip") "limits: {streams: 101}\n", "f.yaml:6: limits.streams: \"101\" "},
+    {ROUTE("slow: skip") "limits: {header_bytes: 17KiB}\n", "f.yaml:6: limits.header_bytes: \"17KiB\" "},
+    {ROUTE("slow: skip") "watchdog: 10ms\n", "f.yaml:6: watchdog: \"10ms\" "},
     {ROUTE("slow: skip") "admin: {address: '127.0.0.1:0', token: short}\n",
-     "f:6: admin.token: has to be at least 16 printable ASCII characters without blanks"},
+     "f.yaml:6: admin.token: has to be at least 16 printable ASCII characters without blanks"},
 };
 
 Test(base_config_access, refused)
@@ -262,9 +251,9 @@ Test(base_config_access, refused)
         struct config *config = parse(refused[i].yaml);
 
         cr_expect_null(config, "accepted: %s", refused[i].yaml);
-        cr_expect(strncmp(messages, refused[i].message, strlen(refused[i].message)) == 0, "case %zu says %s, not %s", i,
-                  messages, refused[i].message);
-        cr_expect(strchr(messages, '\n') == messages + strlen(messages) - 1, "one problem: %s", messages);
+        cr_expect(strncmp(errors.text, refused[i].message, strlen(refused[i].message)) == 0, "case %zu says %s, not %s",
+                  i, errors.text, refused[i].message);
+        cr_expect(strchr(errors.text, '\n') == errors.text + strlen(errors.text) - 1, "one problem: %s", errors.text);
         config_destroy(config);
     }
 }

@@ -1,24 +1,15 @@
 /* config_effective.c - the effective configuration has every key of options.def, and no secret */
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
+#include "tests/unit/config_rig.h"
+
 #include <jansson.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "gateway/config/config.h"
 #include "gateway/config/config_reference.h"
-
-static void on_error(void *arg, const char *message)
-{
-    (void)arg;
-    cr_assert_fail("%s", message);
-}
 
 static json_t *effective(const char *yaml)
 {
-    struct config *config = config_parse("test", yaml, strlen(yaml), on_error, NULL);
+    struct config *config = rig_accept(yaml);
     json_error_t error;
-    cr_assert_neq(config, NULL);
     cr_assert_eq(strstr(config->effective, "s3cret"), NULL, "%s", config->effective);
     json_t *json = json_loads(config->effective, 0, &error);
     cr_assert_neq(json, NULL, "%s", error.text);

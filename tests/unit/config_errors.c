@@ -1,40 +1,20 @@
 /* config_errors.c - what is wrong in a configuration, said with its line and key path */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config.h"
+#include "tests/unit/config_rig.h"
 
-#include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway/base/buffer.h"
 #include "tests/support/sandbox.h"
 
-#define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
-#define ROUTES "routes: [{path: /a, subjects: [a]}]\n"
 /* A key of a route, of a history, of a cors mapping: always on line 4 (3 for the others). */
 #define ROUTE(keys) LISTEN "routes:\n  - path: /a\n    " keys "\n"
 #define WITH(keys) LISTEN ROUTES keys "\n"
 
-struct errors {
-    unsigned count;
-    size_t len;
-    char text[8192]; /* one message a line */
-};
-
-static void on_error(void *arg, const char *message)
-{
-    struct errors *errors = arg;
-
-    ++errors->count;
-    errors->len += (size_t)snprintf(errors->text + errors->len, sizeof(errors->text) - errors->len, "%s\n", message);
-    cr_assert_lt(errors->len, sizeof(errors->text));
-}
-
 static struct errors refuse_bytes(const char *yaml, size_t len)
 {
     struct errors errors = {0};
-    struct config *config = config_parse("f.yaml", yaml, len, on_error, &errors);
+    struct config *config = config_parse("f.yaml", yaml, len, errors_add, &errors);
 
     cr_assert_null(config, "accepted:\n%s", yaml);
     cr_assert_geq(errors.count, 1);
@@ -415,12 +395,12 @@ Test(base_config_errors, damaged_files_do_no_harm)
     for (size_t i = 0; i != len; ++i) {
         struct errors errors = {0};
 
-        config_destroy(config_parse("f.yaml", yaml, i, on_error, &errors));
+        config_destroy(config_parse("f.yaml", yaml, i, errors_add, &errors));
         for (size_t j = 0; j != sizeof(bytes); ++j) {
             errors = (struct errors){0};
             memcpy(damaged, yaml, len);
             damaged[i] = bytes[j];
-            config_destroy(config_parse("f.yaml", damaged, len, on_error, &errors));
+            config_destroy(config_parse("f.yaml", damaged, len, errors_add, &errors));
         }
     }
 }
@@ -457,14 +437,14 @@ Test(base_config_errors, files)
     struct errors errors = {0};
     char *path = sandbox_path("none.yaml"), *expected;
 
-    cr_expect_null(config_load(path, on_error, &errors));
+    cr_expect_null(config_load(path, errors_add, &errors));
     expected = text_format("%s: cannot be read: No such file or directory\n", path);
     cr_expect_str_eq(errors.text, expected);
     free(expected);
     free(path);
 
     errors = (struct errors){0};
-    cr_expect_null(config_load(sandbox_dir(), on_error, &errors));
+    cr_expect_null(config_load(sandbox_dir(), errors_add, &errors));
     cr_expect_not_null(strstr(errors.text, ": cannot be read: Is a directory\n"));
 
     errors = refuse("listen: [{address: '*:0', certificate: /, key: /nonexistent/key}]\n" ROUTES);

@@ -1,28 +1,18 @@
 /* config_presence.c - a gateway's name, and the subjects on which its routes say who is there */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config.h"
+#include "tests/unit/config_rig.h"
 
-#include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tests/support/sandbox.h"
 
-static char said[4096];
-
-static void on_error(void *arg, const char *message)
-{
-    size_t len = strlen(said);
-    (void)arg;
-    snprintf(said + len, sizeof(said) - len, "%s\n", message);
-}
+static struct errors errors;
 
 static struct config *parse(const char *top, const char *path, const char *keys)
 {
     char *yaml =
         text_format("listen: [{address: '127.0.0.1:0'}]\n%s\nroutes:\n  - {path: '%s', %s}\n", top, path, keys);
-    struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL);
+    struct config *config = rig_parse(yaml, &errors);
     free(yaml);
     return config;
 }
@@ -30,7 +20,7 @@ static struct config *parse(const char *top, const char *path, const char *keys)
 static void expect(const char *top, const char *path, const char *keys, const char *presence)
 {
     struct config *config = parse(top, path, keys);
-    cr_assert_not_null(config, "%s", said);
+    cr_assert_not_null(config, "%s", errors.text);
     if (presence == NULL)
         cr_expect_null(config->routes[0].presence);
     else
@@ -40,9 +30,8 @@ static void expect(const char *top, const char *path, const char *keys, const ch
 
 static void refuse(const char *top, const char *path, const char *keys, const char *why)
 {
-    said[0] = '\0';
     cr_expect_null(parse(top, path, keys), "%s %s", top, keys);
-    cr_expect_not_null(strstr(said, why), "\"%s\" is not in %s", why, said);
+    cr_expect_not_null(strstr(errors.text, why), "\"%s\" is not in %s", why, errors.text);
 }
 
 Test(base_config_presence, where_it_is_told)
@@ -86,15 +75,15 @@ Test(base_config_presence, there_are_few)
     char yaml[16384] = "listen: [{address: '127.0.0.1:0'}]\ndefaults: {presence: 'p.{route}'}\nroutes:\n";
     for (unsigned i = 0; i != CONFIG_PRESENCES_MAX + 1; ++i) {
         if (i == CONFIG_PRESENCES_MAX) {
-            struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL);
-            cr_expect_not_null(config, "%s", said);
+            struct config *config = rig_parse(yaml, &errors);
+            cr_expect_not_null(config, "%s", errors.text);
             config_destroy(config);
         }
         size_t len = strlen(yaml);
         snprintf(yaml + len, sizeof(yaml) - len, "  - {path: /r%u, subjects: [a]}\n", i);
     }
-    cr_expect_null(config_parse("f.yaml", yaml, strlen(yaml), on_error, NULL));
-    cr_expect_not_null(strstr(said, "is one subject too many; at most 64 are possible"), "%s", said);
+    cr_expect_null(rig_parse(yaml, &errors));
+    cr_expect_not_null(strstr(errors.text, "is one subject too many; at most 64 are possible"), "%s", errors.text);
 }
 
 Test(base_config_presence, the_gateways_name)

@@ -1,11 +1,9 @@
 /* config_read.c - what a configuration that is accepted says */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config.h"
+#include "tests/unit/config_rig.h"
 
-#include <criterion/criterion.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include "gateway/base/buffer.h"
@@ -14,22 +12,7 @@
 #include "gateway/config/config_table.h"
 #include "tests/support/sandbox.h"
 
-#define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
-#define ROUTES "routes: [{path: /a, subjects: [a]}]\n"
 #define WITH(keys) LISTEN ROUTES keys "\n"
-
-static void on_error(void *arg, const char *message)
-{
-    cr_assert_fail("%s says: %s", (const char *)arg, message);
-}
-
-static struct config *accept(const char *yaml)
-{
-    struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, (void *)(uintptr_t)yaml);
-
-    cr_assert_not_null(config);
-    return config;
-}
 
 static const struct config_route *find_route(const struct config *config, const char *path)
 {
@@ -45,7 +28,7 @@ static const struct config_route *find_route(const struct config *config, const 
 
 Test(base_config, built_in_values)
 {
-    struct config *config = accept(LISTEN ROUTES);
+    struct config *config = rig_accept(LISTEN ROUTES);
     const struct config_route *route = &config->routes[0];
     cpu_set_t set;
 
@@ -110,7 +93,7 @@ Test(base_config, built_in_values_are_those_of_the_option_table)
 {
     struct buffer written = {.bytes = NULL};
     char changes[CONFIG_CHANGES_MAX], *yaml;
-    struct config *a = accept(LISTEN ROUTES), *b;
+    struct config *a = rig_accept(LISTEN ROUTES), *b;
 
     CONFIG_TABLE_EACH(option, CONFIG_TOP)
     {
@@ -128,7 +111,7 @@ Test(base_config, built_in_values_are_those_of_the_option_table)
     }
     buffer_add_text(&written, LISTEN ROUTES);
     yaml = buffer_take(&written);
-    b = accept(yaml);
+    b = rig_accept(yaml);
     cr_expect_str_eq(config_reload_changes(a, b, changes), "nothing", "%s", yaml);
     cr_expect_str_eq(a->effective, b->effective);
     config_destroy(a);
@@ -171,17 +154,17 @@ Test(base_config, option_table_hangs_together)
 Test(base_config, everything_set)
 {
     struct config *config =
-        accept("workers: 3\n"
-               "listen:\n  - address: '[::1]:8443'\n  - address: '*:0'\n  - {address: localhost:0}\n"
-               "admin: {address: '127.0.0.1:9090'}\n"
-               "nats:\n  url: nats://a:4222, tls://b\n  user: u\n  password: p:{}\n  name: gw\n"
-               "limits: {connections: 1000, write_timeout: 1s}\n"
-               "drain: {window: 0, timeout: 1s}\n"
-               "log: {level: debug, format: json}\n"
-               "routes:\n  - path: /\n    allow: ['public.>', 'a.*']\n    retry: 100ms\n    heartbeat: 0\n"
-               "    history: {store: none, events: 1, bytes: 1GiB, linger: 24h}\n    slow: latest\n"
-               "    event: header\n    format: cloudevents\n"
-               "    cors: {origins: ['https://a.example', 'http://[::1]:3000'], credentials: true}\n");
+        rig_accept("workers: 3\n"
+                   "listen:\n  - address: '[::1]:8443'\n  - address: '*:0'\n  - {address: localhost:0}\n"
+                   "admin: {address: '127.0.0.1:9090'}\n"
+                   "nats:\n  url: nats://a:4222, tls://b\n  user: u\n  password: p:{}\n  name: gw\n"
+                   "limits: {connections: 1000, write_timeout: 1s}\n"
+                   "drain: {window: 0, timeout: 1s}\n"
+                   "log: {level: debug, format: json}\n"
+                   "routes:\n  - path: /\n    allow: ['public.>', 'a.*']\n    retry: 100ms\n    heartbeat: 0\n"
+                   "    history: {store: none, events: 1, bytes: 1GiB, linger: 24h}\n    slow: latest\n"
+                   "    event: header\n    format: cloudevents\n"
+                   "    cors: {origins: ['https://a.example', 'http://[::1]:3000'], credentials: true}\n");
     const struct config_route *route = &config->routes[0];
 
     cr_expect_eq(config->workers, 3);
@@ -238,15 +221,15 @@ static const char *const accepted[] = {
 Test(base_config, also_accepted)
 {
     for (size_t i = 0; i != sizeof(accepted) / sizeof(accepted[0]); ++i)
-        config_destroy(accept(accepted[i]));
+        config_destroy(rig_accept(accepted[i]));
 }
 
 Test(base_config, routes_that_publish)
 {
-    struct config *config = accept(LISTEN "routes:\n  - {path: /none, subjects: [a]}\n"
-                                          "  - {path: /no, subjects: ['a.>', b], publish: false}\n"
-                                          "  - {path: '/one/{id}', subjects: ['a.{id}.b'], publish: true}\n"
-                                          "  - {path: /any, allow: ['a.>', 'b.*'], publish: true}\n");
+    struct config *config = rig_accept(LISTEN "routes:\n  - {path: /none, subjects: [a]}\n"
+                                              "  - {path: /no, subjects: ['a.>', b], publish: false}\n"
+                                              "  - {path: '/one/{id}', subjects: ['a.{id}.b'], publish: true}\n"
+                                              "  - {path: /any, allow: ['a.>', 'b.*'], publish: true}\n");
 
     cr_expect(!find_route(config, "/none")->publish);
     cr_expect(!find_route(config, "/no")->publish);
@@ -257,26 +240,26 @@ Test(base_config, routes_that_publish)
 
 Test(base_config, empty_tls_mapping_turns_tls_on)
 {
-    struct config *config = accept(WITH("nats: {url: 'nats://a', tls: {}}"));
+    struct config *config = rig_accept(WITH("nats: {url: 'nats://a', tls: {}}"));
 
     cr_expect(config->nats.tls.enabled);
     cr_expect_null(config->nats.tls.ca);
     config_destroy(config);
-    config = accept(WITH("nats: {url: 'TLS://a'}"));
+    config = rig_accept(WITH("nats: {url: 'TLS://a'}"));
     cr_expect(config->nats.tls.enabled);
     config_destroy(config);
 }
 
 Test(base_config, routes_override_defaults_key_by_key)
 {
-    struct config *config = accept(LISTEN "defaults:\n  retry: 9s\n  slow: skip\n  event: subject\n"
-                                          "  history: {store: none, events: 7, linger: 1s}\n"
-                                          "  cors: {origins: ['https://d.example'], credentials: true}\n"
-                                          "routes:\n  - {path: /plain, subjects: [a]}\n"
-                                          "  - path: /own\n    subjects: [a]\n    retry: 1s\n    event: none\n"
-                                          "    history: {store: memory, bytes: 1MiB}\n"
-                                          "    cors: {origins: ['https://o.example']}\n"
-                                          "  - path: /closed\n    subjects: [a]\n    cors: {origins: []}\n");
+    struct config *config = rig_accept(LISTEN "defaults:\n  retry: 9s\n  slow: skip\n  event: subject\n"
+                                              "  history: {store: none, events: 7, linger: 1s}\n"
+                                              "  cors: {origins: ['https://d.example'], credentials: true}\n"
+                                              "routes:\n  - {path: /plain, subjects: [a]}\n"
+                                              "  - path: /own\n    subjects: [a]\n    retry: 1s\n    event: none\n"
+                                              "    history: {store: memory, bytes: 1MiB}\n"
+                                              "    cors: {origins: ['https://o.example']}\n"
+                                              "  - path: /closed\n    subjects: [a]\n    cors: {origins: []}\n");
     const struct config_route *plain = find_route(config, "/plain"), *own = find_route(config, "/own");
 
     cr_expect(plain->retry_ms == 9000 && plain->heartbeat_ms == 15000);
@@ -300,10 +283,10 @@ Test(base_config, routes_override_defaults_key_by_key)
 Test(base_config, routes_are_in_matching_order)
 {
     static const char *const paths[] = {"/a/b/{c}", "/a/{b}/c", "/a/{b}/{c}", "/{a}/b/c"};
-    struct config *config = accept(LISTEN "routes:\n  - {path: '/{a}/b/c', subjects: ['x.{a}']}\n"
-                                          "  - {path: '/a/{b}/{c}', subjects: ['x.{b}.{c}']}\n"
-                                          "  - {path: '/a/{b}/c', subjects: ['x.{b}']}\n"
-                                          "  - {path: '/a/b/{c}', subjects: ['x.{c}']}\n");
+    struct config *config = rig_accept(LISTEN "routes:\n  - {path: '/{a}/b/c', subjects: ['x.{a}']}\n"
+                                              "  - {path: '/a/{b}/{c}', subjects: ['x.{b}.{c}']}\n"
+                                              "  - {path: '/a/{b}/c', subjects: ['x.{b}']}\n"
+                                              "  - {path: '/a/b/{c}', subjects: ['x.{c}']}\n");
 
     for (unsigned i = 0; i != 4; ++i) {
         const struct config_route *route = &config->routes[i];
@@ -331,8 +314,7 @@ Test(base_config, files_are_relative_to_the_configuration)
                        "nats: {tls: {ca: %s/server.crt}}\n",
                        strrchr(folder, '/') + 1, certificate, strrchr(folder, '/') + 1);
     sandbox_write(path, yaml);
-    config = config_load(path, on_error, path);
-    cr_assert_not_null(config);
+    config = rig_load(path);
     cr_expect_str_eq(config->listen[0].certificate, certificate);
     cr_expect_str_eq(config->listen[0].key, certificate);
     cr_expect_str_eq(config->nats.tls.ca, certificate);
@@ -358,8 +340,7 @@ Test(base_config, the_example_is_accepted)
     sandbox_write(certificate, "");
     sandbox_write(key, "");
     sandbox_write(file, yaml);
-    config = config_load(file, on_error, file);
-    cr_assert_not_null(config);
+    config = rig_load(file);
     cr_expect_geq(config->routes_count, 2);
     cr_expect_geq(config->listen_count, 2);
     config_destroy(config);

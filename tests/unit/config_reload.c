@@ -1,31 +1,20 @@
 /* config_reload.c - what may change without a restart, and what is said of it */
 /* SPDX-License-Identifier: MIT */
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
+#include "tests/unit/config_rig.h"
 
 #include "gateway/config/config_reload.h"
 
 TestSuite(base_config_reload);
 
-#define LISTEN "listen: [{address: \"127.0.0.1:0\"}]\n"
 #define ROUTE "routes: [{path: /r, subjects: [r]}]\n"
 #define STREAM(name) "{path: /" name ", subjects: [" name "], history: {store: jetstream, stream: " name "}}"
 
-static char said[2048];
-
-static void on_error(void *arg, const char *message)
-{
-    (void)arg;
-    size_t used = strlen(said);
-    snprintf(said + used, sizeof(said) - used, "%s\n", message);
-}
+static struct errors errors;
 
 static struct config *parse(const char *yaml)
 {
-    said[0] = '\0';
-    struct config *config = config_parse("test", yaml, strlen(yaml), on_error, NULL);
-    cr_assert_not_null(config, "%s", said);
+    struct config *config = rig_parse(yaml, &errors);
+    cr_assert_not_null(config, "%s", errors.text);
     return config;
 }
 
@@ -61,8 +50,8 @@ Test(base_config_reload, what_needs_a_restart_is_named)
         snprintf(first_yaml, sizeof(first_yaml), LISTEN "%s", cases[i].first);
         snprintf(next_yaml, sizeof(next_yaml), LISTEN "%s", cases[i].next);
         struct config *first = parse(first_yaml), *next = parse(next_yaml);
-        cr_expect_not(config_reload_check(first, next, on_error, NULL), "%zu", i);
-        cr_expect_str_eq(said, cases[i].text);
+        cr_expect_not(config_reload_check(first, next, errors_add, &errors), "%zu", i);
+        cr_expect_str_eq(errors.text, cases[i].text);
         config_destroy(first);
         config_destroy(next);
     }
@@ -78,7 +67,7 @@ Test(base_config_reload, the_rest_may_change)
               "limits: {streams: 7, connections: 9, idle: 5s}\n"
               "drain: {window: 1s}\nlog: {level: debug, format: json}\n"
               "routes: [{path: /r, subjects: [r], cors: {origins: [\"*\"]}}, {path: /s, allow: [s]}]\n");
-    cr_expect(config_reload_check(first, next, on_error, NULL), "%s", said);
+    cr_expect(config_reload_check(first, next, errors_add, &errors), "%s", errors.text);
     cr_expect_str_eq(config_reload_changes(first, next, changes), "listen, admin, limits, drain, log, routes");
     cr_expect_str_eq(config_reload_changes(first, first, changes), "nothing");
     cr_expect_str_eq(config_find_route(next, "/s")->path, "/s");
@@ -126,7 +115,7 @@ Test(base_config_reload, streams_keep_the_numbers_they_have)
 {
     struct config *first = parse(LISTEN "routes: [" STREAM("A") ", " STREAM("B") ", " STREAM("C") "]\n");
     struct config *next = parse(LISTEN "routes: [" STREAM("C") ", " STREAM("A") ", {path: /m, subjects: [m]}]\n");
-    cr_assert(config_reload_check(first, next, on_error, NULL), "%s", said);
+    cr_assert(config_reload_check(first, next, errors_add, &errors), "%s", errors.text);
     config_reload_adopt(first, next);
     cr_expect_eq(config_find_route(next, "/A")->history.source, 1);
     cr_expect_eq(config_find_route(next, "/C")->history.source, 3);

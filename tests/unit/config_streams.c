@@ -1,45 +1,17 @@
 /* config_streams.c - routes whose history is a JetStream stream, and the streams gathered from them */
 /* SPDX-License-Identifier: MIT */
-#include "gateway/config/config.h"
+#include "tests/unit/config_rig.h"
 
-#include <criterion/criterion.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "tests/support/sandbox.h"
 
-#define LISTEN "listen: [{address: '127.0.0.1:0'}]\n"
-#define ROUTES LISTEN "routes:\n"
-
-struct errors {
-    unsigned count;
-    size_t len;
-    char text[8192]; /* one message a line */
-};
-
-static void on_error(void *arg, const char *message)
-{
-    struct errors *errors = arg;
-
-    ++errors->count;
-    errors->len += (size_t)snprintf(errors->text + errors->len, sizeof(errors->text) - errors->len, "%s\n", message);
-    cr_assert_lt(errors->len, sizeof(errors->text));
-}
-
-static struct config *accept(const char *yaml)
-{
-    struct errors errors = {0};
-    struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, &errors);
-
-    cr_assert_not_null(config, "%s%s", yaml, errors.text);
-    return config;
-}
+#define ROUTE_LIST LISTEN "routes:\n"
 
 static void refuse(const char *yaml, const char *messages)
 {
-    struct errors errors = {0};
-    struct config *config = config_parse("f.yaml", yaml, strlen(yaml), on_error, &errors);
+    struct errors errors;
+    struct config *config = rig_parse(yaml, &errors);
 
     cr_expect_null(config, "accepted:\n%s", yaml);
     cr_expect_str_eq(errors.text, messages, "%s\nsays: %swanted: %s", yaml, errors.text, messages);
@@ -69,7 +41,7 @@ static void expect_subjects(const struct config_stream *stream, const char *cons
 
 Test(base_config_streams, none_without_jetstream)
 {
-    struct config *config = accept(ROUTES "  - {path: /a, subjects: [a]}\n");
+    struct config *config = rig_accept(ROUTE_LIST "  - {path: /a, subjects: [a]}\n");
 
     cr_expect_eq(config->streams_count, 0);
     cr_expect_null(config->routes[0].history.stream);
@@ -82,9 +54,9 @@ Test(base_config_streams, a_route_names_its_stream)
 {
     static const char *const subjects[] = {"orders.*.>", "orders.*", NULL};
     struct config *config =
-        accept(ROUTES "  - path: /a/{id}\n    subjects: ['orders.{id}.>', 'orders.{id}', 'orders.*']\n"
-                      "    history: {store: jetstream, stream: ORDERS_1-x, events: 9}\n"
-                      "limits: {replays: 64}\n");
+        rig_accept(ROUTE_LIST "  - path: /a/{id}\n    subjects: ['orders.{id}.>', 'orders.{id}', 'orders.*']\n"
+                              "    history: {store: jetstream, stream: ORDERS_1-x, events: 9}\n"
+                              "limits: {replays: 64}\n");
     const struct config_history *history = &config->routes[0].history;
 
     cr_expect_eq(history->store, POLICY_STORE_JETSTREAM);
@@ -106,14 +78,14 @@ Test(base_config_streams, streams_are_gathered_from_all_routes)
 {
     static const char *const a[] = {"a.*.*", "a.>", "a.x.note", "a.chosen.*", NULL}, *const b[] = {"*.b", "b", NULL};
     struct config *config =
-        accept("defaults: {history: {store: jetstream, stream: A, events: 5, live: republish}}\n" ROUTES
-               "  - {path: '/{x}/{y}', subjects: ['a.{x}.{y}']}\n"
-               "  - {path: /all, subjects: ['a.>'], history: {events: 70}}\n"
-               "  - {path: '/{first}', subjects: ['{first}.b', b], history: {stream: B, live: consumer}}\n"
-               "  - {path: /memory, subjects: [m], history: {store: memory}}\n"
-               "  - {path: /none, subjects: [n], history: {store: none}}\n"
-               "  - {path: /note, subjects: ['a.x.note'], publish: true, history: {events: 6}}\n"
-               "  - {path: /any, allow: ['a.chosen.*', 'a.>']}\n");
+        rig_accept("defaults: {history: {store: jetstream, stream: A, events: 5, live: republish}}\n" ROUTE_LIST
+                   "  - {path: '/{x}/{y}', subjects: ['a.{x}.{y}']}\n"
+                   "  - {path: /all, subjects: ['a.>'], history: {events: 70}}\n"
+                   "  - {path: '/{first}', subjects: ['{first}.b', b], history: {stream: B, live: consumer}}\n"
+                   "  - {path: /memory, subjects: [m], history: {store: memory}}\n"
+                   "  - {path: /none, subjects: [n], history: {store: none}}\n"
+                   "  - {path: /note, subjects: ['a.x.note'], publish: true, history: {events: 6}}\n"
+                   "  - {path: /any, allow: ['a.chosen.*', 'a.>']}\n");
 
     cr_assert_eq(config->streams_count, 2);
     cr_expect_str_eq(config->streams[0].name, "A");
@@ -139,28 +111,28 @@ Test(base_config_streams, streams_are_gathered_from_all_routes)
 
 Test(base_config_streams, defaults_may_leave_the_name_to_routes)
 {
-    struct config *config = accept("defaults: {history: {store: jetstream}}\n" ROUTES
-                                   "  - {path: /a, subjects: [a], history: {stream: A}}\n"
-                                   "  - {path: /b, subjects: [b], history: {stream: B, live: republish}}\n");
+    struct config *config = rig_accept("defaults: {history: {store: jetstream}}\n" ROUTE_LIST
+                                       "  - {path: /a, subjects: [a], history: {stream: A}}\n"
+                                       "  - {path: /b, subjects: [b], history: {stream: B, live: republish}}\n");
 
     cr_expect_eq(config->streams_count, 2);
     cr_expect_eq(history_of(config, "/b")->live, CONFIG_LIVE_REPUBLISH);
     config_destroy(config);
 }
 
-#define ONE(history) ROUTES "  - {path: /a, subjects: [a], history: {" history "}}\n"
+#define ONE(history) ROUTE_LIST "  - {path: /a, subjects: [a], history: {" history "}}\n"
 
 Test(base_config_streams, what_goes_together)
 {
     refuse(ONE("store: jetstream"),
            "f.yaml:3: routes[0].history.stream: is missing; \"store: jetstream\" needs the name of a stream\n");
-    refuse("defaults: {history: {store: jetstream}}\n" ROUTES "  - {path: /a, subjects: [a]}\n",
+    refuse("defaults: {history: {store: jetstream}}\n" ROUTE_LIST "  - {path: /a, subjects: [a]}\n",
            "f.yaml:4: routes[0].history.stream: is missing; \"store: jetstream\" needs the name of a stream\n");
     refuse(ONE("stream: A"), "f.yaml:3: routes[0].history.stream: goes with \"store: jetstream\" only\n");
     refuse(ONE("store: none, stream: A"), "f.yaml:3: routes[0].history.stream: goes with \"store: jetstream\" only\n");
     refuse(ONE("store: memory, live: republish"),
            "f.yaml:3: routes[0].history.live: goes with \"store: jetstream\" only\n");
-    refuse("defaults: {history: {stream: A}}\n" ROUTES "  - {path: /a, subjects: [a]}\n",
+    refuse("defaults: {history: {stream: A}}\n" ROUTE_LIST "  - {path: /a, subjects: [a]}\n",
            "f.yaml:1: defaults.history.stream: goes with \"store: jetstream\" only\n");
     refuse(ONE("store: jetstream, stream: A, live: push"),
            "f.yaml:3: routes[0].history.live: \"push\" is none of consumer, republish\n");
@@ -169,7 +141,7 @@ Test(base_config_streams, what_goes_together)
 /* Found by a fuzzer: the name that doesn't end was read beyond the end of the template. */
 Test(base_config_streams, a_template_with_an_open_brace_is_only_reported)
 {
-    refuse(ROUTES "  - {path: '/{id}', subjects: ['a.{id'], history: {store: jetstream, stream: A}}\n",
+    refuse(ROUTE_LIST "  - {path: '/{id}', subjects: ['a.{id'], history: {store: jetstream, stream: A}}\n",
            "f.yaml:3: routes[0].subjects[0]: \"a.{id\" has a brace that is not part of a whole token \"{name}\" "
            "(at \"{id\")\n");
 }
@@ -182,8 +154,7 @@ Test(base_config_streams, names)
 
     for (size_t i = 0; i != sizeof(bad) / sizeof(bad[0]); ++i) {
         yaml = text_format(ONE("store: jetstream, stream: \"%s\""), bad[i]);
-        errors = (struct errors){0};
-        cr_expect_null(config_parse("f.yaml", yaml, strlen(yaml), on_error, &errors), "%s", yaml);
+        cr_expect_null(rig_parse(yaml, &errors), "%s", yaml);
         cr_expect_eq(errors.count, 1, "%s", errors.text);
         cr_expect_not_null(strstr(errors.text, "f.yaml:3: routes[0].history.stream: \""), "%s", errors.text);
         cr_expect_not_null(strstr(errors.text, "\" is no name of a stream: "), "%s", errors.text);
@@ -191,12 +162,11 @@ Test(base_config_streams, names)
     }
     memset(name, 'a', 255);
     yaml = text_format(ONE("store: jetstream, stream: %s"), name);
-    config_destroy(accept(yaml));
+    config_destroy(rig_accept(yaml));
     free(yaml);
     name[255] = 'a';
     yaml = text_format(ONE("store: jetstream, stream: %s"), name);
-    errors = (struct errors){0};
-    cr_expect_null(config_parse("f.yaml", yaml, strlen(yaml), on_error, &errors));
+    cr_expect_null(rig_parse(yaml, &errors));
     cr_expect_not_null(strstr(errors.text, "is longer than 255 bytes"), "%s", errors.text);
     free(yaml);
     free(name);
@@ -204,21 +174,21 @@ Test(base_config_streams, names)
 
 Test(base_config_streams, one_stream_is_followed_in_one_way)
 {
-    refuse(ROUTES "  - {path: /b, subjects: [b]}\n"
-                  "  - {path: /c, subjects: [c], history: {store: jetstream, stream: S}}\n"
-                  "  - {path: /a, subjects: [a], history: {store: jetstream, stream: S, live: republish}}\n",
+    refuse(ROUTE_LIST "  - {path: /b, subjects: [b]}\n"
+                      "  - {path: /c, subjects: [c], history: {store: jetstream, stream: S}}\n"
+                      "  - {path: /a, subjects: [a], history: {store: jetstream, stream: S, live: republish}}\n",
            "f.yaml:5: routes[2].history.live: \"S\" is followed by republish here, and by consumer in routes[1]; a "
            "stream is followed in one way\n");
 }
 
 Test(base_config_streams, there_is_a_limit)
 {
-    char yaml[4096] = ROUTES;
+    char yaml[4096] = ROUTE_LIST;
 
     for (int i = 0; i != CONFIG_STREAMS_MAX; ++i)
         snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
                  "  - {path: /r%d, subjects: [s], history: {store: jetstream, stream: S%d}}\n", i, i);
-    config_destroy(accept(yaml));
+    config_destroy(rig_accept(yaml));
     snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
              "  - {path: /more, subjects: [s], history: {store: jetstream, stream: MORE}}\n");
     refuse(yaml, "f.yaml:18: routes[15].history.stream: \"MORE\" is one JetStream stream too many; at most 15 are "
