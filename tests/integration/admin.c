@@ -8,6 +8,7 @@
 #include "tests/support/h2_raw.h"
 #include "tests/support/http_client.h"
 #include "tests/support/json_text.h"
+#include "tests/support/metric_routes.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
@@ -20,36 +21,21 @@ static const char broker[] = "authorization {users = [\n"
 
 static const char yaml[] = "admin: {address: \"127.0.0.1:0\"}\n"
                            "defaults: {history: {events: 4}}\n"
-                           "routes:\n"
-                           "  - {path: /m, subjects: [\"m.a\"]}\n"
-                           "  - {path: /pick, allow: [\"m.>\"]}\n"
-                           "  - {path: /strict, subjects: [\"m.slow\"]}\n"
-                           "  - {path: /skip, subjects: [\"m.slow\"], slow: skip}\n"
-                           "  - {path: /post, subjects: [\"m.post\"], publish: true}\n"
-                           "  - {path: /secret, subjects: [\"secret.a\"]}\n";
+                           "routes:\n" METRIC_ROUTES "  - {path: /secret, subjects: [\"secret.a\"]}\n";
 
 static struct rig rig;
-static struct http_client *client, *scraper;
+static struct http_client *client /* the rig's */, *scraper;
 
 static void setup(void)
 {
-    rig.nats = nats_fixture_start(broker);
-    REQUIRE(rig.nats != NULL);
-    rig.publisher = publisher_connect_as(nats_fixture_url(rig.nats), "backend", "secret");
-    rig.gateway = gateway_start(&(struct gateway_options){
-        .nats_url = nats_fixture_url(rig.nats),
-        .nats = "  user: gateway\n  password: secret\n",
-        .yaml = yaml,
-        .workers = 2,
-    });
-    client = http_client_create(rig.gateway, HTTP_H2);
+    rig_start_with_logins(&rig, broker, yaml, 2);
+    client = rig.client;
     scraper = http_client_create_admin(rig.gateway, HTTP_H1C);
 }
 
 static void teardown(void)
 {
     http_client_destroy(scraper);
-    http_client_destroy(client);
     rig_stop(&rig);
 }
 

@@ -18,27 +18,21 @@ static const char broker[] =
     "}\n";
 
 static struct rig rig;
-static struct http_client *client;
+static struct http_client *client; /* the rig's */
 
 static void setup(void)
 {
-    rig.nats = nats_fixture_start(broker);
-    REQUIRE(rig.nats != NULL);
-    rig.publisher = publisher_connect_as(nats_fixture_url(rig.nats), "backend", "secret");
-    rig.gateway = gateway_start(&(struct gateway_options){
-        .nats_url = nats_fixture_url(rig.nats),
-        .nats = "  user: gateway\n  password: secret\n",
-        .yaml = "routes:\n"
-                "  - {path: /ok, subjects: [\"ok.a\"]}\n"
-                "  - {path: /pick, allow: [\">\"]}\n"
-                "  - {path: /none, subjects: [\"secret.none\"], history: {store: none}}\n",
-    });
-    client = http_client_create(rig.gateway, HTTP_H2);
+    rig_start_with_logins(&rig, broker,
+                          "routes:\n"
+                          "  - {path: /ok, subjects: [\"ok.a\"]}\n"
+                          "  - {path: /pick, allow: [\">\"]}\n"
+                          "  - {path: /none, subjects: [\"secret.none\"], history: {store: none}}\n",
+                          0);
+    client = rig.client;
 }
 
 static void teardown(void)
 {
-    http_client_destroy(client);
     rig_stop(&rig);
 }
 

@@ -54,6 +54,17 @@ static void open_all(void)
     }
 }
 
+/* With one stream, at /s/1, and a first signal. */
+static struct http_stream *start_draining(const char *window, unsigned workers, int signal)
+{
+    start(window, "60s", workers);
+    struct http_stream *stream = http_open_ready(client, "/s/1", NULL);
+    REQUIRE(stream != NULL);
+    kill(rig.gateway->pid, signal);
+    REQUIRE(gateway_wait_log(rig.gateway, "draining", 5000));
+    return stream;
+}
+
 static void require_exit(void)
 {
     int code = gateway_wait_exit(rig.gateway);
@@ -144,13 +155,7 @@ Test(drain, nobody_there_nobody_waited_for)
 
 Test(drain, the_last_stream_that_leaves_ends_it)
 {
-    struct http_stream *stream;
-
-    start("60s", "60s", 2);
-    stream = http_open_ready(client, "/s/1", NULL);
-    REQUIRE(stream != NULL);
-    kill(rig.gateway->pid, SIGTERM);
-    REQUIRE(gateway_wait_log(rig.gateway, "draining", 5000));
+    start_draining("60s", 2, SIGTERM);
     http_client_destroy(client);
     client = NULL;
     require_exit();
@@ -158,13 +163,8 @@ Test(drain, the_last_stream_that_leaves_ends_it)
 
 static void check_second(int first, int second)
 {
-    struct http_stream *stream;
+    struct http_stream *stream = start_draining("60s", 2, first);
 
-    start("60s", "60s", 2);
-    stream = http_open_ready(client, "/s/1", NULL);
-    REQUIRE(stream != NULL);
-    kill(rig.gateway->pid, first);
-    REQUIRE(gateway_wait_log(rig.gateway, "draining", 5000));
     http_pump_for(client, 200);
     REQUIRE(!stream->ended && stream->log.count == 0);
     kill(rig.gateway->pid, second);
@@ -185,13 +185,8 @@ Test(drain, of_either_kind)
 
 Test(drain, a_reload_is_no_second_signal)
 {
-    struct http_stream *stream;
+    struct http_stream *stream = start_draining("2s", 1, SIGTERM);
 
-    start("2s", "60s", 1);
-    stream = http_open_ready(client, "/s/1", NULL);
-    REQUIRE(stream != NULL);
-    kill(rig.gateway->pid, SIGTERM);
-    REQUIRE(gateway_wait_log(rig.gateway, "draining", 5000));
     kill(rig.gateway->pid, SIGHUP);
     require_bye(stream, "drain");
     require_exit();

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/rigs/limits.h"
 #include "tests/support/http_client.h"
 #include "tests/support/json_text.h"
 #include "tests/support/raw_http.h"
@@ -15,19 +16,12 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/scrape.h"
 
-#define REST                                                                                                           \
-    "admin: {address: \"127.0.0.1:0\"}\n"                                                                              \
-    "routes:\n"                                                                                                        \
-    "  - {path: /l, subjects: [\"l\"], heartbeat: 1s, cors: {origins: [\"https://app.example\"]}}\n"                   \
-    "  - {path: /p, subjects: [\"l\"], publish: true}\n"
 #define GET_STREAM "GET /l HTTP/1.1\r\nHost: a\r\n\r\n"
 
 static struct rig rig;
-static struct http_client *client;
 
 static void teardown(void)
 {
-    http_client_destroy(client);
     rig_stop(&rig);
 }
 
@@ -35,30 +29,13 @@ TestSuite(limits, .fini = teardown, .timeout = 60);
 
 static void start(const char *limits, enum http_mode mode)
 {
-    char *yaml = text_format("limits: {%s}\n" REST, limits);
-
-    rig_start_workers(&rig, yaml, 2);
-    client = http_client_create(rig.gateway, mode);
-    free(yaml);
+    limits_start(&rig, limits, mode, 2);
 }
 
 static void require_problem(struct http_stream *stream, int status, const char *part)
 {
-    REQUIRE(http_wait_end(stream));
-    REQUIRE(stream->status == status, "%d: %s", stream->status, stream->body);
-    REQUIRE_STR(http_header(stream, "content-type"), "application/problem+json");
-    REQUIRE(strstr(stream->body, part) != NULL, "%s", stream->body);
-    REQUIRE((http_header(stream, "retry-after") != NULL) == (status == 429));
-}
-
-/* What makes a browser's EventSource come back: it takes any other answer for the end. */
-static void require_retry(struct http_stream *stream)
-{
-    REQUIRE(http_wait_end(stream));
-    REQUIRE(stream->status == 200 && stream->result == CURLE_OK, "%d: %s", stream->status, stream->body);
-    REQUIRE_STR(http_header(stream, "content-type"), "text/event-stream; charset=utf-8");
-    REQUIRE(stream->log.parser.retry_ms >= 3750 && stream->log.parser.retry_ms <= 6250, "%s", stream->body);
-    REQUIRE(stream->log.count == 0, "%s", stream->body);
+    const char *retry_after = limits_require_problem(stream, status, part);
+    REQUIRE((retry_after != NULL) == (status == 429));
 }
 
 /* ---- headers ---- */
@@ -71,15 +48,16 @@ static void check_headers(enum http_mode mode)
     start("header_bytes: 1KiB, header_fields: 20", mode);
     big = text_format("x-big: %0900d", 0);
     bigger = text_format("x-big: %01024d", 0);
-    REQUIRE(http_open_ready(client, "/l", big, NULL) != NULL);
-    require_problem(http_open(client, "/l", bigger, "sec-fetch-mode: cors", NULL), 431, "1024 bytes");
+    REQUIRE(http_open_ready(rig.client, "/l", big, NULL) != NULL);
+    require_problem(http_open(rig.client, "/l", bigger, "sec-fetch-mode: cors", NULL), 431, "1024 bytes");
     for (size_t i = 0; i != 40; i++)
         snprintf(name[i], sizeof(name[i]), "x-%zu: 1", i);
-    stream = http_open(client, "/l", name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7], name[8],
-                       name[9], name[10], name[11], name[12], name[13], name[14], name[15], name[16], name[17],
+    stream = http_open(rig.client, "/l", name[0], name[1], name[2], name[3], name[4], name[5], name[6], name[7],
+                       name[8], name[9], name[10], name[11], name[12], name[13], name[14], name[15], name[16], name[17],
                        name[18], name[19], name[20], NULL);
     require_problem(stream, 431, "20 header fields");
-    REQUIRE(http_open_ready(client, "/l", name[0], name[1], name[2], NULL) != NULL, "the connection is none the worse");
+    REQUIRE(http_open_ready(rig.client, "/l", name[0], name[1], name[2], NULL) != NULL,
+            "the connection is none the worse");
     REQUIRE(scrape_rejected(rig.gateway, "header-bytes") == 1);
     REQUIRE(scrape_rejected(rig.gateway, "header-fields") == 1);
     REQUIRE(scrape(rig.gateway, "freshet_requests_total{status=\"431\"}") == 2);
@@ -106,20 +84,21 @@ Test(limits, streams_of_a_connection)
 
     start("streams: 3", HTTP_H2);
     for (size_t i = 0; i != 3; i++)
-        REQUIRE((held[i] = http_open_ready(client, "/l", NULL)) != NULL);
-    require_problem(http_open(client, "/l", NULL), 429, "3 streams");
-    require_retry(http_open(client, "/l", "sec-fetch-mode: cors", NULL));
-    require_retry(http_open(client, "/l", "sec-fetch-dest: empty", NULL));
-    late = http_open(client, "/l", "user-agent: Mozilla/5.0 (X11; Linux x86_64)", "origin: https://app.example", NULL);
-    require_retry(late);
+        REQUIRE((held[i] = http_open_ready(rig.client, "/l", NULL)) != NULL);
+    require_problem(http_open(rig.client, "/l", NULL), 429, "3 streams");
+    limits_require_retry(http_open(rig.client, "/l", "sec-fetch-mode: cors", NULL));
+    limits_require_retry(http_open(rig.client, "/l", "sec-fetch-dest: empty", NULL));
+    late =
+        http_open(rig.client, "/l", "user-agent: Mozilla/5.0 (X11; Linux x86_64)", "origin: https://app.example", NULL);
+    limits_require_retry(late);
     REQUIRE_STR(http_header(late, "access-control-allow-origin"), "https://app.example");
-    require_problem(http_request(client, "GET", "/nope", NULL, NULL), 404, "/nope");
+    require_problem(http_request(rig.client, "GET", "/nope", NULL, NULL), 404, "/nope");
     REQUIRE(scrape_rejected(rig.gateway, "streams") == 4);
     REQUIRE(gateway_wait_log(rig.gateway, "request-refused limit=streams client=127.0.0.1 peer=127.0.0.1:", 5000));
 
     http_close(held[0]);
-    REQUIRE(http_request(client, "GET", "/nope", NULL, NULL)->status == 404); /* takes the reset along */
-    REQUIRE(http_open_ready(client, "/l", NULL) != NULL);
+    REQUIRE(http_request(rig.client, "GET", "/nope", NULL, NULL)->status == 404); /* takes the reset along */
+    REQUIRE(http_open_ready(rig.client, "/l", NULL) != NULL);
     publish(rig.publisher, "l", "still served");
     REQUIRE(http_wait_events(held[1], 1));
     REQUIRE(http_connects(held[1]) == 0, "all on one connection");
@@ -131,12 +110,12 @@ static void check_new_streams(enum http_mode mode)
 
     start("new_streams: 2", mode);
     for (int i = 0; i != 8; i++)
-        REQUIRE(http_request(client, "GET", "/nope", NULL, NULL)->status == 404, "request %d", i);
-    require_problem(http_request(client, "GET", "/nope", NULL, NULL), 429, "2 new requests a second on one");
-    require_problem(http_open(client, "/l", NULL), 429, "2 new requests a second on one");
-    require_retry(http_open(client, "/l", "sec-fetch-mode: cors", NULL));
+        REQUIRE(http_request(rig.client, "GET", "/nope", NULL, NULL)->status == 404, "request %d", i);
+    require_problem(http_request(rig.client, "GET", "/nope", NULL, NULL), 429, "2 new requests a second on one");
+    require_problem(http_open(rig.client, "/l", NULL), 429, "2 new requests a second on one");
+    limits_require_retry(http_open(rig.client, "/l", "sec-fetch-mode: cors", NULL));
     REQUIRE(scrape_rejected(rig.gateway, "new-streams") == 3);
-    while (http_request(client, "GET", "/nope", NULL, NULL)->status != 404)
+    while (http_request(rig.client, "GET", "/nope", NULL, NULL)->status != 404)
         REQUIRE(now_ms() < deadline);
     struct http_client *other = http_client_create(rig.gateway, mode);
     REQUIRE(http_open_ready(other, "/l", NULL) != NULL);
@@ -181,7 +160,7 @@ Test(limits, connections_of_an_address)
     refused = open_from("127.0.0.1");
     REQUIRE(refused->closed && refused->len == 0, "%s", refused->text);
     raw_http_destroy(refused);
-    stream = http_open(client, "/l", NULL);
+    stream = http_open(rig.client, "/l", NULL);
     REQUIRE(http_wait_end(stream) && stream->result == CURLE_SSL_CONNECT_ERROR, "%d", stream->result);
     other = open_from("127.0.0.2");
     REQUIRE(is_open(other));
@@ -234,7 +213,7 @@ Test(limits, an_ipv6_client_is_another)
     rig.gateway = gateway_start(&(struct gateway_options){
         .nats_url = nats_fixture_url(rig.nats),
         .listen = "  - address: \"[::1]:0\"\n",
-        .yaml = "limits: {connections_per_address: 1}\n" REST,
+        .yaml = "limits: {connections_per_address: 1}\n" LIMITS_REST,
     });
     held = open_from("127.0.0.1");
     REQUIRE(is_open(held));
@@ -260,13 +239,13 @@ Test(limits, new_streams_of_an_address)
     other = http_client_create(rig.gateway, HTTP_H2);
     other->source = "127.0.0.2";
     for (int i = 0; i != 8; i++)
-        REQUIRE(http_request(i % 2 == 0 ? client : second, "GET", "/nope", NULL, NULL)->status == 404, "%d", i);
-    require_problem(http_open(client, "/l", NULL), 429, "2 new requests a second from one address");
+        REQUIRE(http_request(i % 2 == 0 ? rig.client : second, "GET", "/nope", NULL, NULL)->status == 404, "%d", i);
+    require_problem(http_open(rig.client, "/l", NULL), 429, "2 new requests a second from one address");
     require_problem(http_open(second, "/l", NULL), 429, "2 new requests a second from one address");
-    require_retry(http_open(second, "/l", "sec-fetch-mode: cors", NULL));
+    limits_require_retry(http_open(second, "/l", "sec-fetch-mode: cors", NULL));
     REQUIRE(http_open_ready(other, "/l", NULL) != NULL);
     REQUIRE(scrape_rejected(rig.gateway, "address-streams") == 3);
-    while (http_request(client, "GET", "/nope", NULL, NULL)->status != 404)
+    while (http_request(rig.client, "GET", "/nope", NULL, NULL)->status != 404)
         REQUIRE(now_ms() < deadline);
     http_client_destroy(second);
     http_client_destroy(other);
@@ -280,15 +259,15 @@ Test(limits, memory_of_an_address)
     struct http_client *other;
 
     start("memory_per_address: 1MiB", HTTP_H2);
-    REQUIRE(http_open_ready(client, "/l", NULL) != NULL);
+    REQUIRE(http_open_ready(rig.client, "/l", NULL) != NULL);
     while (count != 200 && is_open(held[count] = open_from("127.0.0.1")))
         count++;
     REQUIRE(count > 40 && count < 150, "%zu connections", count);
     REQUIRE(held[count]->closed || strstr(held[count]->text, " 429 ") != NULL, "%s", held[count]->text);
     for (int i = 0; i != 20; i++)
-        stream = http_open(client, "/l", NULL);
+        stream = http_open(rig.client, "/l", NULL);
     require_problem(stream, 429, "memory");
-    require_retry(http_open(client, "/l", "sec-fetch-mode: cors", NULL));
+    limits_require_retry(http_open(rig.client, "/l", "sec-fetch-mode: cors", NULL));
     REQUIRE(scrape_rejected(rig.gateway, "address-memory") >= 2);
     other = http_client_create(rig.gateway, HTTP_H2);
     other->source = "127.0.0.2";
@@ -310,7 +289,7 @@ Test(limits, handshakes_in_progress)
     for (size_t i = 0; i != 8; i++)
         silent[i] = raw_http_connect(rig.gateway->tls_port);
     REQUIRE(gateway_wait_log(rig.gateway, "accept-paused reason=\"too many connections being opened\"", 5000));
-    stream = http_open(client, "/l", NULL);
+    stream = http_open(rig.client, "/l", NULL);
     REQUIRE(http_wait_first_block(stream) && stream->status == 200, "%s", stream->body);
     REQUIRE(scrape_rejected(rig.gateway, "handshakes") >= 1);
     for (size_t i = 0; i != 8; i++)
@@ -354,7 +333,7 @@ Test(limits, a_browser_full_of_streams_is_normal)
         http_client_destroy(browser);
     }
     for (int i = 0; i != 300; i++)
-        REQUIRE(http_request(client, "POST", "/p", "x", NULL)->status == 202, "post %d", i);
+        REQUIRE(http_request(rig.client, "POST", "/p", "x", NULL)->status == 202, "post %d", i);
     static const char *const reasons[] = {"streams", "new-streams", "address-streams", "address-memory"};
     for (size_t i = 0; i != sizeof(reasons) / sizeof(reasons[0]); i++)
         REQUIRE(scrape_rejected(rig.gateway, reasons[i]) == 0, "%s", reasons[i]);

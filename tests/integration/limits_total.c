@@ -4,44 +4,21 @@
 
 #include <sys/resource.h>
 
+#include "tests/rigs/limits.h"
 #include "tests/support/scrape.h"
 
-#define REST                                                                                                           \
-    "admin: {address: \"127.0.0.1:0\"}\n"                                                                              \
-    "routes:\n"                                                                                                        \
-    "  - {path: /l, subjects: [\"l\"], heartbeat: 1s, cors: {origins: [\"https://app.example\"]}}\n"                   \
-    "  - {path: /p, subjects: [\"l\"], publish: true}\n"
 #define BROWSER "sec-fetch-mode: cors"
 
 TestSuite(limits_total, .fini = auth_stop, .timeout = 90);
 
 static void start(const char *limits, enum http_mode mode, unsigned workers)
 {
-    char *yaml = text_format("limits: {%s}\n" REST, limits);
-
-    rig_start_workers(&auth.rig, yaml, workers);
-    http_client_destroy(auth.rig.client);
-    auth.rig.client = http_client_create(auth.rig.gateway, mode);
-    free(yaml);
+    limits_start(&auth.rig, limits, mode, workers);
 }
 
 static void require_problem(struct http_stream *stream, int status, const char *part)
 {
-    REQUIRE(http_wait_end(stream));
-    REQUIRE(stream->status == status, "%d: %s", stream->status, stream->body);
-    REQUIRE_STR(http_header(stream, "content-type"), "application/problem+json");
-    REQUIRE(strstr(stream->body, part) != NULL, "%s", stream->body);
-    REQUIRE_STR(http_header(stream, "retry-after"), "5");
-}
-
-/* What makes a browser's EventSource come back. */
-static void require_retry(struct http_stream *stream)
-{
-    REQUIRE(http_wait_end(stream));
-    REQUIRE(stream->status == 200 && stream->result == CURLE_OK, "%d: %s", stream->status, stream->body);
-    REQUIRE_STR(http_header(stream, "content-type"), "text/event-stream; charset=utf-8");
-    REQUIRE(stream->log.parser.retry_ms >= 3750 && stream->log.parser.retry_ms <= 6250, "%s", stream->body);
-    REQUIRE(stream->log.count == 0, "%s", stream->body);
+    REQUIRE_STR(limits_require_problem(stream, status, part), "5");
 }
 
 /* Its place becomes free when the gateway has noticed. Their clients are gone, so that it does. */
@@ -74,7 +51,7 @@ static void check_total(enum http_mode mode)
         REQUIRE((last = http_open_ready(clients[i], "/l", BROWSER, NULL)) != NULL);
     }
     require_problem(http_open(auth.rig.client, "/l", NULL), 503, "limit of 6 streams");
-    require_retry(http_open(auth.rig.client, "/l", BROWSER, "origin: https://app.example", NULL));
+    limits_require_retry(http_open(auth.rig.client, "/l", BROWSER, "origin: https://app.example", NULL));
     REQUIRE(http_request(auth.rig.client, "POST", "/p", "who publishes is no stream", NULL)->status == 202);
     REQUIRE(http_wait_events(last, 1));
     REQUIRE(scrape_rejected(auth.rig.gateway, "total-streams") == 2);
@@ -123,7 +100,7 @@ Test(limits_total, new_streams_in_all)
     for (int i = 0; i != 8; i++)
         REQUIRE(http_open_ready(i % 2 == 0 ? auth.rig.client : other, "/l", NULL) != NULL, "%d", i);
     require_problem(http_open(auth.rig.client, "/l", NULL), 503, "2 new streams a second on this gateway");
-    require_retry(http_open(other, "/l", BROWSER, NULL));
+    limits_require_retry(http_open(other, "/l", BROWSER, NULL));
     for (int i = 0; i != 20; i++)
         REQUIRE(http_request(auth.rig.client, "GET", "/nope", NULL, NULL)->status == 404, "is no stream");
     REQUIRE(scrape_rejected(auth.rig.gateway, "total-new-streams") == 2);
@@ -147,7 +124,7 @@ Test(limits_total, streams_of_an_address)
     REQUIRE(http_open_ready(second, "/l", NULL) != NULL);
     REQUIRE(http_open_ready(auth.rig.client, "/l", NULL) != NULL);
     require_problem(http_open(auth.rig.client, "/l", NULL), 429, "more than 3 streams of one address");
-    require_retry(http_open(second, "/l", BROWSER, NULL));
+    limits_require_retry(http_open(second, "/l", BROWSER, NULL));
     REQUIRE(http_request(auth.rig.client, "GET", "/nope", NULL, NULL)->status == 404, "is no stream");
     for (int i = 0; i != 3; i++)
         REQUIRE(http_open_ready(other, "/l", NULL) != NULL);
@@ -204,7 +181,7 @@ Test(limits_total, streams_of_a_token)
     require_open(second, "/m", again);
     require_problem(open_with(auth.rig.client, "/l", ann, NULL), 429, "more than 2 streams of one token");
     require_problem(open_with(auth.rig.client, "/m", again, NULL), 429, "more than 2 streams of one token");
-    require_retry(open_with(auth.rig.client, "/m", again, BROWSER));
+    limits_require_retry(open_with(auth.rig.client, "/m", again, BROWSER));
     require_open(auth.rig.client, "/l", bob);
     for (int i = 0; i != 3; i++)
         REQUIRE(http_open_ready(auth.rig.client, "/open", NULL) != NULL, "is nobody's");
@@ -246,7 +223,7 @@ Test(limits_total, too_few_descriptors_are_said_at_the_start)
     REQUIRE(setrlimit(RLIMIT_NOFILE, &files) == 0);
     auth.rig.gateway = gateway_start(&(struct gateway_options){
         .nats_url = nats_fixture_url(auth.rig.nats),
-        .yaml = "limits: {connections: 1000}\n" REST,
+        .yaml = "limits: {connections: 1000}\n" LIMITS_REST,
     });
     REQUIRE(gateway_wait_log(auth.rig.gateway, "descriptors-short have=400 need=1088 connections=1000 fit=312", 5000));
     REQUIRE(gateway_wait_log(auth.rig.gateway, "connections=312", 5000));

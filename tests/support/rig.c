@@ -8,18 +8,36 @@
 #include "tests/support/http_client.h"
 #include "tests/support/sandbox.h"
 
-void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers)
+static void start_broker(struct rig *rig, const char *broker)
 {
-    rig->nats = nats_fixture_start(NULL);
+    rig->nats = nats_fixture_start(broker);
     if (rig->nats == NULL)
         fixture_fail("no broker");
-    rig->publisher = publisher_connect(nats_fixture_url(rig->nats));
+}
+
+static void start_gateway(struct rig *rig, const char *login, const char *yaml, unsigned workers)
+{
     rig->gateway = gateway_start(&(struct gateway_options){
         .nats_url = nats_fixture_url(rig->nats),
+        .nats = login,
         .yaml = yaml,
         .workers = workers,
     });
     rig->client = http_client_create(rig->gateway, HTTP_H2);
+}
+
+void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers)
+{
+    start_broker(rig, NULL);
+    rig->publisher = publisher_connect(nats_fixture_url(rig->nats));
+    start_gateway(rig, NULL, yaml, workers);
+}
+
+void rig_start_with_logins(struct rig *rig, const char *broker, const char *yaml, unsigned workers)
+{
+    start_broker(rig, broker);
+    rig->publisher = publisher_connect_as(nats_fixture_url(rig->nats), "backend", "secret");
+    start_gateway(rig, "  user: gateway\n  password: secret\n", yaml, workers);
 }
 
 void rig_start(struct rig *rig, const char *yaml)

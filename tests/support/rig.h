@@ -19,6 +19,10 @@ struct rig {
 /* yaml: the configuration but for workers, listen and nats. */
 void rig_start(struct rig *rig, const char *yaml);
 void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers);
+/*
+ * Of a broker with logins: its configuration, in which backend, who publishes, and gateway have the password "secret".
+ */
+void rig_start_with_logins(struct rig *rig, const char *broker, const char *yaml, unsigned workers);
 /* What is NULL is left alone. */
 void rig_stop(struct rig *rig);
 
