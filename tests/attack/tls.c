@@ -35,8 +35,8 @@ static void renegotiation(struct attack_run *run)
     }
 }
 
-/* KeyUpdate, asking for one in return: 5 bytes and a few hashes, over and over. */
-static void key_update(struct attack_run *run)
+/* Connection after connection: each says hello, and is finished. */
+static void each_h2(struct attack_run *run, void (*spend)(struct attack_run *run, struct attack_peer *peer))
 {
     struct attack_target target = target_of(run, "h2");
 
@@ -45,39 +45,46 @@ static void key_update(struct attack_run *run)
         if (peer == NULL)
             continue;
         h2_put_hello(peer, 65535);
-        h2_put_get(peer, 1, QUIET_PATH);
-        attack_flush(peer, 500);
-        for (int i = 0; !peer->closed && more(run); i++) {
-            if (SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(peer->ssl) != 1)
-                ERR_clear_error();
-            run->tally->bytes += 27;
-            if (i % 50 == 0)
-                attack_drain(peer);
-        }
+        spend(run, peer);
         finish(run, peer, KILL_MS);
     }
 }
 
+/* KeyUpdate, asking for one in return: 5 bytes and a few hashes, over and over. */
+static void spend_key_update(struct attack_run *run, struct attack_peer *peer)
+{
+    h2_put_get(peer, 1, QUIET_PATH);
+    attack_flush(peer, 500);
+    for (int i = 0; !peer->closed && more(run); i++) {
+        if (SSL_key_update(peer->ssl, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(peer->ssl) != 1)
+            ERR_clear_error();
+        run->tally->bytes += 27;
+        if (i % 50 == 0)
+            attack_drain(peer);
+    }
+}
+
+static void key_update(struct attack_run *run)
+{
+    each_h2(run, spend_key_update);
+}
+
 /* The smallest records there are: 22 bytes and a decryption for a byte of HTTP. */
+static void spend_small_records(struct attack_run *run, struct attack_peer *peer)
+{
+    attack_flush(peer, 500);
+    /* a frame of an unknown type, which is as long as a frame may be */
+    h2_put(peer, 0xbe, 0, 0, NULL, 0);
+    peer->out[1] = 0x40;
+    for (int i = 0; !peer->closed && i < 16384 && more(run); i++) {
+        attack_put(peer, "x", 1);
+        attack_flush(peer, 200);
+    }
+}
+
 static void small_records(struct attack_run *run)
 {
-    struct attack_target target = target_of(run, "h2");
-
-    while (more(run) && run->tally->connections < (run->full ? 300 : 20)) {
-        struct attack_peer *peer = begin(run, &target);
-        if (peer == NULL)
-            continue;
-        h2_put_hello(peer, 65535);
-        attack_flush(peer, 500);
-        /* a frame of an unknown type, which is as long as a frame may be */
-        h2_put(peer, 0xbe, 0, 0, NULL, 0);
-        peer->out[1] = 0x40;
-        for (int i = 0; !peer->closed && i < 16384 && more(run); i++) {
-            attack_put(peer, "x", 1);
-            attack_flush(peer, 200);
-        }
-        finish(run, peer, KILL_MS);
-    }
+    each_h2(run, spend_small_records);
 }
 
 /* Full handshakes as fast as one processor makes them, each connection closed at once. */
