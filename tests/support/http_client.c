@@ -186,24 +186,30 @@ static void stream_send(struct http_stream *stream, const char *first, va_list h
     http_pump(stream->client, 0);
 }
 
-struct http_stream *http_open(struct http_client *client, const char *path, ...)
+static struct http_stream *stream_open(struct http_client *client, const char *path, va_list headers)
 {
     struct http_stream *stream = stream_create(client, "GET", path, NULL);
+
+    stream_send(stream, "accept: text/event-stream", headers);
+    return stream;
+}
+
+struct http_stream *http_open(struct http_client *client, const char *path, ...)
+{
     va_list headers;
 
     va_start(headers, path);
-    stream_send(stream, "accept: text/event-stream", headers);
+    struct http_stream *stream = stream_open(client, path, headers);
     va_end(headers);
     return stream;
 }
 
 struct http_stream *http_open_ready(struct http_client *client, const char *path, ...)
 {
-    struct http_stream *stream = stream_create(client, "GET", path, NULL);
     va_list headers;
 
     va_start(headers, path);
-    stream_send(stream, "accept: text/event-stream", headers);
+    struct http_stream *stream = stream_open(client, path, headers);
     va_end(headers);
     if (http_wait_first_block(stream) && stream->status == 200)
         return stream;

@@ -215,15 +215,12 @@ uint64_t jetstream_publish(struct jetstream *js, const char *subject, const char
 
 uint64_t jetstream_publish_format(struct jetstream *js, const char *subject, const char *format, ...)
 {
-    uint64_t sequence;
     va_list ap;
-    char *text;
 
     va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        fixture_fail("out of memory");
+    char *text = text_format_list(format, ap);
     va_end(ap);
-    sequence = jetstream_publish(js, subject, text);
+    uint64_t sequence = jetstream_publish(js, subject, text);
     free(text);
     return sequence;
 }

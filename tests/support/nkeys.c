@@ -154,11 +154,7 @@ void nkey_write_credentials(const char *path, const char *token, const struct nk
     char *text = text_format("-----BEGIN NATS USER JWT-----\n%s\n------END NATS USER JWT------\n\n"
                              "-----BEGIN USER NKEY SEED-----\n%s\n------END USER NKEY SEED------\n",
                              token, user->seed);
-    char *whole = text_format("%s.new", path);
 
-    sandbox_write(whole, text);
-    if (rename(whole, path) != 0)
-        fixture_fail("%s: cannot be renamed", whole);
-    free(whole);
+    sandbox_replace(path, text);
     free(text);
 }

@@ -95,11 +95,9 @@ void publish(struct publisher *publisher, const char *subject, const char *text)
 void publish_format(struct publisher *publisher, const char *subject, const char *format, ...)
 {
     va_list ap;
-    char *text;
 
     va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        fixture_fail("out of memory");
+    char *text = text_format_list(format, ap);
     va_end(ap);
     publish(publisher, subject, text);
     free(text);

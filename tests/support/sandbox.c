@@ -41,14 +41,21 @@ void fixture_fail(const char *format, ...)
     abort();
 }
 
+char *text_format_list(const char *format, va_list list)
+{
+    char *s;
+
+    if (vasprintf(&s, format, list) < 0)
+        fixture_fail("out of memory");
+    return s;
+}
+
 char *text_format(const char *format, ...)
 {
     va_list ap;
-    char *s;
 
     va_start(ap, format);
-    if (vasprintf(&s, format, ap) < 0)
-        fixture_fail("out of memory");
+    char *s = text_format_list(format, ap);
     va_end(ap);
     return s;
 }
@@ -158,6 +165,16 @@ void sandbox_write(const char *path, const char *text)
 
     if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
         fixture_fail("%s: %s", path, strerror(errno));
+}
+
+void sandbox_replace(const char *path, const char *text)
+{
+    char *whole = text_format("%s.new", path);
+
+    sandbox_write(whole, text);
+    if (rename(whole, path) != 0)
+        fixture_fail("%s: cannot be renamed", whole);
+    free(whole);
 }
 
 char *sandbox_read(const char *path)

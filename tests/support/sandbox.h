@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_SANDBOX_H
 #define TESTS_SUPPORT_SANDBOX_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,8 @@ const char *sandbox_dir(void);
 char *sandbox_path(const char *suffix);
 /* Writes a whole file; fixture_fail when it can't. */
 void sandbox_write(const char *path, const char *text);
+/* … at once: whoever reads it finds all of the old text or all of the new one. */
+void sandbox_replace(const char *path, const char *text);
 /* The whole file as a NUL-terminated string, empty when it can't be read. The caller frees. */
 char *sandbox_read(const char *path);
 
@@ -34,6 +37,7 @@ const char *sandbox_key(void);
 
 /* printf into a new string. The caller frees. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
+char *text_format_list(const char *format, va_list list) __attribute__((format(printf, 1, 0)));
 /* Takes a malloc'd text over and returns one with each `from` as `to`; free with free. */
 char *text_replace(char *text, const char *from, const char *to);
 

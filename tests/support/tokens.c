@@ -180,11 +180,7 @@ void tokens_write_jwks(const char *path, ...)
     }
     va_end(keys);
     char *text = text_format("{\"keys\":[%s]}\n", list);
-    char *other = text_format("%s.new", path);
-    sandbox_write(other, text);
-    if (rename(other, path) != 0)
-        fixture_fail("tokens: cannot write %s", path);
-    free(other);
+    sandbox_replace(path, text);
     free(text);
     free(list);
 }
