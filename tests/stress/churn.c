@@ -151,7 +151,6 @@ int main(int argc, char **argv)
     unsigned long wanted = 50000;
     unsigned descriptors;
     size_t before, after, least = SIZE_MAX;
-    int code;
 
     seed = (unsigned)now_ms();
     quick = stress_options_read(argc, argv, &seed);
@@ -173,11 +172,5 @@ int main(int argc, char **argv)
     /* the quick run is over before the allocator has found its size */
     if (!quick && !is_sanitizer_run() && least > wanted / PERIODS * LEFT_BEHIND_MAX)
         fail("the memory grows");
-    code = gateway_stop(rig.gateway);
-    if (code != 0) {
-        gateway_show_logs();
-        fprintf(stderr, "churn: the gateway's exit code is %d\n", code);
-    }
-    rig_stop(&rig);
-    return code != 0;
+    return rig_end(&rig) ? 0 : 1;
 }

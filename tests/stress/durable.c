@@ -16,6 +16,7 @@
 #include "tests/support/nats_cluster.h"
 #include "tests/support/nats_fixture.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/stress_numbers.h"
 
 /*
  * usage: durable [--single | --cluster] [--quick] [--seed N]
@@ -347,12 +348,7 @@ static void kill_all(void)
 
 static bool has_all(const struct reader *reader)
 {
-    size_t k;
-
-    for (k = 0; k < DURABLE_SUBJECTS; k++)
-        if (reader->follows[k] && reader->next[k] != published[k] + 1)
-            return false;
-    return true;
+    return stress_numbers_all_came(reader->follows, reader->next, published, DURABLE_SUBJECTS);
 }
 
 static void read_to_the_end(void)

@@ -9,6 +9,7 @@
 #include "tests/support/http_client.h"
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/stress_numbers.h"
 #include "tests/support/stress_options.h"
 
 /*
@@ -195,12 +196,7 @@ static void cut_at_random(unsigned long wanted)
 
 static bool has_all(const struct reader *reader)
 {
-    size_t k;
-
-    for (k = 0; k < SUBJECTS; k++)
-        if (reader->follows[k] && reader->next[k] != published[k] + 1)
-            return false;
-    return true;
+    return stress_numbers_all_came(reader->follows, reader->next, published, SUBJECTS);
 }
 
 static void read_to_the_end(void)
@@ -228,7 +224,6 @@ int main(int argc, char **argv)
 {
     unsigned long wanted = 10000;
     int64_t started;
-    int code;
 
     seed = (unsigned)now_ms();
     if (stress_options_read(argc, argv, &seed))
@@ -246,11 +241,5 @@ int main(int argc, char **argv)
            cuts, breaks, received, (double)(now_ms() - started) / 1000);
     for (int i = 0; i < CLIENTS; i++)
         http_client_destroy(clients[i]);
-    code = gateway_stop(rig.gateway);
-    if (code != 0) {
-        gateway_show_logs();
-        fprintf(stderr, "reconnect: the gateway's exit code is %d\n", code);
-    }
-    rig_stop(&rig);
-    return code != 0;
+    return rig_end(&rig) ? 0 : 1;
 }

@@ -54,6 +54,18 @@ void rig_stop(struct rig *rig)
     *rig = (struct rig){0};
 }
 
+bool rig_end(struct rig *rig)
+{
+    int code = gateway_stop(rig->gateway);
+
+    if (code != 0) {
+        gateway_show_logs();
+        fprintf(stderr, "the gateway's exit code is %d\n", code);
+    }
+    rig_stop(rig);
+    return code == 0;
+}
+
 const char *rig_note(const char *format, ...)
 {
     static char note[4096];
