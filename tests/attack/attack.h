@@ -97,6 +97,13 @@ struct flood {
 };
 void run_flood(struct attack_run *run, const struct flood *flood);
 
+/* An attack that is no more than that. */
+#define FLOOD_ATTACK(name, fill, initial_window, unread)                                                               \
+    static void name(struct attack_run *run)                                                                           \
+    {                                                                                                                  \
+        run_flood(run, &(struct flood){fill, initial_window, unread});                                                 \
+    }
+
 /* Runs attacks side by side, each in a process, and adds up what they have seen. */
 void run_together(struct attack_run *run, const struct attack *attacks);
 

@@ -212,44 +212,27 @@ static void fill_not_found(struct attack_run *run, struct attack_peer *peer, uin
         h2_put_get(peer, 2 * (round * PORTION + i) + 1, NOWHERE_PATH);
 }
 
-#define FLOOD(name, window, left)                                                                                      \
-    static void name(struct attack_run *run)                                                                           \
-    {                                                                                                                  \
-        run_flood(run, &(struct flood){fill_##name, window, left});                                                    \
-    }
-FLOOD(continuation, 65535, false)
-FLOOD(continuation_empty, 65535, false)
-FLOOD(data_empty, 65535, false)
-FLOOD(data_padding, 65535, false)
-FLOOD(settings, 65535, false)
-FLOOD(settings_window, 65535, false)
-FLOOD(settings_long, 65535, false)
-FLOOD(ping, 65535, false)
-FLOOD(ping_ack, 65535, false)
-FLOOD(priority_shuffle, 65535, false)
-FLOOD(priority_idle, 65535, false)
-FLOOD(unknown, 65535, false)
-FLOOD(unknown_long, 65535, false)
-FLOOD(window, 65535, false)
-FLOOD(goaway, 65535, false)
-FLOOD(push, 65535, false)
-FLOOD(requests, 65535, false)
-FLOOD(not_found, 65535, false)
-
-static void settings_unread(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_settings, 65535, true});
-}
-
-static void ping_unread(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_ping, 65535, true});
-}
-
-static void not_found_unread(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_not_found, 0, true});
-}
+FLOOD_ATTACK(continuation, fill_continuation, 65535, false)
+FLOOD_ATTACK(continuation_empty, fill_continuation_empty, 65535, false)
+FLOOD_ATTACK(data_empty, fill_data_empty, 65535, false)
+FLOOD_ATTACK(data_padding, fill_data_padding, 65535, false)
+FLOOD_ATTACK(settings, fill_settings, 65535, false)
+FLOOD_ATTACK(settings_window, fill_settings_window, 65535, false)
+FLOOD_ATTACK(settings_long, fill_settings_long, 65535, false)
+FLOOD_ATTACK(ping, fill_ping, 65535, false)
+FLOOD_ATTACK(ping_ack, fill_ping_ack, 65535, false)
+FLOOD_ATTACK(priority_shuffle, fill_priority_shuffle, 65535, false)
+FLOOD_ATTACK(priority_idle, fill_priority_idle, 65535, false)
+FLOOD_ATTACK(unknown, fill_unknown, 65535, false)
+FLOOD_ATTACK(unknown_long, fill_unknown_long, 65535, false)
+FLOOD_ATTACK(window, fill_window, 65535, false)
+FLOOD_ATTACK(goaway, fill_goaway, 65535, false)
+FLOOD_ATTACK(push, fill_push, 65535, false)
+FLOOD_ATTACK(requests, fill_requests, 65535, false)
+FLOOD_ATTACK(not_found, fill_not_found, 65535, false)
+FLOOD_ATTACK(settings_unread, fill_settings, 65535, true)
+FLOOD_ATTACK(ping_unread, fill_ping, 65535, true)
+FLOOD_ATTACK(not_found_unread, fill_not_found, 0, true)
 
 #define ROW(name, run)                                                                                                 \
     {                                                                                                                  \

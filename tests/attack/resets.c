@@ -28,15 +28,8 @@ static void fill_rapid_reset(struct attack_run *run, struct attack_peer *peer, u
     }
 }
 
-static void rapid_reset(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_rapid_reset, 65535, false});
-}
-
-static void rapid_reset_unread(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_rapid_reset, 0, true});
-}
+FLOOD_ATTACK(rapid_reset, fill_rapid_reset, 65535, false)
+FLOOD_ATTACK(rapid_reset_unread, fill_rapid_reset, 0, true)
 
 /* Below any rate that ends a connection, on many connections at once. */
 #define POLITE_CONNECTIONS 20
@@ -124,35 +117,12 @@ static void fill_incomplete(struct attack_run *run, struct attack_peer *peer, ui
         h2_put(peer, H2_HEADERS, H2_END_STREAM | H2_END_HEADERS, id_of(round, i), "\x82\x87", 2);
 }
 
-static void window_zero(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_window_zero, 65535, false});
-}
-
-static void window_overflow(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_window_overflow, 65535, false});
-}
-
-static void data_half_closed(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_data_half_closed, 65535, false});
-}
-
-static void priority_self(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_priority_self, 65535, false});
-}
-
-static void headers_half_closed(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_headers_half_closed, 65535, false});
-}
-
-static void incomplete(struct attack_run *run)
-{
-    run_flood(run, &(struct flood){fill_incomplete, 65535, false});
-}
+FLOOD_ATTACK(window_zero, fill_window_zero, 65535, false)
+FLOOD_ATTACK(window_overflow, fill_window_overflow, 65535, false)
+FLOOD_ATTACK(data_half_closed, fill_data_half_closed, 65535, false)
+FLOOD_ATTACK(priority_self, fill_priority_self, 65535, false)
+FLOOD_ATTACK(headers_half_closed, fill_headers_half_closed, 65535, false)
+FLOOD_ATTACK(incomplete, fill_incomplete, 65535, false)
 
 /* One of each frame whose length is wrong for its type: one connection each, on which two streams are open. */
 static void wrong_lengths(struct attack_run *run)
