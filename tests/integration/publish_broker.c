@@ -44,11 +44,23 @@ Test(publish_broker, what_it_denies_is_403)
     http_client_destroy(client);
 }
 
+static void post_until_accepted(struct http_client *client, const char *text)
+{
+    int64_t deadline = deadline_in(30000);
+    struct http_stream *response = http_request(client, "POST", "/orders/1", text, NULL);
+
+    while (response->status == 503 && now_ms() < deadline) {
+        http_close(response);
+        http_pump_for(client, 20);
+        response = http_request(client, "POST", "/orders/1", text, NULL);
+    }
+    publish_require_accepted(response);
+}
+
 Test(publish_broker, while_it_is_away_503_says_when_to_come_back)
 {
     struct http_client *client;
     struct http_stream *response;
-    int64_t deadline;
 
     start_with_broker(NULL, NULL);
     client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
@@ -61,13 +73,7 @@ Test(publish_broker, while_it_is_away_503_says_when_to_come_back)
     }
     nats_fixture_restart(publish_rig.rig.nats);
     publish_listen(nats_fixture_url(publish_rig.rig.nats));
-    deadline = deadline_in(15000);
-    do {
-        http_close(response);
-        http_pump_for(client, 20);
-        response = http_request(client, "POST", "/orders/1", "after", NULL);
-    } while (response->status == 503 && now_ms() < deadline);
-    publish_require_accepted(response);
+    post_until_accepted(client, "after");
     /* what was refused does not come later */
     publish_require_heard("orders.1.note", "after", 5);
     http_client_destroy(client);
@@ -93,7 +99,6 @@ Test(publish_broker, one_that_does_not_answer_is_503)
 {
     struct http_client *client;
     struct http_stream *response;
-    int64_t deadline = deadline_in(30000);
 
     start_with_broker(NULL, NULL);
     client = http_client_create(publish_rig.rig.gateway, HTTP_H2);
@@ -107,11 +112,6 @@ Test(publish_broker, one_that_does_not_answer_is_503)
     REQUIRE(is_problem(response, 503, "broker"));
     REQUIRE_STR(http_header(response, "retry-after"), "1");
     nats_fixture_resume(publish_rig.rig.nats);
-    do {
-        http_close(response);
-        http_pump_for(client, 20);
-        response = http_request(client, "POST", "/orders/1", "x", NULL);
-    } while (response->status == 503 && now_ms() < deadline);
-    publish_require_accepted(response);
+    post_until_accepted(client, "x");
     http_client_destroy(client);
 }

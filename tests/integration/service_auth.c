@@ -219,14 +219,22 @@ Test(service_auth, a_broker_that_hangs_is_a_503_in_time)
     require_open(stream);
 }
 
+/* That so many have been asked in all. */
+static void await_questions(struct http_client *of, unsigned count)
+{
+    int64_t give_up = deadline_in(10000);
+
+    while (responder_count(responder) < count && now_ms() < give_up)
+        http_pump(of, 5);
+    REQUIRE(responder_count(responder) >= count, "%u", responder_count(responder));
+}
+
 /* A question in the air when the broker goes is answered then, not after its timeout. */
 Test(service_auth, an_outage_ends_the_wait)
 {
     responder_hold(responder);
     struct http_stream *stream = http_open(client, "/orders/1", NULL);
-    int64_t give_up = deadline_in(10000);
-    while (responder_count(responder) < 1 && now_ms() < give_up)
-        http_pump(client, 5);
+    await_questions(client, 1);
     REQUIRE(responder_count(responder) == 1);
     int64_t start = now_ms();
     nats_fixture_kill(rig.nats);
@@ -244,14 +252,11 @@ Test(service_auth, equal_questions_are_asked_once)
     responder_say(responder, "{\"allow\":true}");
     struct http_client *leaving = http_client_create(rig.gateway, HTTP_H2);
     left = http_open(leaving, "/orders/1", NULL);
-    int64_t give_up = deadline_in(10000);
-    while (responder_count(responder) < 1 && now_ms() < give_up)
-        http_pump(leaving, 5);
+    await_questions(leaving, 1);
     for (unsigned i = 0; i != COUNT; ++i)
         same[i] = http_open(client, "/orders/1", NULL);
     other = http_open(client, "/orders/2", NULL);
-    while (responder_count(responder) < 2 && now_ms() < give_up)
-        http_pump(client, 5);
+    await_questions(client, 2);
     http_pump_for(client, 100);
     REQUIRE(responder_count(responder) == 2, "%u", responder_count(responder));
     REQUIRE(!left->has_headers && !same[0]->has_headers && !other->has_headers);
@@ -352,9 +357,7 @@ Test(service_auth, a_shutdown_answers_who_waits)
 {
     responder_hold(responder);
     struct http_stream *stream = http_open(client, "/orders/1", NULL);
-    int64_t give_up = deadline_in(10000);
-    while (responder_count(responder) < 1 && now_ms() < give_up)
-        http_pump(client, 5);
+    await_questions(client, 1);
     kill(rig.gateway->pid, SIGTERM);
     REQUIRE(http_wait_headers(stream));
     require_problem(stream, 503, "");

@@ -15,6 +15,13 @@ static void expect_delivery(struct nats_source *source, struct publisher *publis
     close_channel(source, channel);
 }
 
+static void expect_login(struct nats_source *source, struct publisher *publisher, const char *subject)
+{
+    AWAIT(nats_source_is_connected(source));
+    expect_delivery(source, publisher, subject);
+    end_source(source);
+}
+
 Test(source_login, user_and_password_of_the_configuration_or_the_url)
 {
     struct nats_fixture *nats =
@@ -22,15 +29,10 @@ Test(source_login, user_and_password_of_the_configuration_or_the_url)
     struct publisher *publisher = publisher_connect_as(nats_fixture_url(nats), "v", "w");
     /* a quote in a password must not end the JSON it travels in */
     struct config_nats config = {.url = (char *)(uintptr_t)nats_fixture_url(nats), .user = "u", .password = "p\"w"};
-    struct nats_source *source = start_with(&config);
-    AWAIT(nats_source_is_connected(source));
-    expect_delivery(source, publisher, "login.options");
-    end_source(source);
+    expect_login(start_with(&config), publisher, "login.options");
 
     char *url = text_format("nats://v:w@127.0.0.1:%d/", nats_fixture_port(nats));
-    source = start_connected(url);
-    expect_delivery(source, publisher, "login.url");
-    end_source(source);
+    expect_login(start_source(url), publisher, "login.url");
     free(url);
     publisher_destroy(publisher);
     nats_fixture_stop(nats);
@@ -42,13 +44,8 @@ Test(source_login, token_of_the_configuration_or_the_url)
     char *url = text_format("nats://s3cret@127.0.0.1:%d", nats_fixture_port(nats));
     struct publisher *publisher = publisher_connect(url);
     struct config_nats config = {.url = (char *)(uintptr_t)nats_fixture_url(nats), .token = "s3cret"};
-    struct nats_source *source = start_with(&config);
-    AWAIT(nats_source_is_connected(source));
-    expect_delivery(source, publisher, "login.options");
-    end_source(source);
-    source = start_connected(url);
-    expect_delivery(source, publisher, "login.url");
-    end_source(source);
+    expect_login(start_with(&config), publisher, "login.options");
+    expect_login(start_source(url), publisher, "login.url");
     free(url);
     publisher_destroy(publisher);
     nats_fixture_stop(nats);

@@ -42,6 +42,15 @@ static void publish_all(const char *const *subjects)
     publisher_flush(rig.publisher);
 }
 
+static void check_one(const char *path, const char *const *published, const char *expected)
+{
+    struct http_stream *stream = http_open_ready(rig.client, path, NULL);
+
+    REQUIRE(stream != NULL);
+    publish_all(published);
+    require_subjects(stream, expected);
+}
+
 Test(subjects, a_path_value_becomes_a_token)
 {
     struct http_stream *plain = http_open_ready(rig.client, "/orders/42", NULL);
@@ -59,29 +68,19 @@ Test(subjects, a_path_value_becomes_a_token)
 
 Test(subjects, a_literal_segment_goes_before_a_parameter)
 {
-    struct http_stream *stream = http_open_ready(rig.client, "/orders/all", NULL);
-
-    REQUIRE(stream != NULL);
-    publish_all((const char *const[]){"orders.all.x", "everything", NULL});
-    require_subjects(stream, "everything");
+    check_one("/orders/all", (const char *const[]){"orders.all.x", "everything", NULL}, "everything");
 }
 
 Test(subjects, several_parameters_and_subjects)
 {
-    struct http_stream *stream = http_open_ready(rig.client, "/pair/1/2", NULL);
-
-    REQUIRE(stream != NULL);
-    publish_all((const char *const[]){"x.1.2", "x.2.1", "y.2", "y.1", "x.1.2.3", "x.1.2", NULL});
-    require_subjects(stream, "x.1.2 y.2 x.1.2");
+    check_one("/pair/1/2", (const char *const[]){"x.1.2", "x.2.1", "y.2", "y.1", "x.1.2.3", "x.1.2", NULL},
+              "x.1.2 y.2 x.1.2");
 }
 
 Test(subjects, a_query_does_not_change_a_fixed_route)
 {
-    struct http_stream *stream = http_open_ready(rig.client, "/orders/all?subject=p.a&utm_source=mail&x", NULL);
-
-    REQUIRE(stream != NULL);
-    publish_all((const char *const[]){"p.a", "everything", NULL});
-    require_subjects(stream, "everything");
+    check_one("/orders/all?subject=p.a&utm_source=mail&x", (const char *const[]){"p.a", "everything", NULL},
+              "everything");
 }
 
 Test(subjects, the_client_chooses_what_is_allowed)
