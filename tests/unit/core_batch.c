@@ -326,16 +326,9 @@ static void check_hostile(const struct hostile *row, size_t marks)
     char *cursor = check_malloc(row->len); /* not a byte more, and no NUL */
     for (size_t i = 0; i != row->len; ++i)
         cursor[i] = row->unit[i % row->unit_len];
-    struct reader_options options = {
-        .route = &rig.route,
-        .source = &rig.source,
-        .subjects = subject_list,
-        .subject_count = SUBJECTS,
-        .start = READER_FROM_CURSOR,
-        .cursor_text = cursor,
-        .cursor_len = row->len,
-        .follow = true,
-    };
+    struct reader_options options = rig_options(READER_FROM_CURSOR, true, subject_list, SUBJECTS);
+    options.cursor_text = cursor;
+    options.cursor_len = row->len;
     struct rig_reader *r = rig_open_with(&options);
     rig_flush(r);
     char expected[512];

@@ -9,15 +9,8 @@ TestSuite(core_replay, .init = rig_start, .fini = rig_stop);
 
 static struct rig_reader *open_since(int64_t start_ns, bool follow, const char *const *subjects, size_t count)
 {
-    struct reader_options options = {
-        .route = &rig.route,
-        .source = &rig.source,
-        .subjects = subjects,
-        .subject_count = count,
-        .start = READER_FROM_TIME,
-        .start_ns = start_ns,
-        .follow = follow,
-    };
+    struct reader_options options = rig_options(READER_FROM_TIME, follow, subjects, count);
+    options.start_ns = start_ns;
     return rig_open_with(&options);
 }
 

@@ -193,21 +193,29 @@ static struct rig_reader *rig_open_with(const struct reader_options *options)
     return r;
 }
 
+static struct reader_options rig_options(enum reader_start start, bool follow, const char *const *subjects,
+                                         size_t count)
+{
+    return (struct reader_options){
+        .route = &rig.route,
+        .source = &rig.source,
+        .subjects = subjects,
+        .subject_count = count,
+        .start = start,
+        .follow = follow,
+    };
+}
+
 /* subjects: NULL ends them. */
 static struct rig_reader *rig_open(enum reader_start start, const char *cursor, bool follow,
                                    const char *const *subjects)
 {
-    struct reader_options options = {
-        .route = &rig.route,
-        .source = &rig.source,
-        .subjects = subjects,
-        .start = start,
-        .cursor_text = cursor,
-        .cursor_len = cursor != NULL ? strlen(cursor) : 0,
-        .follow = follow,
-    };
-    while (subjects[options.subject_count] != NULL)
-        ++options.subject_count;
+    size_t count = 0;
+    while (subjects[count] != NULL)
+        ++count;
+    struct reader_options options = rig_options(start, follow, subjects, count);
+    options.cursor_text = cursor;
+    options.cursor_len = cursor != NULL ? strlen(cursor) : 0;
     return rig_open_with(&options);
 }
 
