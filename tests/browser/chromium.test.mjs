@@ -3,21 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launchBrowser, openPage, startOrigin, watchConnections } from './browser.mjs';
-import {
-  Publisher,
-  makeCertificate,
-  payloads,
-  sandbox,
-  startBroker,
-  startGateway,
-  startRelay,
-  until,
-} from './fixture.mjs';
+import { payloads, sandbox, startAll, startRelay, until } from './fixture.mjs';
 
 async function setUp(t) {
   const dir = sandbox(t);
-  const [broker, origin, browser] = await Promise.all([startBroker(t, dir), startOrigin(t), launchBrowser(t)]);
-  const certificate = makeCertificate(dir);
+  const [origin, browser] = await Promise.all([startOrigin(t), launchBrowser(t)]);
   const routes = `
   - path: /events
     allow: ["t.>"]
@@ -29,10 +19,9 @@ async function setUp(t) {
   - path: /own
     allow: ["t.>"]
 `;
-  const start = (port) => startGateway(t, dir, { broker, certificate, routes, port });
   const page = await openPage(browser);
   await page.goto(origin);
-  return { start, gateway: await start(0), publisher: await Publisher.connect(t, broker), page };
+  return { ...(await startAll(t, dir, routes)), page };
 }
 
 // Opens one EventSource a URL in the page, where window.streams keeps what each of them tells.

@@ -4,16 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { Agent, fetch } from 'undici';
-import {
-  Publisher,
-  makeCertificate,
-  payloads,
-  sandbox,
-  startBroker,
-  startGateway,
-  startRelay,
-  until,
-} from './fixture.mjs';
+import { payloads, sandbox, startAll, startRelay, until } from './fixture.mjs';
 
 const routes = `
   - path: /events
@@ -21,13 +12,7 @@ const routes = `
     event: header
 `;
 
-async function setUp(t) {
-  const dir = sandbox(t);
-  const broker = await startBroker(t, dir);
-  const certificate = makeCertificate(dir);
-  const start = (port) => startGateway(t, dir, { broker, certificate, routes, port });
-  return { broker, certificate, start, gateway: await start(0), publisher: await Publisher.connect(t, broker) };
-}
+const setUp = (t) => startAll(t, sandbox(t), routes);
 
 // Opens a stream and keeps all that it tells. The event names are those to listen to beside "message".
 function listen(t, { certificate, port, subject, names = [], allowH2 = false }) {

@@ -161,6 +161,14 @@ export function startDev(t, dir, port = 0) {
 }
 
 // The publishing half of the NATS protocol, which is two verbs.
+// A broker, a certificate and a gateway on it; start begins another, at a port that is known.
+export async function startAll(t, dir, routes) {
+  const broker = await startBroker(t, dir);
+  const certificate = makeCertificate(dir);
+  const start = (port) => startGateway(t, dir, { broker, certificate, routes, port });
+  return { certificate, start, gateway: await start(0), publisher: await Publisher.connect(t, broker) };
+}
+
 export class Publisher {
   static async connect(t, broker) {
     const publisher = new Publisher();
