@@ -29,6 +29,7 @@
 static const char yaml[] = "defaults:\n"
                            "  history: {events: 100000, bytes: 64MiB}\n"
                            "  heartbeat: 1s\n"
+                           "limits: {new_streams: 1000000}\n"
                            "routes:\n"
                            "  - {path: /pick, allow: [\"s.>\"]}\n";
 
