@@ -60,6 +60,18 @@ static void begin(void)
     jetstream_create(js, &stream_s);
 }
 
+/* Of nine messages the fifth is gone before the source starts. */
+static struct js_source *begin_with_a_hole(struct channel **channel)
+{
+    begin();
+    publish_numbers(1, 9, "");
+    jetstream_delete_message(js, "S", 5);
+    struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
+    *channel = open_channel(source, "a.>");
+    cr_assert_eq(js_source_start(source), JS_START_OK);
+    return source;
+}
+
 static void end(struct js_source *source, struct channel *channel)
 {
     close_channel(source, channel);
@@ -161,13 +173,9 @@ Test(source_js_hole, what_the_consumer_skips_comes_in_order)
  */
 Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
 {
-    begin();
-    publish_numbers(1, 9, "");
-    jetstream_delete_message(js, "S", 5);
     atomic_store(&are_questions_held, true);
-    struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
-    struct channel *channel = open_channel(source, "a.>");
-    cr_assert_eq(js_source_start(source), JS_START_OK);
+    struct channel *channel;
+    struct js_source *source = begin_with_a_hole(&channel);
     AWAIT(recorder_count(channel, EVENT) == 4);
     publish_much_and_purge(10);
     sleep_ms(1700); /* three heartbeats; after 2 s without one the consumer counts as lost */
@@ -179,13 +187,9 @@ Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
 /* After four failures the session is given up. The pause after the last of them, 4 s, was the old session's. */
 Test(source_js_hole, a_new_session_asks_without_the_pause_of_the_last)
 {
-    begin();
-    publish_numbers(1, 9, "");
-    jetstream_delete_message(js, "S", 5);
     atomic_store(&failing_questions, 4);
-    struct js_source *source = create_source(nats_fixture_url(nats), "S", "a.>", 100);
-    struct channel *channel = open_channel(source, "a.>");
-    cr_assert_eq(js_source_start(source), JS_START_OK);
+    struct channel *channel;
+    struct js_source *source = begin_with_a_hole(&channel);
     AWAIT(horizon() == 9);
     cr_assert_eq(atomic_load(&failing_questions), 0);
     cr_assert_lt(asked_ns - failed_ns, 4 * NS_PER_S);
