@@ -1,4 +1,4 @@
-/* hash.c - two hashes of bytes: a plain one for our own input, a keyed one for everybody else's */
+/* hash.c - two hashes of bytes: a plain one for our own input, a keyed one for input from outside */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/hash.h"
 

@@ -1,4 +1,4 @@
-/* hash.h - two hashes of bytes: a plain one for our own input, a keyed one for everybody else's */
+/* hash.h - two hashes of bytes: a plain one for our own input, a keyed one for input from outside */
 /* SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_BASE_HASH_H
 #define GATEWAY_BASE_HASH_H

@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct lock) == sizeof(pthread_mutex_t), "a release build 
 #endif
 
 void lock_init(struct lock *lock);
-/* Nobody may hold it. */
+/* No thread may hold it. */
 void lock_dispose(struct lock *lock);
 
 static inline void lock_take(struct lock *lock)

@@ -62,7 +62,7 @@ struct config_place config_place_enter(const struct config_place *place, const s
     struct config_place inside = {.document = place->document,
                                   .own = find_value(place->document, place->own, option->key)};
     CHECK(option->type == CONFIG_TYPE_MAPPING && !option->is_list);
-    /* half of one and half of the other would be what nobody has written */
+    /* half of one and half of the other would be a mapping that the file does not have */
     if (!option->is_whole || inside.own == NULL)
         inside.inherited = find_value(place->document, place->inherited, option->key);
     return inside;

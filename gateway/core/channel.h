@@ -91,7 +91,7 @@ void channel_destroy(struct channel *channel);
 
 /* ---- of core ---- */
 
-/* As ring_trim, with its followers told; *events is how many had to go, *wake as channel_mark_followers has it. */
+/* As ring_trim; marks its followers; *events is how many had to go, *wake as channel_mark_followers has it. */
 uint64_t channel_trim(struct channel *channel, uint64_t bytes, int64_t before_ns, uint64_t *events, uint64_t *wake);
 
 static inline void channel_touch(struct channel *channel, int64_t now_ns)

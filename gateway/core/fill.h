@@ -15,7 +15,7 @@ struct message;
 /* Does the ring reach back so far that a reader which has all up to `after` can follow it? */
 enum fill_reach {
     FILL_REACHES = 0,
-    FILL_WAITS, /* not yet: the source was asked for it, the views will be told */
+    FILL_WAITS, /* not yet: the source was asked for it, and the views get a mark when it has come */
     FILL_TOO_SHORT,
 };
 enum fill_reach fill_reach(struct channel *channel, uint64_t after);

@@ -31,7 +31,7 @@ static unsigned long published[SUBJECTS];
 static atomic_bool is_done;
 static atomic_uint updated;
 static atomic_uint
-    allowed;           /* updates: no further ahead of who is live than a ring reaches, or it is ended for being slow */
+    allowed; /* updates that may be ahead of the live readers: a ring full of them, or a reader ends as slow */
 static bool is_bucket; /* a stream that keeps only the last: what is superseded in time is never seen */
 
 static void setup(void)

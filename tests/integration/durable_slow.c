@@ -92,7 +92,7 @@ static void check_stopped(void)
     largest = read_until(stream, &replay, total / 10);
     require_bounded("reading", before, largest);
     require_bounded("while it reads nothing", before, stand_still(3000));
-    durable_publish_seen(witness, 1000); /* live goes on meanwhile */
+    durable_publish_seen(witness, 1000); /* live events keep coming */
     REQUIRE(witness->log.count == 250);
     require_bounded("and still nothing", before, stand_still(1000));
     REQUIRE(replay.seen < total / 2, "it has stopped in the middle indeed");

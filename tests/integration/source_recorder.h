@@ -110,7 +110,7 @@ static inline void end_source(struct nats_source *source)
     cr_assert_eq(metrics_sum(METRIC_NATS_CONNECTED), 0);
 }
 
-/* A broker that takes anybody, a connected source, and a publisher for whoever connects one. */
+/* A broker without logins, a connected source, and a publisher for the tests that connect one. */
 struct nats_rig {
     struct nats_fixture *nats;
     struct nats_source *source;

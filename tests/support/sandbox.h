@@ -26,7 +26,7 @@ const char *sandbox_dir(void);
 char *sandbox_path(const char *suffix);
 /* Writes a whole file; fixture_fail when it can't. */
 void sandbox_write(const char *path, const char *text);
-/* … at once: whoever reads it finds all of the old text or all of the new one. */
+/* … at once: a reader sees either the whole old text or the whole new one. */
 void sandbox_replace(const char *path, const char *text);
 /* The whole file as a NUL-terminated string, empty when it can't be read. The caller frees. */
 char *sandbox_read(const char *path);

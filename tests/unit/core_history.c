@@ -219,7 +219,7 @@ Test(core_history, a_store_made_anew_is_a_gap_and_new_ids)
                   "freshet.gap|def-0|{\"reason\":\"broker-lost\",\"last\":\"abc-2\",\"next\":\"def-1\"}\n"
                   "|def-1|fresh\n");
     struct rig_reader *back = rig_open_one(READER_FROM_CURSOR, "def-0", "a.0");
-    RIG_EXPECT(back, "|def-1|fresh\n", "its sequences begin anew");
+    RIG_EXPECT(back, "|def-1|fresh\n", "its sequences begin again");
     struct rig_reader *old = rig_open_one(READER_FROM_CURSOR, "abc-2", "a.0");
     rig_flush(old);
     cr_assert_str_eq(old->log,

@@ -1,4 +1,4 @@
-/* core_reauthorize.c - which streams go on under a new configuration */
+/* core_reauthorize.c - which streams continue under a new configuration */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
