@@ -37,6 +37,7 @@ const char *address_parse(const char *s, struct address *address)
     uint64_t port;
     if (strstr(s, "://") != NULL)
         return "is a URL; write host:port";
+    /* In "[::1]" the last colon belongs to the address. */
     if (colon == NULL || strchr(colon, ']') != NULL)
         return "has no port (write host:port)";
     if (!units_parse_u64(colon + 1, strlen(colon + 1), &port) || port > 65535)
@@ -45,7 +46,7 @@ const char *address_parse(const char *s, struct address *address)
 
     size_t len = (size_t)(colon - s);
     if (len == 1 && *s == '*')
-        len = 0;
+        len = 0; /* to getaddrinfo no host is every address */
     else if (len == 0)
         return check_name("");
     if (len > ADDRESS_HOST_MAX)
@@ -66,7 +67,7 @@ bool address_is_loopback(const char *host)
     struct in6_addr ip6;
 
     if (inet_pton(AF_INET, host, &ip4) == 1)
-        return ntohl(ip4.s_addr) >> 24 == 127;
+        return ntohl(ip4.s_addr) >> 24 == 127; /* the whole 127/8, RFC 1122 3.2.1.3 */
     if (inet_pton(AF_INET6, host, &ip6) == 1)
         return IN6_IS_ADDR_LOOPBACK(&ip6);
     return strcasecmp(host, "localhost") == 0;

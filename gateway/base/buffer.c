@@ -18,6 +18,7 @@ static char *reserve_bytes(struct buffer *buffer, size_t len)
     CHECK(buffer->len <= buffer->capacity && len <= SIZE_MAX - buffer->len);
     size_t wanted = buffer->len + len;
     if (wanted > buffer->capacity) {
+        /* Doubled, so that a page of many small pieces is copied a few times and not at each piece. */
         size_t capacity = buffer->capacity < CAPACITY_MIN ? CAPACITY_MIN : buffer->capacity * 2;
         buffer->capacity = capacity < wanted ? wanted : capacity;
         buffer->bytes = check_realloc(buffer->bytes, buffer->capacity);
@@ -27,7 +28,7 @@ static char *reserve_bytes(struct buffer *buffer, size_t len)
 
 void buffer_add(struct buffer *buffer, const char *bytes, size_t len)
 {
-    if (len == 0)
+    if (len == 0) /* perhaps of an empty buffer: NULL, which memcpy must not get */
         return;
     memcpy(reserve_bytes(buffer, len), bytes, len);
     buffer->len += len;
@@ -53,6 +54,7 @@ void buffer_add_json(struct buffer *buffer, const char *s, size_t len)
 {
     char *copy = NULL;
     if (!text_is_utf8(s, len)) {
+        /* JSON is UTF-8 (RFC 8259 8.1); one foreign byte would make the whole page unreadable. */
         copy = check_malloc(len);
         for (size_t i = 0; i != len; ++i)
             copy[i] = (s[i] & 0x80) != 0 ? '?' : s[i];
@@ -74,7 +76,7 @@ void buffer_add_seconds(struct buffer *buffer, int64_t ns)
 
 char *buffer_take(struct buffer *buffer)
 {
-    buffer_add(buffer, "", 1);
+    buffer_add(buffer, "", 1); /* its NUL */
     char *bytes = buffer->bytes;
     *buffer = (struct buffer){.bytes = NULL};
     return bytes;

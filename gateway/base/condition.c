@@ -12,6 +12,7 @@ void condition_init(struct condition *condition)
 {
     pthread_condattr_t attributes;
     CHECK(pthread_condattr_init(&attributes) == 0);
+    /* pthread_cond_timedwait takes the wall clock unless told otherwise. */
     CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
     CHECK(pthread_cond_init(&condition->condition, &attributes) == 0);
     pthread_condattr_destroy(&attributes);
@@ -48,7 +49,7 @@ void condition_wait(struct condition *condition, struct lock *lock)
 
 bool condition_wait_until(struct condition *condition, struct lock *lock, int64_t deadline_ns)
 {
-    if (deadline_ns == 0) {
+    if (deadline_ns == 0) { /* as a time it would have passed long ago */
         condition_wait(condition, lock);
         return true;
     }

@@ -53,6 +53,7 @@ static inline uint64_t read_word(const unsigned char *bytes, size_t len)
 
 uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t len)
 {
+    /* The constants of the paper: "somepseudorandomlygeneratedbytes". */
     uint64_t v[4] = {
         key[0] ^ UINT64_C(0x736f6d6570736575),
         key[1] ^ UINT64_C(0x646f72616e646f6d),
@@ -64,8 +65,10 @@ uint64_t hash_with_key(const uint64_t key[2], const void *bytes, size_t len)
 
     for (; left >= 8; at += 8, left -= 8)
         mix_word(v, read_word(at, 8));
+    /* With the length, or a text would collide with the same text and a NUL behind it. */
     mix_word(v, (uint64_t)len << 56 | read_word(at, left));
     v[2] ^= 0xff;
+    /* SipHash-1-3 instead of 2-4: enough for tables, whose hashes no client gets to see. */
     for (unsigned i = 0; i != 3; ++i)
         mix_state(v);
     return v[0] ^ v[1] ^ v[2] ^ v[3];

@@ -51,8 +51,9 @@ bool ip_parse(const char *s, size_t len, struct ip *ip)
         return false;
     memcpy(text, s, len);
     text[len] = '\0';
-    if (strlen(text) != len)
+    if (strlen(text) != len) /* a NUL within would hide what follows it from inet_pton */
         return false;
+    /* Makes an IPv4 address a mapped one; inet_pton writes nothing where it fails, and all 16 bytes of IPv6. */
     memcpy(ip->bytes, v4_prefix, sizeof(v4_prefix));
     return inet_pton(AF_INET, text, ip->bytes + 12) == 1 || inet_pton(AF_INET6, text, ip->bytes) == 1;
 }
@@ -69,6 +70,7 @@ static bool is_in_network(const struct ip *ip, const struct ip_network *network)
 
     if (memcmp(ip->bytes, network->address, whole) != 0)
         return false;
+    /* A prefix of 128 bits has no byte behind its whole ones to look at. */
     return rest == 0 || ((ip->bytes[whole] ^ network->address[whole]) & (0xff00 >> rest) & 0xff) == 0;
 }
 

@@ -110,6 +110,7 @@ bool log_parse_format(const char *s, enum log_format *format)
 
 static void append_bytes(struct line *line, const char *s, size_t len)
 {
+    /* After a piece that did not fit no shorter one may follow, as if nothing were missing. */
     if (line->truncated || len > sizeof(line->bytes) - TAIL_BYTES - line->len) {
         line->truncated = true;
         return;
@@ -163,16 +164,18 @@ static void append_escaped(struct line *line, const char *s, size_t len, bool *i
             append_string(line, "\xe2\x80\xa6"); /* an ellipsis: the rest of the value is missing */
             return;
         }
+        /* JSON has no \x: there it is a backslash of the text. */
         if (utf8 == 0)
             append_format(line, line->format == LOG_JSON ? "\\\\x%02X" : "\\x%02X", (unsigned char)s[i]);
         else if (s[i] == '"' || s[i] == '\\')
             append_format(line, "\\%c", s[i]);
         else if (s[i] == '\n' || s[i] == '\r' || s[i] == '\t')
             append_string(line, s[i] == '\n' ? "\\n" : s[i] == '\r' ? "\\r" : "\\t");
-        else if (is_control(s + i, step))
+        else if (is_control(s + i, step)) /* the last byte of a C1 control is its code point */
             append_format(line, "\\u%04x", (unsigned char)s[i + step - 1]);
         else {
             append_bytes(line, s + i, step);
+            /* In the text format both would end the value, or make it look like a field of its own. */
             *is_plain = *is_plain && s[i] != ' ' && s[i] != '=';
             continue;
         }
@@ -183,13 +186,14 @@ static void append_escaped(struct line *line, const char *s, size_t len, bool *i
 static void append_text_string(struct line *line, const char *s, size_t len)
 {
     size_t start = line->len;
-    bool is_plain = len != 0;
+    bool is_plain = len != 0; /* an empty value without quotes would look like a missing one */
 
     append_bytes(line, "\"", 1);
     append_escaped(line, s, len, &is_plain);
     if (!is_plain) {
         append_bytes(line, "\"", 1);
     } else if (!line->truncated) {
+        /* Plain after all: the opening quote goes. A truncated line may not even have it, and loses the field. */
         memmove(line->bytes + start, line->bytes + start + 1, line->len - start - 1);
         --line->len;
     }
@@ -279,10 +283,12 @@ static void write_line(const struct line *line)
 void log_write_fields(enum log_level level, const char *event, const struct log_field *fields)
 {
     struct line line;
+    /* The caller may still want to say why its call failed. */
     int saved_errno = errno;
 
     line.len = 0;
     line.truncated = false;
+    /* Read once: a reload may change it, and a line must not begin in one format and end in the other. */
     line.format = (enum log_format)current_format;
     append_head(&line, level, event);
     for (const struct log_field *field = fields; field->key != NULL && !line.truncated; ++field)
@@ -316,7 +322,7 @@ static struct {
     char bytes[VALUE_MAX_BYTES];
 } printed;
 
-/* Printed by assert() and by libh2o before they abort: must not be suppressed, because no later line would report it. */
+/* Printed by assert() and by libh2o before they abort: never suppressed, because no later line would report it. */
 static bool is_last_words(const char *text, size_t len)
 {
     return memmem(text, len, "Assertion `", 11) != NULL || memmem(text, len, "fatal:", 6) != NULL;
@@ -353,6 +359,7 @@ void log_take_stderr(void)
 
     if (file == NULL)
         return; /* out of memory: libraries keep printing to the descriptor */
+    /* Unbuffered: assert() prints and aborts, and a buffer would die with the process. */
     setvbuf(file, NULL, _IONBF, 0);
     stderr = file; /* glibc allows it: there stderr is a variable */
 }

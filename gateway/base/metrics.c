@@ -40,6 +40,7 @@ void metrics_unregister(struct metrics *block)
         ;
     CHECK(*link == block);
     *link = block->next;
+    /* Kept: to Prometheus a counter that falls is a process that has restarted. */
     for (size_t i = 0; i != METRIC_COUNT; ++i)
         remainder_of[i] += atomic_load_explicit(&block->values[i], memory_order_relaxed);
     lock_give(&lock);
@@ -103,6 +104,7 @@ enum metric metrics_status(int status)
     for (enum metric row = METRIC_REQUESTS_200; row <= METRIC_REQUESTS_503; ++row) {
         if (row_status(row) == status)
             return row;
+        /* A status without a row must not get lost, or the sum over all would be wrong. */
         if (abs(row_status(row) / 100 - status / 100) < abs(row_status(nearest) / 100 - status / 100))
             nearest = row;
     }

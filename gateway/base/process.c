@@ -33,6 +33,7 @@ static void read_memory(struct process *process)
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
     read_text("/proc/self/statm", text, sizeof(text));
+    /* The first two fields, in pages: proc(5). */
     process->virtual_bytes = strtoull(text, &rest, 10) * page;
     process->resident_bytes = strtoull(rest, NULL, 10) * page;
 }
@@ -60,6 +61,7 @@ static uint64_t read_open_fds(void)
 
     if (stat(FOLDER, &status) == 0 && status.st_size != 0)
         return (uint64_t)status.st_size;
+    /* One thread counts; others that ask meanwhile get the last count. */
     if ((last_ns == 0 || now_ns - last_ns >= COUNT_NS) && atomic_compare_exchange_strong(&counted_ns, &last_ns, now_ns))
         counted = count_fds();
     return counted;
@@ -87,6 +89,7 @@ static int64_t read_start_ns(void)
     read_text("/proc/stat", text, sizeof(text));
     const char *at = strstr(text, "\nbtime ");
     if (at != NULL)
+        /* Two threads may get here: both return what the first one found. */
         atomic_compare_exchange_strong(&known, &unknown,
                                        (int64_t)strtoull(at + 7, NULL, 10) * NS_PER_S + read_boot_offset_ns());
     return known;

@@ -29,6 +29,7 @@ int64_t random_spread(uint64_t *state, int64_t value)
 {
     CHECK(*state != 0);
     CHECK(value >= 0);
+    /* From a quarter below to a quarter above is half of the value. */
     int64_t half = value / 2;
     return half == 0 ? value : value - half / 2 + (int64_t)(random_next(state) % (uint64_t)(half + 1));
 }
