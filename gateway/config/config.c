@@ -35,7 +35,8 @@ static bool parse_document(struct config_report *report, const char *yaml, size_
     CHECK(yaml_parser_initialize(&parser));
     yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, len);
     bool ok = yaml_parser_load(&parser, document) != 0;
-    if (ok && yaml_document_get_root_node(document) != NULL) {
+    if (ok && yaml_document_get_root_node(document) != NULL) { /* else the text is empty, which config_read reports */
+        /* libyaml stops behind the first document: without a second load whatever follows would go unnoticed. */
         yaml_document_t second;
         bool is_alone = yaml_parser_load(&parser, &second) != 0;
         const yaml_node_t *root = is_alone ? yaml_document_get_root_node(&second) : NULL;
@@ -44,7 +45,7 @@ static bool parse_document(struct config_report *report, const char *yaml, size_
         if (is_alone)
             yaml_document_delete(&second);
         if (!is_alone)
-            yaml_document_delete(document);
+            yaml_document_delete(document); /* what follows it is no YAML: then neither counts */
         ok = is_alone;
     }
     if (!ok)
@@ -65,7 +66,7 @@ static struct config *read_and_check(struct config_report *report, const char *f
         config_destroy(config);
         return NULL;
     }
-    config->effective = config_show(report->document);
+    config->effective = config_show(report->document); /* now: the document goes when this returns */
     return config;
 }
 
@@ -93,6 +94,7 @@ static char *read_file(const char *file, size_t *len)
     int fd = open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return NULL;
+    /* One byte more than allowed tells a file that is too large from one that just fits. */
     char *bytes = check_malloc(CONFIG_FILE_MAX + 1);
     ssize_t n = 1;
     *len = 0;
@@ -103,7 +105,7 @@ static char *read_file(const char *file, size_t *len)
         *len += n > 0 ? (size_t)n : 0;
     }
     if (n < 0) {
-        int saved_errno = errno;
+        int saved_errno = errno; /* close may change what the caller reports */
         free(bytes);
         bytes = NULL;
         errno = saved_errno;
@@ -157,7 +159,7 @@ void config_destroy(struct config *config)
     for (unsigned i = 0; i != config->streams_count; ++i)
         dispose_stream(&config->streams[i]);
     free(config->streams);
-    free(config->key_files);
+    free(config->key_files); /* the names in it belong to the routes */
     config_table_dispose(CONFIG_TOP, config);
     free(config->effective);
     free(config);

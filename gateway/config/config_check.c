@@ -23,7 +23,7 @@ _Static_assert(NAME_MAX < SUBJECT_MAX, "a name is one token of a longer subject"
 static unsigned count_cpus(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
+    if (sched_getaffinity(0, sizeof(set), &set) != 0) /* a kernel for more CPUs than the set has bits */
         return 1;
     int count = CPU_COUNT(&set);
     return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
@@ -43,6 +43,7 @@ static void check_name(const struct config_scope *top, const char *name)
         config_report_key(top, "name", "%s is longer than %d bytes", config_report_quote(name).text, NAME_MAX);
 }
 
+/* RFC 9110 5.5: a header's value has no control bytes, and loses blanks around it. */
 static bool is_printable(const char *s)
 {
     while (*s > ' ' && *s < 0x7f)
@@ -57,6 +58,7 @@ static void check_admin(const struct config_scope *top, const struct config *con
     struct address address;
     if (config->admin_address == NULL)
         return;
+    /* An address that does not parse has been reported already. */
     if (address_parse(config->admin_address, &address) == NULL && !address_is_loopback(address.host) && token == NULL)
         config_report_key(top, "admin.address", "a non-loopback admin address requires admin.token");
     if (token != NULL && (strlen(token) < ADMIN_TOKEN_MIN || !is_printable(token)))

@@ -22,11 +22,12 @@ const char *config_number_write(enum config_type type, uint64_t amount, char tex
     } times[] = {{3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}},
       sizes[] = {{UINT64_C(1) << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}, {1, "B"}};
     const struct unit *unit = type == CONFIG_TYPE_SIZE ? sizes : times;
-    if (type == CONFIG_TYPE_NUMBER || amount == 0) {
+    if (type == CONFIG_TYPE_NUMBER || amount == 0) { /* 0 has no unit; the largest would divide it */
         snprintf(text, CONFIG_AMOUNT_MAX, "%llu", (unsigned long long)amount);
         return text;
     }
     CHECK(type == CONFIG_TYPE_DURATION || type == CONFIG_TYPE_SIZE);
+    /* The largest unit that divides it: messages show a bound as the file would write it. */
     while (amount % unit->factor != 0)
         ++unit;
     snprintf(text, CONFIG_AMOUNT_MAX, "%llu%s", (unsigned long long)(amount / unit->factor), unit->name);
@@ -109,11 +110,12 @@ const char *config_number_parse(const struct config_option *option, const char *
         *number = 0;
         return NULL;
     }
+    /* 0 may lie outside of the range, where .zero gives it a meaning of its own. */
     if (!parse_amount(option->type, text, &amount))
         snprintf(room, CONFIG_REASON_MAX, "is not a %s", kinds[option->type]);
     else if ((amount < option->least || amount > option->most) && (amount != 0 || option->zero == NULL))
         snprintf(room, CONFIG_REASON_MAX, "is out of range");
-    if (*room != '\0') {
+    if (*room != '\0') { /* with the range, so that nothing has to be looked up */
         size_t len = strlen(room);
         snprintf(room + len, CONFIG_REASON_MAX - len, ": %s%s%s", option->word != NULL ? option->word : "",
                  option->word != NULL ? ", or " : "", config_number_range(option, range));

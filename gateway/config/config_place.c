@@ -15,6 +15,7 @@ const yaml_node_pair_t *config_place_pair(yaml_document_t *document, const yaml_
         return NULL;
     for (yaml_node_pair_t *pair = mapping->data.mapping.pairs.start; pair != mapping->data.mapping.pairs.top; ++pair) {
         const yaml_node_t *found = yaml_document_get_node(document, pair->key);
+        /* By its length: a key with a NUL in it must not pass for the part before the NUL. */
         if (found->type == YAML_SCALAR_NODE && found->data.scalar.length == len &&
             memcmp(found->data.scalar.value, key, len) == 0)
             return pair;
@@ -39,11 +40,13 @@ const char *config_place_text(const struct config_place *place, const struct con
     const yaml_node_t *value = config_place_value(place, option);
     if (value == NULL)
         return option->builtin;
+    /* One of another kind is reported where its own key is read. */
     return value->type == YAML_SCALAR_NODE ? (const char *)value->data.scalar.value : NULL;
 }
 
 bool config_place_has_needed(const struct config_place *place, const struct config_option *option)
 {
+    /* Written or inherited: a built-in value would be there in any case. */
     return option->needs == NULL || config_place_value(place, config_table_sibling(option, option->needs)) != NULL;
 }
 
@@ -54,6 +57,7 @@ bool config_place_is_in_force(const struct config_place *place, const struct con
     const char *wanted = strstr(option->only_with, ": ");
     CHECK(wanted != NULL);
     const char *text = config_place_text(place, config_table_sibling(option, option->only_with));
+    /* As it is written: a choice and a flag have one spelling each. */
     return text != NULL && strcmp(text, wanted + 2) == 0;
 }
 

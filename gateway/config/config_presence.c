@@ -19,6 +19,7 @@ static void write_route_name(const char *path, char *dst, size_t size)
 {
     size_t len = 0;
     for (const char *p = path; *p != '\0' && len + 1 < size; ++p) {
+        /* No '_' in front: the name may be the subject's first token, where that is reserved. */
         bool is_kept = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '-';
         if (is_kept)
             dst[len++] = *p;
@@ -28,7 +29,7 @@ static void write_route_name(const char *path, char *dst, size_t size)
     while (len != 0 && dst[len - 1] == '_')
         --len;
     dst[len] = '\0';
-    if (len == 0)
+    if (len == 0) /* "/": a token must not be empty */
         snprintf(dst, size, "root");
 }
 
@@ -62,7 +63,7 @@ static void check_presence(const struct config_scope *scope, const struct config
         config_report_key(scope, "presence", "%s %s", config_report_quote(written).text, wrong);
     else if (strpbrk(subject, "*>") != NULL)
         config_report_key(scope, "presence", "%s is a pattern; it is published to", config_report_quote(written).text);
-    else if (*subject == '{')
+    else if (*subject == '{') /* a path's segment may be $SYS or _INBOX */
         config_report_key(scope, "presence", "%s begins with what the client chooses",
                           config_report_quote(written).text);
     else if (route_is_personal(subject))
@@ -70,7 +71,7 @@ static void check_presence(const struct config_scope *scope, const struct config
                           "%s has a claim or a certificate's name; only {route} and the path's "
                           "parameters go there",
                           config_report_quote(written).text);
-    else if (config_text_is_control(subject))
+    else if (config_text_is_control(subject)) /* a gateway would take it for a revocation */
         config_report_key(scope, "presence", "%s is what gateways are told on", config_report_quote(written).text);
     else if (strstr(written, ROUTE_NAME) != NULL && has_parameter_route(route))
         config_report_key(scope, "presence", "{route} is a parameter of this path, and the name of the route here");

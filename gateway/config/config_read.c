@@ -93,7 +93,7 @@ static void pop_to(struct reader *reader, size_t len, size_t line)
 
 /* ---- single values ---- */
 
-/* The text as it is kept, for the member to own. */
+/* The text as it is kept, for the member to own. Header names are case-insensitive (RFC 9110 5.1). */
 static char *make_text(struct reader *reader, const struct config_option *option, const char *text)
 {
     bool is_relative = option->type == CONFIG_TYPE_PATH && *text != '/';
@@ -111,6 +111,7 @@ static char *make_text(struct reader *reader, const struct config_option *option
 static void check_file(struct reader *reader, const char *path)
 {
     struct stat status;
+    /* stat alone needs no right to read the file. */
     if (stat(path, &status) != 0 || access(path, R_OK) != 0)
         reader_report(reader, "%s cannot be read: %s", config_report_quote(path).text, strerror(errno));
     else if (S_ISDIR(status.st_mode))
@@ -119,6 +120,7 @@ static void check_file(struct reader *reader, const char *path)
 
 static char *read_text(struct reader *reader, const struct config_option *option, const char *text)
 {
+    /* Kept even if it is wrong: the checks of the second step find no NULL where a value is required. */
     char *kept = make_text(reader, option, text);
     const char *wrong = config_text_check(option->type, text);
     if (wrong != NULL)
@@ -146,7 +148,7 @@ static void read_number(struct reader *reader, const struct config_option *optio
         uint32_t bits = (uint32_t)number, before;
         CHECK(option->storage == CONFIG_STORED_32 && number <= UINT32_MAX);
         memcpy(&before, member, sizeof(before));
-        bits |= option->is_list ? before : 0;
+        bits |= option->is_list ? before : 0; /* a list of words is one number, a bit for each */
         memcpy(member, &bits, sizeof(bits));
     }
 }
@@ -170,6 +172,7 @@ static void store_scalar(struct reader *reader, const struct config_option *opti
 static bool is_null(const yaml_node_t *node)
 {
     const char *value = (const char *)node->data.scalar.value;
+    /* YAML 1.2 10.3.2; only if plain: in quotes each of these is a text. */
     return node->type == YAML_SCALAR_NODE && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
            (*value == '\0' || strcmp(value, "~") == 0 || strcasecmp(value, "null") == 0);
 }
@@ -179,6 +182,7 @@ static void read_scalar(struct reader *reader, const struct config_option *optio
                         char *member)
 {
     const char *text = (const char *)node->data.scalar.value;
+    /* For these the message about an unknown word says more: it lists the possible ones. */
     bool is_word = option->type == CONFIG_TYPE_FLAG || option->type == CONFIG_TYPE_CHOICE;
     if (strlen(text) != node->data.scalar.length)
         REPORT_BROKEN(reader, "has a NUL byte in it");
@@ -193,7 +197,7 @@ static bool is_too_much(struct reader *reader)
 {
     if (reader->values++ < VALUES_MAX)
         return false;
-    if (reader->values == VALUES_MAX + 1)
+    if (reader->values == VALUES_MAX + 1) /* once: there may be millions more */
         config_report_at(reader->report, reader->line, reader->path,
                          "the file has more than %u values, with what its aliases repeat and its routes inherit",
                          VALUES_MAX);
@@ -217,7 +221,7 @@ static bool is_of_kind(struct reader *reader, const yaml_node_t *node, yaml_node
 
 static void read_mapping(struct reader *reader, unsigned mapping, const struct config_place *place, char *at);
 
-/* entries: where the list's first one is kept. */
+/* member: where this entry is kept. */
 static void read_entry(struct reader *reader, const struct config_option *option, const struct config_place *place,
                        const yaml_node_t *node, char *member)
 {
@@ -269,6 +273,7 @@ static void read_list(struct reader *reader, const struct config_option *option,
         REPORT_BROKEN(reader, "is empty; it takes at least %u", (unsigned)option->least);
     if (count > option->most)
         REPORT_BROKEN(reader, "has %zu entries; at most %u are possible", count, (unsigned)option->most);
+    /* Too many are read all the same: what is wrong with the entries is reported at the first try. */
     char *list = make_list(option, count, at);
     for (size_t i = 0; i != count; ++i) {
         const yaml_node_t *item = yaml_document_get_node(place->document, items[i]);
@@ -297,7 +302,7 @@ static void read_value(struct reader *reader, const struct config_option *option
     } else if (option->type == CONFIG_TYPE_MAPPING) {
         struct config_place inside = config_place_enter(place, option);
         if (option->storage == CONFIG_STORED_FLAG)
-            *(bool *)(at + option->offset) = true;
+            *(bool *)(at + option->offset) = true; /* also of an empty one: tls: {} */
         read_mapping(reader, option->keys, &inside,
                      at + (option->storage == CONFIG_STORED_INSIDE ? option->offset : 0));
     } else {
@@ -332,6 +337,7 @@ static void read_key(struct reader *reader, unsigned mapping, const struct confi
         report_unknown(reader, mapping, name);
         return;
     }
+    /* libyaml keeps repeated keys, which YAML 1.2 forbids (3.2.1.1): one of the values would silently not count. */
     const yaml_node_pair_t *first = config_place_pair(place->document, place->own, name, strlen(name));
     if (first != pair) {
         REPORT_BROKEN(reader, "duplicate key, it is on line %zu already",
@@ -375,11 +381,13 @@ static void read_builtin(struct reader *reader, const struct config_option *opti
 {
     if (option->type == CONFIG_TYPE_MAPPING) {
         struct config_place nothing = {.document = place->document};
+        /* A whole mapping that is absent is off: with built-in values it would look half configured. */
         if (!option->is_whole && !option->is_list)
             read_mapping(reader, option->keys, &nothing,
                          at + (option->storage == CONFIG_STORED_INSIDE ? option->offset : 0));
     } else if (option->builtin != NULL && config_place_has_needed(place, option) &&
                config_place_is_in_force(place, option)) {
+        /* Else nothing: names of a token's places would make `auth: {public: true}` differ from no auth at a reload. */
         reader->is_builtin = true;
         store_scalar(reader, option, option->builtin, at + option->offset);
         reader->is_builtin = false;
@@ -398,11 +406,11 @@ static void read_mapping(struct reader *reader, unsigned mapping, const struct c
         const yaml_node_t *inherited = config_place_value(place, option);
         size_t len = reader->len;
         if (config_place_pair(place->document, own, option->key, strlen(option->key)) != NULL)
-            continue;
+            continue; /* the file has it: read above */
         push_key(reader, option->key);
         if (inherited != NULL)
             read_inherited(reader, option, place, inherited, at);
-        else if (option->is_required && own != NULL)
+        else if (option->is_required && own != NULL) /* a mapping that is absent lacks nothing */
             REPORT_BROKEN(reader, "required key is missing");
         else
             read_builtin(reader, option, place, at);

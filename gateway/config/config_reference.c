@@ -31,7 +31,7 @@ static void write_type(const struct config_option *option, char *text, size_t si
 {
     char words[CONFIG_RANGE_MAX];
     if (option->type == CONFIG_TYPE_MAPPING)
-        snprintf(text, size, "list");
+        snprintf(text, size, "list"); /* other mappings have no row */
     else if (option->type == CONFIG_TYPE_CHOICE)
         snprintf(text, size, "%s%s", option->is_list ? "list of " : "", config_number_words(option, " | ", words));
     else if (option->is_list)
@@ -86,11 +86,11 @@ static void put_key(struct reference *reference, const struct config_option *opt
 static void put_mapping(struct reference *reference, const struct config_option *option)
 {
     const char *whole = reference->whole;
-    if (option->is_whole && whole == NULL)
+    if (option->is_whole && whole == NULL) /* the outermost: a route's own auth replaces its jwt, too */
         reference->whole = option->key;
     CONFIG_TABLE_EACH(key, option->keys)
     {
-        put_key(reference, key, false);
+        put_key(reference, key, false); /* required only where its mapping is written */
     }
     reference->whole = whole;
 }

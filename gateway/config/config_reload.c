@@ -41,6 +41,7 @@ static void refuse_option(struct refusals *refusals, const char *path, const str
                           const struct config *first, const struct config *next)
 {
     uint32_t before, after;
+    /* Only numbers are shown: a text may be a password, or a URL with one. */
     if (option->type != CONFIG_TYPE_NUMBER || option->storage != CONFIG_STORED_32) {
         refuse(refusals, "%s: has changed, which needs a restart", path);
         return;
@@ -65,6 +66,7 @@ static void check_options(struct refusals *refusals, unsigned mapping, const cha
         snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix != '\0' ? "." : "", option->key);
         if (is_mapping)
             check_options(refusals, option->keys, path, is_fixed, first, next);
+        /* A mapping that is there or not, such as nats.tls, has a member of its own to compare. */
         if (is_fixed && option->storage != CONFIG_STORED_NOWHERE && !config_table_is_same_member(option, first, next))
             refuse_option(refusals, path, option, first, next);
     }
@@ -127,6 +129,7 @@ void config_reload_adopt(const struct config *first, struct config *next)
         if (history->source != 0)
             history->source = number_of(first, history->stream);
     }
+    /* In the order of the start, by which sources are found, also those that no route uses any more. */
     for (unsigned i = 0; i != first->streams_count; ++i) {
         const struct config_stream *stream = find_stream(next, first->streams[i].name);
         streams[i] = stream != NULL ? *stream : (struct config_stream){.live = first->streams[i].live};

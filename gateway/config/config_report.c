@@ -22,6 +22,7 @@ struct config_quoted config_report_quote(const char *value)
     while (keep < len && keep != 0 && ((unsigned char)value[keep] & 0xc0) == 0x80)
         --keep;
     snprintf(quoted.text, sizeof(quoted.text), "\"%.*s%s\"", (int)keep, value, keep < len ? ellipsis : "");
+    /* A terminal that shows the message may obey them. */
     for (char *p = quoted.text; *p != '\0'; ++p) {
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
@@ -54,6 +55,7 @@ static const yaml_node_t *find_node(yaml_document_t *document, const char *path,
         } else {
             size_t len = strcspn(path, ".[");
             const yaml_node_pair_t *pair = config_place_pair(document, node, path, len);
+            /* The last key that the file has gives the line, where the path names one it lacks. */
             if (pair != NULL)
                 *line = yaml_document_get_node(document, pair->key)->start_mark.line + 1;
             node = pair != NULL ? yaml_document_get_node(document, pair->value) : NULL;
@@ -71,6 +73,7 @@ __attribute__((format(printf, 4, 0))) static void report_with(struct config_repo
     CHECK(report->on_error != NULL && report->name != NULL);
     if (line != 0)
         snprintf(number, sizeof(number), "%zu:", line);
+    /* The name is cut, so that it leaves room for the reason. */
     int len =
         snprintf(message, sizeof(message), "%.1000s:%s %s%s", report->name, number, path, *path != '\0' ? ": " : "");
     if (len > 0 && (size_t)len < sizeof(message))

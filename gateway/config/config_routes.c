@@ -25,7 +25,7 @@ static void check_cors(const struct config_scope *scope, const struct config_cor
         snprintf(key, sizeof(key), "cors.origins[%u]", i);
         if (cors->origins_count != 1)
             config_report_key(scope, key, "\"*\" is any origin and stands alone");
-        else if (cors->credentials)
+        else if (cors->credentials) /* Fetch, "CORS protocol and credentials": browsers refuse the pair */
             config_report_key(scope, key, "\"*\" is not possible with credentials: true; list the origins");
     }
 }
@@ -64,6 +64,7 @@ static void settle_auth(struct config *config, struct config_auth *auth)
     CHECK(auth->keys_file != NULL && auth->cookie != NULL && auth->query != NULL);
     if (auth->from == 0)
         auth->from = CONFIG_FROM_HEADER | CONFIG_FROM_COOKIE | CONFIG_FROM_QUERY;
+    /* Routes that name one file share its keys, and the streams that each token may have. */
     for (auth->keys = 0; auth->keys != config->key_files_count; ++auth->keys) {
         if (strcmp(config->key_files[auth->keys], auth->keys_file) == 0)
             return;
@@ -80,13 +81,14 @@ static bool has_client_ca(const struct config *config)
     return has;
 }
 
-/* Has the route what its subject template takes values from? */
+/* The route has to ask for the token or certificate that its subject template takes values from. */
 static void check_claims(const struct config_scope *scope, const char *key, const char *subject,
                          const struct config_auth *auth, const struct config *config)
 {
     if (strstr(subject, "{token.") != NULL && !auth->jwt)
         config_report_key(scope, key, "%s has a claim of a token, and the route's auth has no jwt",
                           config_report_quote(subject).text);
+    /* One listener is enough: on the others the route answers 403. */
     if (strstr(subject, "{certificate.") != NULL && !has_client_ca(config))
         config_report_key(scope, key, "%s has a name of a certificate, and no listener has a client_ca",
                           config_report_quote(subject).text);
@@ -145,7 +147,7 @@ static void check_route(const struct config_scope *scope, struct config *config,
     check_sources(scope, route);
     const char *wrong = route_compile(&route->compiled, route->path);
     if (wrong != NULL) {
-        memset(&route->compiled, 0, sizeof(route->compiled));
+        memset(&route->compiled, 0, sizeof(route->compiled)); /* its first segments may conflict with other paths */
         config_report_key(scope, "path", "%s %s", config_report_quote(route->path).text, wrong);
         return;
     }
@@ -227,5 +229,6 @@ void config_routes_check(struct config_report *report, struct config *config)
     check_few(&top, config, "auth.request", offsetof(struct config_route, auth.request), CONFIG_QUESTIONS_MAX);
     check_few(&top, config, "presence", offsetof(struct config_route, presence), CONFIG_PRESENCES_MAX);
     config_streams_check(report, config);
+    /* Last: until here messages name a route by its place in the file. */
     sort_routes(config);
 }

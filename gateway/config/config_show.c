@@ -20,6 +20,7 @@ static void write_urls(struct buffer *json, const char *text)
     struct buffer shown = {.bytes = NULL};
     while (*text != '\0') {
         size_t len = strcspn(text, ",");
+        /* The last '@': a password may have one of its own. */
         const char *scheme = memmem(text, len, "://", 3), *at = memrchr(text, '@', len);
         size_t kept = scheme != NULL ? (size_t)(scheme - text) + 3 : 0;
         if (at != NULL) {
@@ -60,7 +61,7 @@ static void write_list(struct buffer *json, const struct config_option *option, 
 {
     const yaml_node_t *list = config_place_value(place, option);
     if (list == NULL) {
-        buffer_add_text(json, "null");
+        buffer_add_text(json, "null"); /* [] is a list that is empty: of cors.origins it turns cors off */
         return;
     }
     CHECK(list->type == YAML_SEQUENCE_NODE);
@@ -73,7 +74,7 @@ static void write_list(struct buffer *json, const struct config_option *option, 
             struct config_place inside = config_place_entry(place, option, entry);
             write_mapping(json, option->keys, &inside);
         } else {
-            CHECK(entry->type == YAML_SCALAR_NODE);
+            CHECK(entry->type == YAML_SCALAR_NODE); /* config_read has refused any other */
             write_text(json, option, (const char *)entry->data.scalar.value);
         }
     }

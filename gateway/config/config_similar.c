@@ -33,6 +33,7 @@ static size_t distance(const char *a, const char *b)
 const char *config_similar_key(unsigned mapping, const char *key)
 {
     const char *similar = NULL;
+    /* Two slips at most, and fewer in a short key, to which every other short one would be similar. */
     size_t len = strlen(key), nearest = len / 2 < 2 ? len / 2 : 2;
     CONFIG_TABLE_EACH(option, mapping)
     {

@@ -48,7 +48,7 @@ static void add_subjects(struct config_stream *stream, const struct config_route
         add_subject(stream, pattern_of(route->subjects[i]));
     for (unsigned i = 0; i != route->allow_count; ++i)
         add_subject(stream, check_strdup(route->allow[i]));
-    if (!route->publish && route->history.events > stream->events)
+    if (!route->publish && route->history.events > stream->events) /* publishing needs no ring */
         stream->events = route->history.events;
 }
 

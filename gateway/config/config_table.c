@@ -148,6 +148,7 @@ const struct config_option *config_table_sibling(const struct config_option *opt
 static const char *text_at(const void *at)
 {
     const char *text;
+    /* Not by a cast: the member may be a pointer of any type, and reading one as another is undefined. */
     memcpy(&text, at, sizeof(text));
     return text;
 }
@@ -198,7 +199,7 @@ bool config_table_is_same_member(const struct config_option *option, const void 
     switch (option->storage) {
     case CONFIG_STORED_NOWHERE:
     case CONFIG_STORED_INSIDE:
-        return true;
+        return true; /* such a mapping has no member of its own */
     case CONFIG_STORED_FLAG:
         return memcmp(value, other, sizeof(bool)) == 0;
     case CONFIG_STORED_32:
@@ -216,6 +217,7 @@ bool config_table_is_same(const struct config_option *option, const void *a, con
 {
     if (!config_table_is_same_member(option, a, b))
         return false;
+    /* A list has been compared as a member; what defaults hold counts in the routes that took it over. */
     if (option->type != CONFIG_TYPE_MAPPING || option->is_list || option->storage == CONFIG_STORED_INSIDE)
         return true;
     return config_table_are_same(option->keys, a, b);
@@ -254,8 +256,8 @@ void config_table_dispose(unsigned mapping, void *at)
         else if (option->storage == CONFIG_STORED_INSIDE)
             config_table_dispose(option->keys, (char *)at + option->offset);
         else if (option->type == CONFIG_TYPE_MAPPING && !option->is_list)
-            config_table_dispose(option->keys, at);
-        else if (option->is_list && option->entry_size != 0)
+            config_table_dispose(option->keys, at);          /* its keys are members of this struct */
+        else if (option->is_list && option->entry_size != 0) /* a list of bits owns nothing */
             dispose_list(option, at);
     }
 }

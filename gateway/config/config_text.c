@@ -39,6 +39,7 @@ static const char *check_address(const char *text)
 /* A host that may have a port, which is never 0; port: what stands for it otherwise. */
 static const char *check_host(const char *host, const char *port, struct address *parsed)
 {
+    /* The colons of an IPv6 address are not its port's. */
     const char *after_ip6 = strchr(host, ']');
     const char *colon = strrchr(after_ip6 != NULL ? after_ip6 : host, ':');
     char with_port[ADDRESS_HOST_MAX + 16];
@@ -73,9 +74,10 @@ const char *config_text_network(const char *text, struct ip_network *network)
     if (text[len] == '/') {
         const char *digits = text + len + 1;
         unsigned long bits = strtoul(digits, NULL, 10);
+        /* strtoul alone would take blanks, a sign, and whatever follows the digits. */
         if (*digits == '\0' || digits[strspn(digits, "0123456789")] != '\0' || strlen(digits) > 3 || bits > most)
             return most == 32 ? "has a bad prefix length (0 to 32)" : "has a bad prefix length (0 to 128)";
-        network->bits = (unsigned)bits + 128 - most;
+        network->bits = (unsigned)bits + 128 - most; /* an IPv4 prefix lies behind the 96 bits of a mapped address */
     }
     /* 10.0.0.1/8 is a slip in the address or in the length; which one is not ours to guess */
     for (unsigned i = network->bits; i != 128; ++i) {
@@ -112,6 +114,7 @@ static const char *check_origin(const char *text)
     size_t scheme_len = strspn(text, lower);
     if (strcmp(text, "*") == 0)
         return NULL;
+    /* Nor is "null": every sandboxed page sends it, so it would let all of them in. */
     if (host == NULL || text + scheme_len != host || *text < 'a' || *text > 'z')
         return "is not an origin: scheme://host[:port] in lower case";
     host += 3;
@@ -181,7 +184,7 @@ bool config_text_uses_tls(const char *urls)
 
 /* ---- names ---- */
 
-/* A query may have it without its being a token. */
+/* A stream's request has these for other things: see http/subscribe.c. */
 static bool is_taken_name(const char *name)
 {
     static const char *const taken[] = {"subject",       "since",       "follow", "lastEventId",
@@ -201,7 +204,7 @@ static bool is_token(const char *text)
 
 static const char *check_name(const char *text)
 {
-    if (!is_token(text) || strpbrk(text, "&=+%") != NULL)
+    if (!is_token(text) || strpbrk(text, "&=+%") != NULL) /* queries and cookies are split and decoded at these */
         return "is no name (1 to " TEXT_OF(NAME_MAX) " letters, digits, '-', '_', '.')";
     return is_taken_name(text) ? "means something else in a query" : NULL;
 }
