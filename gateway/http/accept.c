@@ -54,6 +54,7 @@ static void read_range(struct accept_verdict *verdict, const char *range, size_t
         if (parameter_len >= 2 && (parameter[0] | 0x20) == 'q' && parameter[1] == '=')
             zero = is_zero(parameter + 2, parameter_len - 2);
     }
+    /* The same range twice: one weight above 0 is enough. */
     verdict->is_acceptable = (specificity == verdict->specificity && verdict->is_acceptable) || !zero;
     verdict->specificity = specificity;
 }

@@ -35,7 +35,7 @@ void access_log_stream(const struct exchange *exchange, const struct reader *rea
     uint64_t suppressed;
     if (!app->config->log.access || !log_enabled(LOG_INFO))
         return;
-    app->access_limit.burst = ACCESS_LOG_BURST;
+    app->access_limit.burst = ACCESS_LOG_BURST; /* 0 in a new app, which would admit nothing */
     if (!log_limit_admit(&app->access_limit, &suppressed))
         return;
     struct log_field fields[FIELDS_MAX];

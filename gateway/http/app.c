@@ -36,6 +36,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
         return 0;
     if (routes_answer(exchange))
         return 0;
+    /* Counted like any request: a flood of unknown paths is a flood. */
     if (limits_admit(exchange, LIMITS_OTHER))
         reply_problem(exchange, 404, "no route at %.*s", (int)reply_path_len(req->path.base, path_len), req->path.base);
     return 0;

@@ -33,6 +33,7 @@ static void on_socket_close(void *data)
     struct connections *registry = connection->registry;
 
     CHECK_THREAD(registry);
+    /* libh2o disposes of every request before it closes the socket. */
     CHECK(list_is_empty(&connection->requests) && connection->asking == 0 && connection->streams == 0);
     CHECK(registry->count != 0);
     list_remove(&connection->link);
@@ -48,6 +49,7 @@ static void on_socket_close(void *data)
 
 void connection_set_peer(struct connection *connection, const struct sockaddr *peer)
 {
+    /* Any other family stays unspecified: no limit applies to it, and it is shown as "unknown". */
     memset(&connection->peer, 0, sizeof(connection->peer));
     if (peer->sa_family == AF_INET)
         memcpy(&connection->peer.v4, peer, sizeof(connection->peer.v4));
@@ -83,6 +85,7 @@ void connection_opened(struct connection *connection, enum connection_protocol p
     CHECK_THREAD(connection->registry);
     CHECK(connection->protocol == CONNECTION_OPENING && protocol != CONNECTION_OPENING);
     connection->protocol = (uint8_t)protocol;
+    /* The time that the handshake took is no idleness. */
     connection->last_progress_ns = connection->idle_since_ns = now_ns;
     list_remove(&connection->link);
     list_append(&connection->registry->open, &connection->link);
@@ -90,6 +93,7 @@ void connection_opened(struct connection *connection, enum connection_protocol p
 
 struct connection *connection_find(struct st_h2o_socket_t *sock)
 {
+    /* To libh2o timers, event descriptors and listening sockets are sockets, too. */
     return sock->on_close.cb == on_socket_close ? sock->on_close.data : NULL;
 }
 
@@ -117,7 +121,7 @@ void connection_kill(struct connection *connection)
 void connection_send_away(struct connection *connection)
 {
     CHECK_THREAD(connection->registry);
-    if (connection->is_sent_away)
+    if (connection->is_sent_away) /* one GOAWAY is enough, however many of its streams end */
         return;
     connection->is_sent_away = true;
     list_append(&connection->registry->sent_away, &connection->away);

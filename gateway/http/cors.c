@@ -25,6 +25,7 @@ static bool is_allowed(const struct config_cors *cors, h2o_iovec_t origin)
 {
     for (unsigned i = 0; i != cors->origins_count; ++i) {
         const char *allowed = cors->origins[i];
+        /* Byte by byte: the configuration takes origins only as browsers write them. */
         if (h2o_memis(origin.base, origin.len, allowed, strlen(allowed)))
             return true;
     }
@@ -44,7 +45,7 @@ bool cors_may_write(const struct config_cors *cors, const struct exchange *excha
 {
     const h2o_req_t *req = exchange->req;
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
-    if (index == -1)
+    if (index == -1) /* no page: browsers send Origin with every POST */
         return true;
     h2o_iovec_t origin = req->headers.entries[index].value;
     bool any = cors->origins_count != 0 && strcmp(cors->origins[0], "*") == 0;
@@ -71,7 +72,7 @@ void cors_add_headers(struct exchange *exchange, const char *methods)
     if (cors->origins_count == 0)
         return;
     bool any = strcmp(cors->origins[0], "*") == 0;
-    if (!any)
+    if (!any) /* Fetch, "CORS protocol and HTTP caches" */
         reply_header(exchange, "vary", H2O_STRLIT("origin"));
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("origin"), -1);
     if (index == -1)

@@ -27,7 +27,7 @@ static void uncount_stream(struct exchange *exchange)
     exchange->is_counted = false;
     --exchange->connection->admitted;
     admission_give(exchange->app->admission);
-    address_limits_end_stream(exchange->client);
+    address_limits_end_stream(exchange->client); /* before address_limits_give, which may free the account */
     admission_give_bearer(exchange->bearer);
 }
 
@@ -70,11 +70,12 @@ struct exchange *exchange_begin(struct app *app, h2o_req_t *req)
     settings_retain(exchange->settings);
     exchange->has_ip = ip_of_sockaddr(&connection->peer.any, &exchange->ip);
     list_append(&connection->requests, &exchange->link);
-    connection->has_requested = true;
+    connection->has_requested = true; /* a GOAWAY from now on costs its client no request */
     /* libh2o calls a handler when the body is complete; the gate sees that over HTTP/2 only */
     if (connection->protocol == CONNECTION_HTTP1)
         connection->body_since_ns = 0;
     ++connection->asking;
+    /* libh2o takes two Content-Length values, and CL beside TE: what follows a body may be smuggled. */
     if (req->entity.base != NULL && req->version < 0x200)
         req->http1_is_persistent = 0;
     return exchange;
@@ -85,7 +86,7 @@ void exchange_answered(struct exchange *exchange)
     int64_t now_ns = clock_mono_coarse_ns();
     CHECK(!exchange->is_answered);
     exchange->is_answered = true;
-    if (exchange->connection->unsent++ == 0)
+    if (exchange->connection->unsent++ == 0) /* the write timeout begins with the first that waits */
         exchange->connection->unsent_since_ns = now_ns;
     stop_asking(exchange, now_ns);
 }

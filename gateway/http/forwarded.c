@@ -33,7 +33,7 @@ static bool take_entry(struct walk *walk, const char *entry, size_t len)
         --len;
     for (; len != 0 && is_blank(*entry); --len)
         ++entry;
-    if (len == 0)
+    if (len == 0) /* RFC 9110 5.6.1: empty elements of a list are ignored */
         return true;
     struct ip next;
     if (++walk->hops > HOPS_MAX || !ip_parse(entry, len, &next))
@@ -61,6 +61,7 @@ void forwarded_resolve(const struct config_listen *listen, const struct st_h2o_r
     struct walk walk = {.listen = listen, .ip = ip};
     if (listen == NULL || !is_trusted(&walk))
         return;
+    /* Several lines are one list in their order (RFC 9110 5.3): the nearest proxy wrote the last one. */
     for (size_t i = req->headers.size; i != 0; --i) {
         const h2o_header_t *header = &req->headers.entries[i - 1];
         if (header->name == &H2O_TOKEN_X_FORWARDED_FOR->buf && !take_list(&walk, header->value))

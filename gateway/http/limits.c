@@ -61,6 +61,7 @@ bool limits_measure(struct exchange *exchange)
         return false;
     }
     exchange->bytes = ADDRESS_BYTES_REQUEST + (uint32_t)bytes;
+    /* Answered by limits_admit: without the CORS headers of the route a page could not read the refusal. */
     exchange->over = (uint8_t)take_from_client(exchange);
     return true;
 }
@@ -88,7 +89,7 @@ static enum limit count_stream(struct exchange *exchange)
         ++exchange->connection->admitted;
         return LIMIT_NONE;
     }
-    address_limits_end_stream(exchange->client);
+    address_limits_end_stream(exchange->client); /* taken above, and refused after all */
     return over;
 }
 
@@ -114,7 +115,7 @@ static struct bearer *take_bearer(const struct exchange *exchange, const char *n
     size_t name_len = strlen(name), len = sizeof(auth->keys) + 1 + name_len;
     char *key = check_malloc(len);
     memcpy(key, &auth->keys, sizeof(auth->keys));
-    key[sizeof(auth->keys)] = kind;
+    key[sizeof(auth->keys)] = kind; /* a sub and a jti of the same text are two bearers */
     memcpy(key + len - name_len, name, name_len);
     struct bearer *bearer =
         admission_take_bearer(exchange->app->admission, key, len, exchange->app->config->limits.streams_per_token);
@@ -128,6 +129,7 @@ bool limits_admit_bearer(struct exchange *exchange, const struct identity *ident
         (identity->sub == NULL && identity->jti == NULL))
         return true;
     CHECK(exchange->bearer == NULL);
+    /* A fresh token of the same sub is no fresh allowance. */
     if (identity->sub != NULL)
         exchange->bearer = take_bearer(exchange, identity->sub, 's');
     else

@@ -27,7 +27,7 @@ static void on_turn(struct turn_later *later)
     struct exchange *exchange = pending->exchange;
     struct route_params params;
     CHECK(!exchange->is_answered);
-    if (exchange_is_outdated(exchange)) {
+    if (exchange_is_outdated(exchange)) { /* a reload came between: the route may not exist any more */
         refusal_send_changed(exchange);
         return;
     }

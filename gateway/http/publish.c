@@ -19,6 +19,7 @@ static bool read_subject(struct exchange *exchange, char dst[SUBJECT_MAX + 1], s
     struct text_query_pair pair;
     size_t position = 0, found = 0, query_len;
     const char *query = exchange_query(exchange, &query_len);
+    /* To the end: of two subjects either could be the one that was meant. */
     while (text_query_next(query, query_len, &position, &pair)) {
         if (!h2o_memis(pair.key, pair.key_len, H2O_STRLIT("subject")))
             continue;
@@ -50,7 +51,7 @@ static bool find_subject(const struct permit *permit, char dst[SUBJECT_MAX + 1],
 {
     struct exchange *exchange = permit->exchange;
     const struct config_route *route = exchange->route;
-    if (route->subjects_count != 0)
+    if (route->subjects_count != 0) /* exactly one: config_routes.c */
         return authorize_template(permit, route->subjects[0], dst, len);
     if (!read_subject(exchange, dst, len))
         return false;
@@ -75,6 +76,7 @@ void publish_answer(struct exchange *exchange, const struct route_params *params
     char dst[SUBJECT_MAX + 1];
     struct permit permit;
     size_t len;
+    /* Before the token: on a request of a foreign page that may be its visitor's cookie. */
     if (!cors_may_write(&exchange->route->cors, exchange)) {
         reply_problem(exchange, 403, "pages of this origin may not publish here: the route's cors does not list it");
         return;
@@ -85,6 +87,7 @@ void publish_answer(struct exchange *exchange, const struct route_params *params
         authorize_end(&permit);
         return;
     }
+    /* In the pool: the question to a microservice outlives this call. */
     const char *subject = h2o_strdup(&exchange->req->pool, dst, len).base;
     authorize_then(&permit, &subject, 1, dst, len + 1, on_allowed);
 }

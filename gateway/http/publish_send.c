@@ -99,6 +99,7 @@ static void on_published(struct errand *errand)
 
 static void on_ticket_dispose(void *p)
 {
+    /* The client is gone, but the message may be on its way: the call ends in on_published. */
     struct publish_ticket *ticket = p;
     if (ticket->call != NULL)
         ticket->call->ticket = NULL;
@@ -115,6 +116,7 @@ static bool read_msg_id(struct exchange *exchange, char dst[PUBLISH_MSG_ID_MAX +
     h2o_iovec_t value = req->headers.entries[index].value;
     bool good = value.len != 0 && value.len <= PUBLISH_MSG_ID_MAX &&
                 h2o_find_header_by_str(&req->headers, H2O_STRLIT(MSG_ID_HEADER), index) == -1;
+    /* It becomes a line of the message: a control byte could begin another header. */
     for (size_t i = 0; good && i != value.len; ++i)
         good = value.base[i] >= 0x20 && value.base[i] < 0x7f;
     if (!good) {
@@ -159,6 +161,7 @@ static bool read_headers(struct exchange *exchange, struct publish_call *call)
     const struct config_route *route = exchange->route;
     const h2o_req_t *req = exchange->req;
     size_t used = 0;
+    /* The page of --dev publishes without a route. */
     for (unsigned i = 0; route != NULL && i != route->headers_count; ++i) {
         const char *name = route->headers[i];
         for (ssize_t at = -1; (at = h2o_find_header_by_str(&req->headers, name, strlen(name), at)) != -1;) {
@@ -192,6 +195,7 @@ static void send_call(struct exchange *exchange, const struct config_history *hi
     call->publish.subject = check_malloc(len + 1);
     memcpy(call->publish.subject, subject, len);
     call->publish.subject[len] = '\0';
+    /* A copy: the body goes with the request, which may end before the source has sent it. */
     call->publish.data_len = req->entity.len;
     call->publish.data = check_malloc(req->entity.len + 1);
     if (req->entity.len != 0)

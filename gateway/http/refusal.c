@@ -58,10 +58,12 @@ static bool is_event_source(const struct exchange *exchange)
     const h2o_req_t *req = exchange->req;
     ssize_t accept = h2o_find_header(&req->headers, H2O_TOKEN_ACCEPT, -1);
     ssize_t agent = h2o_find_header(&req->headers, H2O_TOKEN_USER_AGENT, -1);
+    /* What every EventSource sends: WHATWG HTML, 9.2.2. */
     if (!exchange_is_method(exchange, "GET") || accept == -1 ||
         h2o_strstr(req->headers.entries[accept].value.base, req->headers.entries[accept].value.len,
                    H2O_STRLIT("text/event-stream")) == SIZE_MAX)
         return false;
+    /* Browsers send these to https and loopback only; in clear text the user-agent has to do. */
     if (has_header(req, "sec-fetch-mode") || has_header(req, "sec-fetch-dest"))
         return true;
     return agent != -1 && req->headers.entries[agent].value.len >= 8 &&
@@ -71,6 +73,7 @@ static bool is_event_source(const struct exchange *exchange)
 static void send_retry(struct exchange *exchange, const char *why)
 {
     char body[128];
+    /* The reason is a comment of the stream: no page gets it as an event. */
     int len = snprintf(body, sizeof(body), ": %s\nretry: %lld\n\n", why,
                        (long long)random_spread(&exchange->app->hub->random, RETRY_MS));
     CHECK(len > 0 && (size_t)len < sizeof(body));
@@ -117,7 +120,7 @@ static void send_try_again(struct exchange *exchange, const char *why)
 void refusal_send_ending(struct exchange *exchange)
 {
     metrics_add(exchange->app->hub->metrics, METRIC_REJECTED_SHUTDOWN, 1);
-    connection_send_away(exchange->connection);
+    connection_send_away(exchange->connection); /* or it would come back over this one */
     send_try_again(exchange, "the gateway is shutting down");
 }
 

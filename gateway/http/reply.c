@@ -71,7 +71,7 @@ void reply_send(struct exchange *exchange, int status, const char *content_type,
 void reply_not_allowed(struct exchange *exchange, const char *methods)
 {
     const h2o_req_t *req = exchange->req;
-    reply_header(exchange, "allow", methods, strlen(methods));
+    reply_header(exchange, "allow", methods, strlen(methods)); /* RFC 9110 15.5.6 demands it */
     reply_problem(exchange, 405, "%.*s is not allowed here (allowed: %s)", (int)req->method.len, req->method.base,
                   methods);
 }

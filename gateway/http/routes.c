@@ -21,6 +21,7 @@ static void answer_route(struct exchange *exchange)
     const char *methods = publishes ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
     /* first: a page should be able to read whatever answer follows */
     cors_add_headers(exchange, cors_is_preflight(exchange) ? methods : NULL);
+    /* HEAD never becomes a stream, so it counts as any other request. */
     enum limits_purpose purpose = publishes && exchange_is_method(exchange, "POST")   ? LIMITS_PUBLISH
                                   : !publishes && exchange_is_method(exchange, "GET") ? LIMITS_STREAM
                                                                                       : LIMITS_OTHER;

@@ -49,6 +49,7 @@ static void add_stream_headers(h2o_req_t *req)
     req->res.reason = "OK";
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CONTENT_TYPE, NULL,
                    H2O_STRLIT("text/event-stream; charset=utf-8"));
+    /* no-transform: a proxy that compresses holds events back (RFC 9111 5.2.2.6). The next is for nginx. */
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, NULL, H2O_STRLIT("no-cache, no-transform"));
     h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-accel-buffering"), 0, NULL, H2O_STRLIT("no"));
 }
@@ -58,6 +59,7 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
     struct stream *stream = stream_of(reader);
     h2o_iovec_t vectors[BATCH_PIECES];
 
+    /* libh2o never stops the generator of a stream that is reset before its first byte: never send none. */
     CHECK(count <= BATCH_PIECES && (count != 0 || final));
     for (size_t i = 0; i != count; ++i)
         vectors[i] = (h2o_iovec_t){(char *)(uintptr_t)pieces[i].base, pieces[i].len};
@@ -66,6 +68,7 @@ static void do_send(struct reader *reader, const struct piece *pieces, size_t co
         metrics_add(reader->hub->metrics, METRIC_REQUESTS_200, 1);
         add_stream_headers(stream->req);
         h2o_start_response(stream->req, &stream->generator);
+        /* Here, and not in stream_start: a stream that was refused has not joined. */
         if (stream->attendance != NULL)
             presence_join(stream->app->presence, &stream->attendance->stream, stream->attendance->subject, reader);
     }
@@ -149,6 +152,7 @@ static void on_proceed(h2o_generator_t *generator, h2o_req_t *req)
 {
     struct stream *stream = LIST_ENTRY(generator, struct stream, generator);
     (void)req;
+    /* Of the connection: a stream that waits for its turn on a connection that moves is not stuck. */
     stream->connection->last_progress_ns = stream->reader.hub->now_ns;
     note_write(stream);
     reader_sent(&stream->reader);
@@ -163,10 +167,11 @@ static void on_dispose(void *p)
     /* a drained client comes back: on another connection */
     if (stream->reader.reason == CLOSE_DRAIN)
         connection_send_away(stream->connection);
-    if (stream->is_responding)
+    if (stream->is_responding) /* one that was refused has no line */
         access_log_stream(stream->exchange, &stream->reader);
     if (stream->attendance != NULL)
         presence_leave(stream->app->presence, &stream->attendance->stream, &stream->reader);
+    /* Last: the log line and presence read what the reader has counted. */
     reader_close(&stream->reader);
 }
 
@@ -185,7 +190,7 @@ void stream_start(struct exchange *exchange, const struct reader_options *option
     }
     struct stream *stream = h2o_mem_alloc_shared(&req->pool, sizeof(*stream), on_dispose);
     struct reader_options with_origin = *options;
-    with_origin.origin = connection->listen;
+    with_origin.origin = connection->listen; /* a reload that closes this listener ends its streams */
     *stream = (struct stream){
         .generator = {.proceed = on_proceed},
         .app = exchange->app,

@@ -49,13 +49,14 @@ static bool accepts_event_stream(const struct exchange *exchange)
         any |= value.len != 0;
         accept_read(&verdict, value.base, value.len);
     }
-    return !any || verdict.is_acceptable;
+    return !any || verdict.is_acceptable; /* without the field anything is acceptable: RFC 9110 12.5.1 */
 }
 
 /* Adds a checked subject, unless one covers it already; takes out those it covers. */
 static void add_subject(struct ask *ask, const char *subject)
 {
     size_t len = strlen(subject), kept = 0;
+    /* Or the stream would follow one more channel, all of whose messages come on the other, too. */
     if (subject_any_covers(ask->subjects, ask->subject_count, subject, len))
         return;
     for (size_t i = 0; i != ask->subject_count; ++i) {
@@ -123,7 +124,7 @@ static bool read_since(struct ask *ask, const char *value, size_t len)
         ask->options.start = READER_FROM_LAST;
     } else if (units_parse_duration(value, len, &ms)) {
         ask->options.start = READER_FROM_TIME;
-        ask->options.start_ns = clock_wall_ns() - ms * NS_PER_MS;
+        ask->options.start_ns = clock_wall_ns() - ms * NS_PER_MS; /* the clock that messages are stamped by */
     } else if (units_parse_time(value, len, &ns)) {
         ask->options.start = READER_FROM_TIME;
         ask->options.start_ns = ns;
@@ -155,6 +156,7 @@ static bool is_cursor_name(const char *key, size_t len)
 static bool read_pair(struct ask *ask, const char *key, size_t key_len, char *value, size_t len,
                       unsigned *subject_number)
 {
+    /* A route with subjects of its own leaves no choice: there it is one more unknown name. */
     if (h2o_memis(key, key_len, H2O_STRLIT("subject")) && ask->route->allow_count != 0)
         return choose_subject(ask, value, len, ++*subject_number);
     if (h2o_memis(key, key_len, H2O_STRLIT("since"))) {
@@ -206,11 +208,13 @@ static bool read_query(struct ask *ask)
 static void read_cursor(struct ask *ask)
 {
     const h2o_req_t *req = ask->exchange->req;
+    /* It goes before a query value: a browser that reconnects sends both, and its URL has the older one. */
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("last-event-id"), -1);
     if (index != -1 && req->headers.entries[index].value.len != 0)
-        ask->cursor = req->headers.entries[index].value;
+        ask->cursor = req->headers.entries[index].value; /* no copy: it lives with the request, as the reader does */
     if (ask->cursor.len == 0)
         return;
+    /* Wins over since=, which a reconnecting browser repeats, too. */
     ask->options.start = READER_FROM_CURSOR;
     ask->options.cursor_text = ask->cursor.base;
     ask->options.cursor_len = ask->cursor.len;
@@ -251,6 +255,7 @@ static bool read_request(struct ask *ask)
 static void on_allowed(const struct permit *permit, void *data)
 {
     struct ask *ask = data;
+    /* Answered only now, so that HEAD has the status that GET would get. */
     if (exchange_is_method(ask->exchange, "HEAD")) {
         stream_send_head(ask->exchange);
         return;

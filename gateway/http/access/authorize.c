@@ -46,7 +46,7 @@ static void send_no_token(struct exchange *exchange)
         len += (size_t)snprintf(places + len, sizeof(places) - len, ", in the query's %.64s", auth->query);
     CHECK(len < sizeof(places));
     note_refusal(exchange, "no token");
-    reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer"));
+    reply_header(exchange, "www-authenticate", H2O_STRLIT("Bearer")); /* RFC 6750 3.1: no error code here */
     reply_problem(exchange, 401, "this needs a token%s", places);
 }
 
@@ -67,14 +67,14 @@ static void send_bad_token(struct exchange *exchange, const char *reason)
  */
 static int64_t expiry_ns(const struct token *token, int64_t leeway_ms)
 {
-    if (token->expires_s == 0 || token->expires_s > INT64_MAX / NS_PER_S)
+    if (token->expires_s == 0 || token->expires_s > INT64_MAX / NS_PER_S) /* no exp, or one after 2262 */
         return 0;
     int64_t now_ns = clock_mono_ns(), left_ns = token->expires_s * NS_PER_S - clock_wall_ns();
     if (left_ns <= 0)
         left_ns += leeway_ms * NS_PER_MS;
     if (left_ns > INT64_MAX - now_ns)
-        return 0;
-    return now_ns + left_ns > 0 ? now_ns + left_ns : 1;
+        return 0;                                       /* beyond what the clock can say: never */
+    return now_ns + left_ns > 0 ? now_ns + left_ns : 1; /* 0 would be never */
 }
 
 static const char *copy_string(h2o_req_t *req, const char *s)
@@ -88,6 +88,7 @@ static void accept_token(struct permit *permit, struct token *token)
     const struct config_auth *auth = &exchange->route->auth;
     h2o_req_t *req = exchange->req;
     struct identity *identity = h2o_mem_alloc_pool(&req->pool, sizeof(*identity));
+    /* Copies: the token goes when the permit ends, the identity stays with the stream. */
     *identity = (struct identity){copy_string(req, token->subject), copy_string(req, token->id), token->expires_s};
     permit->token = token;
     permit->identity = identity;
@@ -153,7 +154,7 @@ static const char *find_personal(void *arg, const char *name, size_t name_len, s
     struct personal *personal = arg;
     const char *value = NULL;
     if (name_len <= sizeof(prefix) - 1 || memcmp(name, prefix, sizeof(prefix) - 1) != 0)
-        value = certificate_name(personal->exchange->connection);
+        value = certificate_name(personal->exchange->connection); /* the only other name a template may have */
     else if (personal->token != NULL)
         value =
             token_claim(personal->token, name + sizeof(prefix) - 1, name_len - (sizeof(prefix) - 1), personal->number);
@@ -229,6 +230,7 @@ static bool note_answer(struct permit *permit, const struct service_answer *answ
     struct exchange *exchange = permit->exchange;
     switch (answer->verdict) {
     case SERVICE_ALLOWED:
+        /* The earlier of the two: the service cannot lengthen what the token allows. */
         if (answer->expires_ns != 0 && (permit->expires_ns == 0 || answer->expires_ns < permit->expires_ns))
             permit->expires_ns = answer->expires_ns;
         return true;
@@ -249,6 +251,7 @@ static bool note_answer(struct permit *permit, const struct service_answer *answ
 
 static void on_waiting_dispose(void *p)
 {
+    /* The client may leave before the service has answered. */
     authorize_end(&((struct waiting *)p)->permit);
 }
 
@@ -274,6 +277,7 @@ static void ask_service(const struct permit *permit, const char *const *subjects
     waiting->permit = *permit;
     route_params_copy(&waiting->params, permit->params);
     waiting->permit.params = &waiting->params;
+    /* The caller has it on its stack, and the answer may come turns later. */
     waiting->data = copy_to_pool(req, data, size);
     waiting->then = then;
     waiting->question = (struct service_question){

@@ -143,6 +143,7 @@ static bool read_reply(const struct call *call, struct service_reply *reply)
         log_failure(call, reasons[call->request.status]);
         return false;
     }
+    /* Any of them will do: they asked the same. */
     const struct service_question *question = LIST_ENTRY(call->tickets.next, struct ticket, link)->question;
     if (service_reply_read(call->request.reply, call->request.reply_len, question->subjects, question->subject_count,
                            reply, error, sizeof(error)))
@@ -162,6 +163,7 @@ _Static_assert(READER_SUBJECTS_MAX <= SERVICE_SUBJECTS_MAX, "an answer can name 
 static void keep_reply(struct service_auth *service, const struct call *call, const struct service_reply *reply)
 {
     int64_t now_ns = service->app->hub->now_ns, until_ns = expiry_ns(service, reply);
+    /* Not shared: something was revoked since it was asked, perhaps what the answer allows. */
     if (until_ns == 0 || !call->is_shared)
         return;
     if (!reply->is_allowed && until_ns > now_ns + DENIED_MAX_NS)
@@ -200,7 +202,7 @@ static void on_back(struct errand *errand)
                 answer_unavailable(question);
         }
     }
-    withdraw_call(call);
+    withdraw_call(call); /* where no request waited it is still shared */
     CHECK(list_is_empty(&call->tickets));
     list_remove(&call->link);
     free(call->request.reply);
@@ -264,13 +266,13 @@ void service_auth_ask(struct service_question *question)
     size_t len;
     CHECK_THREAD(service->app->hub);
     CHECK(question->exchange->route->auth.request != NULL && question->subject_count != 0);
-    if (service->is_stopped) {
+    if (service->is_stopped) { /* a new call might come back after the end */
         answer_unavailable(question);
         return;
     }
     char *text = service_question_write(question, &len, &wrong);
     if (text == NULL) {
-        answer_denied(question, wrong);
+        answer_denied(question, wrong); /* a service that is not asked allows nothing */
         return;
     }
     digest_question(&question->exchange->route->auth, text, len, digest);
@@ -322,6 +324,7 @@ void service_auth_revoke(struct service_auth *service, const struct eviction *ev
             }
         }
     }
+    /* After the walk: an answer may end requests whose tickets it would visit next. */
     while (!list_is_empty(&meant))
         answer_denied(take_ticket(&meant), "the permission for this has been revoked");
 }

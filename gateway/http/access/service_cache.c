@@ -71,6 +71,7 @@ const struct service_verdict *service_cache_find(struct service_cache *cache, co
         forget_known(cache, known);
         return NULL;
     }
+    /* Used: now others make room before it does. */
     list_remove(&known->age);
     list_append(&cache->by_age, &known->age);
     return &known->verdict;

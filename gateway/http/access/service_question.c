@@ -89,7 +89,7 @@ static const char *fill_question(json_t *root, const struct service_question *qu
     json_object_set_new(root, "peer", json_string(exchange_address(exchange, peer)));
     json_object_set_new(root, "certificate", name != NULL ? json_string(name) : json_null());
     if (question->token != NULL)
-        json_object_set(root, "claims", question->token->json);
+        json_object_set(root, "claims", question->token->json); /* the token keeps its own reference */
     else
         json_object_set_new(root, "claims", json_null());
     add_subjects(root, question->subjects, question->subject_count);
@@ -106,6 +106,7 @@ char *service_question_write(const struct service_question *question, size_t *le
     char *text = NULL;
     *wrong = fill_question(root, question);
     if (*wrong == NULL) {
+        /* Sorted, so that equal questions are equal texts: their digest is the key of the cache. */
         text = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
         CHECK(text != NULL);
         *len = strlen(text); /* a NUL is written as an escape */

@@ -15,7 +15,7 @@
 
 static bool read_lifetime(const json_t *value, int64_t *ms)
 {
-    if (json_is_string(value))
+    if (json_is_string(value)) /* 0 is refused, as it stands for no lifetime at all */
         return units_parse_duration(json_string_value(value), json_string_length(value), ms) && *ms > 0;
     json_int_t seconds = json_integer_value(value);
     if (!json_is_integer(value) || seconds <= 0 || seconds > LIFETIME_MAX_MS / 1000)

@@ -10,6 +10,7 @@
 #include "gateway/http/exchange.h"
 #include "proto/text.h"
 
+/* libh2o's HTTP/1.1 parser leaves blanks behind a field's value. */
 static struct token_text trim_blanks(const char *s, size_t len)
 {
     while (len != 0 && (*s == ' ' || *s == '\t')) {
@@ -33,7 +34,7 @@ bool token_find_bearer(const char *header, size_t len, struct token_text *text)
     struct token_text value = trim_blanks(header, len);
     if (value.len < scheme_len || strncasecmp(value.base, scheme, scheme_len) != 0 ||
         (value.len > scheme_len && value.base[scheme_len] != ' '))
-        return false;
+        return false; /* another scheme, perhaps one that begins like it */
     *text = trim_blanks(value.base + scheme_len, value.len - scheme_len);
     return true;
 }
@@ -55,6 +56,7 @@ void token_find_cookie(const char *header, size_t len, const char *name, struct 
         struct token_text pair = trim_blanks(header, pair_len);
         if (pair.len > name_len && pair.base[name_len] == '=' && memcmp(pair.base, name, name_len) == 0) {
             *value = trim_blanks(pair.base + name_len + 1, pair.len - name_len - 1);
+            /* RFC 6265 4.1.1: a value may stand in quotes. */
             if (value->len >= 2 && value->base[0] == '"' && value->base[value->len - 1] == '"')
                 *value = (struct token_text){value->base + 1, value->len - 2};
             ++*count;
@@ -94,6 +96,7 @@ static enum token_found find_in_query(const struct exchange *exchange, const cha
             continue;
         ++count;
         *text = (struct token_text){pair.value, pair.value_len};
+        /* A JWT is base64url and dots: most clients have nothing to encode. */
         if (memchr(pair.value, '%', pair.value_len) == NULL)
             continue;
         /* one that can't be decoded stays as it is, and fails verification */
@@ -110,6 +113,7 @@ enum token_found token_find(const struct exchange *exchange, const struct config
     enum token_found found = TOKEN_ABSENT;
     if ((auth->from & CONFIG_FROM_HEADER) != 0)
         found = find_in_header(exchange->req, text);
+    /* Only if absent: a bad token in the first place is refused, not passed over for a better one. */
     if (found == TOKEN_ABSENT && (auth->from & CONFIG_FROM_COOKIE) != 0)
         found = find_in_cookies(exchange->req, auth->cookie, text);
     if (found == TOKEN_ABSENT && (auth->from & CONFIG_FROM_QUERY) != 0)

@@ -34,7 +34,7 @@ static bool is_same(const char *given, size_t given_len, const char *token, size
     CHECK(token_len != 0);
     size_t different = given_len ^ token_len;
     for (size_t i = 0; i != given_len; ++i)
-        different |= (size_t)(unsigned char)(given[i] ^ token[i % token_len]);
+        different |= (size_t)(unsigned char)(given[i] ^ token[i % token_len]); /* not behind a shorter token */
     return different == 0;
 }
 
@@ -113,6 +113,7 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
 {
     struct exchange *exchange = exchange_begin(((struct admin_handler *)self)->app, req);
     bool is_read = exchange_is_read(exchange);
+    /* The page asks for the token itself, and so has to come without one. */
     if ((is_read && answer_probe(exchange)) || console_answer_page(exchange))
         return 0;
     if (!shows_token(exchange)) {

@@ -47,11 +47,11 @@ static bool is_of_other_page(const struct exchange *exchange)
     ssize_t at = h2o_find_header_by_str(&req->headers, H2O_STRLIT("sec-fetch-site"), -1);
     if (!cors_may_write(&no_origins, exchange))
         return true;
-    if (at == -1)
+    if (at == -1) /* no browser: curl, Prometheus */
         return false;
     h2o_iovec_t site = req->headers.entries[at].value;
     return !h2o_memis(site.base, site.len, H2O_STRLIT("same-origin")) &&
-           !h2o_memis(site.base, site.len, H2O_STRLIT("none"));
+           !h2o_memis(site.base, site.len, H2O_STRLIT("none")); /* typed in, or a bookmark */
 }
 
 static void note_refusal(const struct exchange *exchange, const char *reason)
@@ -72,6 +72,7 @@ bool console_answer_page(struct exchange *exchange)
         reply_problem(exchange, 403, "without admin.token the host of a request must be a loopback name or address");
         return true;
     }
+    /* Before the origin is judged: a link on another page may lead here, and the files hold no secrets. */
     if (exchange_is_read(exchange) && page_answer(exchange))
         return true;
     if (is_of_other_page(exchange)) {

@@ -106,7 +106,7 @@ static void answer_cut(struct exchange *exchange)
 
 static void answer_publish(struct exchange *exchange)
 {
-    char subject[SUBJECT_MAX * 3 + 1];
+    char subject[SUBJECT_MAX * 3 + 1]; /* each byte may come as %XX */
     const char *raw = exchange->req->path.base + sizeof(PUBLISH_PREFIX) - 1;
     size_t raw_len = exchange_path_len(exchange) - (sizeof(PUBLISH_PREFIX) - 1), len;
     if (!may_change(exchange, "publishing"))

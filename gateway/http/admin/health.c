@@ -79,6 +79,7 @@ static void run_checks(const struct app *app, struct checks *checks)
     check = add_check(checks, stays, "no", "yes");
     snprintf(check->name, sizeof(check->name), "draining");
     snprintf(check->problem, sizeof(check->problem), "the gateway is draining");
+    /* By the same flag: a drain begins by closing them. */
     check = add_check(checks, stays, "ok", "closed");
     snprintf(check->name, sizeof(check->name), "listeners");
     snprintf(check->problem, sizeof(check->problem), "the listeners are closed");
@@ -88,7 +89,7 @@ static void run_checks(const struct app *app, struct checks *checks)
     snprintf(check->problem, sizeof(check->problem), "there is no connection to NATS");
     for (unsigned i = 0; i != app->config->streams_count; ++i) {
         const char *name = app->config->streams[i].name;
-        struct source *source = app->sources[i + 1];
+        struct source *source = app->sources[i + 1];     /* 0 is core NATS */
         if (app->config->streams[i].subjects_count == 0) /* no route has it any more */
             continue;
         check = add_check(checks, source->ops->is_connected(source), "ok", "not reached");

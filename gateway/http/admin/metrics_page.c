@@ -75,6 +75,7 @@ static void write_rows(struct buffer *text)
         const struct row *row = &rows[i];
         if (row->name == NULL) /* a histogram's further numbers */
             continue;
+        /* The format wants HELP and TYPE once for a name, before all of its rows. */
         if (strcmp(row->name, name) != 0)
             write_head(text, row->name, row->type, row->help);
         name = row->name;

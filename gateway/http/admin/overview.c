@@ -23,7 +23,7 @@ static void on_done(void *arg, const char *json, size_t len)
 {
     struct overview *overview = arg;
     CHECK(overview->snapshot != NULL);
-    overview->snapshot = NULL;
+    overview->snapshot = NULL; /* on_dispose must not cancel it any more */
     reply_header(overview->exchange, "cache-control", H2O_STRLIT("no-store"));
     reply_send(overview->exchange, 200, "application/json", json, len);
 }
