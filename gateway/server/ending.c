@@ -70,6 +70,7 @@ static void begin_drain(struct ending *ending)
     ending->phase = ENDING_DRAIN;
     ending->context->shutdown_requested = 1; /* HTTP/1.1 answers say "connection: close" */
     listeners_stop_public(ending->listeners);
+    /* Requests that wait for a microservice: the stream it may allow would only be refused. */
     service_auth_stop(ending->service);
     drain_begin(ending->hub, ending->window_ns);
     connections_for_each(ending->connections, send_idle_away, NULL);

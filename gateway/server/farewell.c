@@ -70,7 +70,7 @@ enum drain_end farewell_run(struct worker *const *workers, unsigned count, const
             ask_all(workers, count);
         }
         int number = take_signal(next_ns < end_ns ? next_ns : end_ns);
-        if (number == SIGTERM || number == SIGINT)
+        if (number == SIGTERM || number == SIGINT) /* it is too late for a reload: SIGHUP does nothing */
             end = DRAIN_SIGNAL;
         else if (clock_mono_ns() >= end_ns)
             end = DRAIN_TIMEOUT;

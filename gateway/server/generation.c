@@ -17,7 +17,7 @@ struct generation *generation_create(struct config *config, unsigned workers,
         generation_destroy(generation);
         return NULL;
     }
-    generation->workers = workers;
+    generation->workers = workers; /* from here on there are settings to free */
     generation->settings = check_calloc(workers, sizeof(struct settings *));
     for (unsigned i = 0; i != workers; ++i) {
         struct settings *settings = check_calloc(1, sizeof(*settings));
@@ -31,6 +31,7 @@ struct generation *generation_create(struct config *config, unsigned workers,
 bool generation_is_over(const struct generation *generation)
 {
     for (unsigned i = 0; i != generation->workers; ++i) {
+        /* Acquire: all that the worker did under these settings comes before the free. */
         if (!atomic_load_explicit(&generation->settings[i]->is_over, memory_order_acquire))
             return false;
     }

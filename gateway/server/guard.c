@@ -32,7 +32,7 @@ void guard_destroy(struct guard *guard)
     CHECK_THREAD(guard->connection->registry);
     CHECK(guard->connection->guard == guard);
     list_remove(&guard->deadline);
-    gate_destroy(guard->gate);
+    gate_destroy(guard->gate); /* a reader of it that is on the stack learns of it */
     proxy_destroy(guard->proxy);
     address_limits_give(guard->client, ADDRESS_CONNECTION, guard->client_bytes, clock_mono_coarse_ns());
     guard->connection->guard = NULL;

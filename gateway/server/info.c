@@ -82,6 +82,7 @@ static void end_ask(struct ask *ask)
 static void send_answer(struct ask *ask, char *json, size_t len)
 {
     struct source *source = ask->info->source;
+    /* Of an answer that was too long: an error takes its place. */
     free(ask->publish.data);
     ask->publish.data = json;
     ask->publish.data_len = len;
@@ -105,6 +106,7 @@ static void send_error(struct ask *ask, const char *what)
 static void on_published(struct publish *publish)
 {
     struct ask *ask = publish->owner;
+    /* Once: an error that does not fit either would go round in circles. */
     if (publish->status == PUBLISH_TOO_LARGE && !ask->is_error) {
         send_error(ask, "the answer is longer than the broker's messages may be; ask with a smaller limit");
         return;
@@ -119,6 +121,7 @@ static void on_published(struct publish *publish)
 
 static void on_snapshot(void *arg, const char *json, size_t len)
 {
+    /* The text goes with the snapshot, when this returns. */
     char *copy = check_malloc(len + 1);
     memcpy(copy, json, len);
     send_answer(arg, copy, len);
@@ -181,6 +184,7 @@ static void refuse_ask(const char *reason)
 static bool is_harmless(const char *reply)
 {
     size_t len = strlen(reply);
+    /* Replies go to _INBOX as a rule, so '_' may begin one; '$' begins the server's own subjects. */
     return subject_check_token(reply, strcspn(reply, ".")) == SUBJECT_OK && *reply != '$' &&
            !reserved_is_control(reply, len) && !reserved_is_declared(reply, len);
 }

@@ -12,7 +12,7 @@ void *interpose_next(_Atomic(void *) *cache, const char *name)
     void *function = atomic_load_explicit(cache, memory_order_relaxed);
 
     if (function == NULL) {
-        function = dlsym(RTLD_NEXT, name);
+        function = dlsym(RTLD_NEXT, name); /* two threads may look: both find the same */
         CHECK(function != NULL);
         atomic_store_explicit(cache, function, memory_order_relaxed);
     }

@@ -21,7 +21,7 @@ bool key_files_load(struct key_files *files, const struct config *config,
         files->keys[i] = keys_load(config->key_files[i], error, sizeof(error));
         if (files->keys[i] == NULL) {
             on_error(arg, error);
-            good = false;
+            good = false; /* the others are tried, so that all that is wrong is reported */
         }
     }
     return good;

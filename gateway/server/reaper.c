@@ -46,6 +46,7 @@ static int64_t idle_end_ns(const struct reaper *reaper, const struct connection 
 {
     if (connection->asking != 0 || reaper->limits->idle_ms == 0) /* in use, or without a limit */
         return INT64_MAX;
+    /* A request whose body is coming in has the same time, from where its body began. */
     return later(connection->idle_since_ns, connection->body_since_ns) + reaper->limits->idle_ms * NS_PER_MS;
 }
 
@@ -61,6 +62,7 @@ static int64_t stuck_end_ns(const struct reaper *reaper, const struct connection
 {
     if (connection->unsent == 0 || reaper->limits->write_timeout_ms == 0)
         return INT64_MAX;
+    /* Streams that move show that the client reads, even if the answer has not left yet. */
     return later(connection->unsent_since_ns, connection->last_progress_ns) +
            reaper->limits->write_timeout_ms * NS_PER_MS;
 }
@@ -71,6 +73,7 @@ static int64_t age_end_ns(const struct reaper *reaper, const struct connection *
 
     if (age_ns == 0)
         return INT64_MAX;
+    /* By the microsecond of its arrival, so that connections that came together go one by one. */
     end_ns = connection->accepted_ns + age_ns - age_ns / 10 / 1024 * (connection->accepted_ns / 1000 % 1024);
     /* streams resume, but an answer that is being worked on would be lost */
     if (connection->asking != connection->admitted || connection->body_since_ns != 0)

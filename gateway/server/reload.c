@@ -162,6 +162,7 @@ static bool apply_change(struct reload *reload, struct endpoints *next, const st
         worker_change(reload->workers[i], &change->parts[i].of_worker);
     wait_for_all(change);
     leave_change(change);
+    /* Only now: until here the workers used the old contexts and descriptors. */
     size_t before = reload->endpoints->count;
     endpoints_commit(reload->endpoints, next);
     reload->endpoints = next;
@@ -177,6 +178,7 @@ static uint64_t stamp_file(uint64_t sum, const char *file)
     /* a file that is missing for a moment, while it is replaced, counts as another one */
     if (file == NULL || stat(file, &status) != 0)
         return hash_add(sum, "", 1);
+    /* With the inode: mv puts another file there, which may be as long and as old. */
     const uint64_t facts[] = {status.st_dev, status.st_ino, (uint64_t)status.st_size, (uint64_t)status.st_mtim.tv_sec,
                               (uint64_t)status.st_mtim.tv_nsec};
     return hash_add(sum, facts, sizeof(facts));
@@ -232,6 +234,7 @@ static void set_limits(const struct reload *reload, const struct config_limits *
     address_limits_set_limits(reload->shared->clients, limits);
     registry_limit_bytes(&reload->shared->registry, limits->history_bytes);
     for (size_t i = 0; i != reload->endpoints->count; ++i) {
+        /* Connections inherit it when they are accepted: those that are open keep theirs. */
         if (reload->endpoints->all[i].fd != -1)
             listen_socket_set_stall(reload->endpoints->all[i].fd, endpoints_stall_ms(limits));
     }
@@ -254,6 +257,7 @@ static void replace_generation(struct reload *reload, struct generation *generat
     set_limits(reload, &generation->config->limits);
     reload->current = generation;
     metrics_add_shared(METRIC_RELOADS_OK, 1);
+    /* Just loaded with the file: the next look finds nothing to do. */
     reload->seen = reload->certificates = stamp_certificates(generation->config);
     log_reloaded(before->config, generation->config, begin_ns);
     /* what a reload never changes lives there, so the first one stays to the end */
@@ -267,13 +271,14 @@ static void replace_generation(struct reload *reload, struct generation *generat
 static bool take_config(struct reload *reload, struct config *config, int64_t begin_ns)
 {
     const struct config *first = reload->first->config;
+    /* Against the start and not the last reload: what needs a restart was settled then. */
     if (!config_reload_check(first, config, on_error, NULL)) {
         config_destroy(config);
         return false;
     }
     config_reload_adopt(first, config);
     struct generation *generation = generation_create(config, reload->worker_count, on_error, NULL);
-    if (generation == NULL)
+    if (generation == NULL) /* it has freed the configuration */
         return false;
     /* From the least to the most lasting: what fails before apply_change leaves nothing behind. */
     struct endpoints *next = endpoints_plan(reload->endpoints, config, on_error, NULL);

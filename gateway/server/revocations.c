@@ -103,6 +103,7 @@ static void on_walk_over(struct eviction_walk *walk)
 static void on_turn(struct mailbox_task *task)
 {
     struct round *round = LIST_ENTRY(task, struct round, task);
+    /* First: an allowed request would open its stream behind the walk, which would miss it. */
     service_auth_revoke(round->app->service, round->walk.eviction);
     evict_start(round->app->hub, &round->walk);
 }
@@ -137,7 +138,7 @@ void revocations_open(struct revocations *revocations, struct app *const *apps, 
     revocations->count = count;
     for (size_t i = 0; i != revocations->early_count; ++i)
         pass_to_workers(revocations, revocations->early[i]);
-    revocations->early_count = 0;
+    revocations->early_count = 0; /* the walks free them */
     lock_give(&revocations->lock);
 }
 
@@ -150,7 +151,9 @@ void revocations_hear(void *arg, const char *data, size_t len)
         log_write_limited(LOG_WARN, "revocation-unusable", log_str("reason", error));
         return;
     }
+    /* Before any walk begins: a request that comes meanwhile meets the block. */
     revoked_add_named(revocations->revoked, revocation, clock_wall_ns() / NS_PER_S);
+    /* Until the lock is given it is either early or passed on, and never missed in between. */
     lock_take(&revocations->lock);
     if (revocations->apps != NULL) {
         pass_to_workers(revocations, revocation);

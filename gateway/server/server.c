@@ -158,6 +158,7 @@ static void listen_for_questions(struct server *server)
 
 static bool start_server(struct server *server)
 {
+    /* Before anything is delivered: a channel is judged by them when it is made. */
     if (!reserved_subjects_declare(server->shared.config)) {
         log_write(LOG_ERROR, "start-failed", log_str("reason", RESERVED_SUBJECTS_TOO_MANY));
         return false;
@@ -192,6 +193,7 @@ static void reload_server(struct server *server)
     systemd_reloading(server->systemd);
     log_write(LOG_INFO, "reloading", log_str("file", server->reload.file));
     bool good = reload_file(&server->reload);
+    /* RELOADING=1 wants its READY=1, also where nothing has changed. */
     systemd_ready(server->systemd);
     systemd_status(server->systemd, "serving %u routes%s", server->reload.current->config->routes_count,
                    good ? "" : ", the last reload has failed");
@@ -280,6 +282,7 @@ static bool stop_server(struct server *server)
         worker_shutdown(server->workers[i]);
     for (unsigned i = 0; i != server->worker_count; ++i)
         worker_wait(server->workers[i]);
+    /* Not before: a loop that hangs in its end would keep this thread waiting for ever. */
     watchdog_stop(server->watchdog);
     for (unsigned i = 0; i != server->worker_count; ++i)
         clean &= worker_release(server->workers[i]);
@@ -350,6 +353,7 @@ bool server_check(const struct config *config, void (*on_error)(void *arg, const
     struct key_files key_files;
     ok &= key_files_load(&key_files, config, on_error, arg);
     key_files_dispose(&key_files);
+    /* Made and thrown away: that finds settings which can't work, and connects to nothing. */
     struct sources sources;
     if (!sources_create(&sources, config, &config->nats, error, sizeof(error))) {
         on_error(arg, error);

@@ -15,7 +15,7 @@ static bool create_sources(struct shared *shared, char *error, size_t error_size
 {
     struct config_nats nats = shared->config->nats;
     if (shared->dev_nats_url != NULL)
-        nats.url = (char *)(uintptr_t)shared->dev_nats_url;
+        nats.url = (char *)(uintptr_t)shared->dev_nats_url; /* --dev's private broker */
     if (sources_create(&shared->sources, shared->config, &nats, error, error_size))
         return true;
     sources_destroy(&shared->sources);

@@ -10,7 +10,7 @@
 #include "gateway/source/jetstream/js_source.h"
 #include "gateway/source/nats/nats_source.h"
 
-/* Ids stay short on the wire, and two lives of one process tell each other apart. */
+/* Ids stay short on the wire, and those of two runs of a gateway differ. */
 #define INCARNATION_BITS 40
 
 _Static_assert(INCARNATION_BITS < 64, "make_incarnation shifts by it");
@@ -19,7 +19,7 @@ _Static_assert(CONFIG_STREAMS_MAX + 1 <= SOURCES_MAX, "every hub has room for al
 static uint64_t make_incarnation(void)
 {
     uint64_t incarnation = random_seed() & (((uint64_t)1 << INCARNATION_BITS) - 1);
-    return incarnation != 0 ? incarnation : 1;
+    return incarnation != 0 ? incarnation : 1; /* 0 stands for none */
 }
 
 bool sources_create(struct sources *sources, const struct config *config, const struct config_nats *nats, char *error,
@@ -70,7 +70,7 @@ static bool look_at_stream(struct sources *sources, unsigned i, int64_t ms, stru
     return report->state != SOURCES_FAULT;
 }
 
-/* The first that isn't warm is waited for, the others are only looked at: a fault of any of them is to be known soon. */
+/* The first that isn't warm is waited for, the others are only looked at: a fault of any is reported soon. */
 void sources_wait(struct sources *sources, int64_t ms, struct sources_report *report)
 {
     *report = (struct sources_report){.state = SOURCES_WARM};

@@ -38,7 +38,7 @@
 /* A GET needs no body; without a publishing route no client gets to send a large one. */
 #define BODY_MAX 4096
 #define SWEEP_NS NS_PER_S
-/* libh2o's own timers follow the wall clock, whatever it does; the reaper is there long before these. */
+/* libh2o's own timers follow the wall clock, even when it is set; the reaper acts long before these do. */
 #define LIBRARY_TIMEOUT_MS (UINT64_C(86400) * MS_PER_S)
 
 _Static_assert(STACK_BYTES >= 1u << 20, "libh2o puts a header name on the stack (http1.c)");
@@ -126,7 +126,7 @@ struct worker *worker_create(struct shared *shared, struct settings *settings, u
 static bool takes_messages(const struct worker *worker)
 {
     const struct config *config = worker->app.config;
-    bool any = worker->shared->dev_nats_url != NULL;
+    bool any = worker->shared->dev_nats_url != NULL; /* the page of --dev publishes */
     for (unsigned i = 0; i != config->routes_count; ++i)
         any |= config->routes[i].publish;
     return any;
@@ -197,13 +197,14 @@ static void on_prepare(struct mailbox_task *task)
 static void look_for_streams(struct worker *worker, struct worker_change *change)
 {
     size_t count = 0;
-    settings_retain(change->settings);
+    settings_retain(change->settings); /* until `over`: the walk outlives the next reload, perhaps */
     for (size_t i = 0; i != change->endpoint_count; ++i) {
         if (change->endpoints[i].fd == -1) /* also those of earlier changes, whose streams end over their window */
             change->gone[count++] = listeners_origin(worker->listeners, i);
     }
     change->walk.gone = change->gone;
     change->walk.gone_count = count;
+    /* Before the walk, which lines the streams up in it. */
     if (count != 0)
         drain_begin_parting(&worker->hub, change->window_ns);
     evict_start(&worker->hub, &change->walk.walk);
@@ -284,6 +285,7 @@ static void *run_worker(void *arg)
     watchdog_pulse_begin(&worker->pulse);
     sem_post(&worker->running);
     loop_init(&worker->loop, &worker->context, WHEEL_TICK_NS, take_turn, worker);
+    /* Without listeners setting up has failed: the main thread is about to end all workers. */
     while (worker->listeners != NULL && worker->ending.phase != ENDING_OVER)
         more = loop_run(&worker->loop, !more);
     loop_dispose(&worker->loop);
@@ -372,7 +374,7 @@ void worker_destroy(struct worker *worker)
     if (worker->is_started) {
         sem_post(&worker->dismissed);
         thread_join(worker->thread);
-    } else {
+    } else { /* no thread has run that would do it */
         turn_end(&worker->hub);
         hub_dispose(&worker->hub);
     }

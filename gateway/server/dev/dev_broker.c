@@ -51,6 +51,7 @@ static bool find_program(char path[PATH_MAX])
         return false;
     next = folders;
     while (!is_found && (folder = strsep(&next, ":")) != NULL) {
+        /* Absolute ones only: an empty entry is the current folder, where anything may lie. */
         int len = snprintf(path, PATH_MAX, "%s/nats-server", folder);
         is_found = folder[0] == '/' && len > 0 && len < PATH_MAX && access(path, X_OK) == 0;
     }

@@ -91,7 +91,7 @@ void gate_destroy(struct gate *gate)
         return;
     if (gate->gone != NULL)
         *gate->gone = true;
-    if (gate->reader == gate_http1_read)
+    if (gate->reader == gate_http1_read) /* the union holds its part */
         gate_http1_read_dispose(gate);
     SSL_CTX_free(gate->tls);
     free(gate);
@@ -113,7 +113,7 @@ void gate_apply_rules(struct connection *connection)
 {
     struct gate *gate = connection->guard->gate;
 
-    if (gate != NULL && gate->reader == gate_http2_read)
+    if (gate != NULL && gate->reader == gate_http2_read) /* HTTP/1.1 has no copy: it reads the rules each time */
         gate_http2_apply_rules(gate);
 }
 

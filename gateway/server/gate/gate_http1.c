@@ -26,7 +26,7 @@ static void trim_value(const char **value, size_t *len)
 
 static bool is_number(const char *value, size_t len)
 {
-    if (len == 0 || len > 18)
+    if (len == 0 || len > 18) /* 19 digits may overflow, each parser in its own way */
         return false;
     for (size_t i = 0; i != len; ++i)
         if (value[i] < '0' || value[i] > '9')
@@ -40,17 +40,18 @@ static const char *check_field(struct gate_http1_head *head, struct seen *seen, 
     const char *colon = memchr(line, ':', len);
     size_t name_len = colon != NULL ? (size_t)(colon - line) : 0;
 
-    if (line[0] == ' ' || line[0] == '\t')
+    if (line[0] == ' ' || line[0] == '\t') /* RFC 9112 5.2; libh2o makes a field without a name of it */
         return "a folded header field";
     if (name_len == 0)
         return "a header field without a name";
-    if (line[name_len - 1] == ' ' || line[name_len - 1] == '\t')
+    if (line[name_len - 1] == ' ' || line[name_len - 1] == '\t') /* RFC 9112 5.1: proxies drop or keep it */
         return "a blank before a colon";
     const char *value = colon + 1;
     size_t value_len = len - name_len - 1;
     trim_value(&value, &value_len);
     if (is_name(line, name_len, "content-length")) {
         head->body = true;
+        /* RFC 9112 6.3: of two lengths a proxy may take the other one, and forward a second request as a body. */
         if (++seen->lengths > 1 || !is_number(value, value_len))
             return "no single content-length";
     } else if (is_name(line, name_len, "transfer-encoding")) {
@@ -59,7 +60,7 @@ static const char *check_field(struct gate_http1_head *head, struct seen *seen, 
             return "a transfer-encoding that is not chunked";
     } else if (is_name(line, name_len, "expect")) {
         head->expects = true;
-    } else if (is_name(line, name_len, "host") && ++seen->hosts > 1) {
+    } else if (is_name(line, name_len, "host") && ++seen->hosts > 1) { /* RFC 9112 3.2 */
         return "more than one host";
     }
     return seen->lengths != 0 && seen->encodings != 0 ? "content-length with transfer-encoding" : NULL;
@@ -77,7 +78,7 @@ static const char *check_lines(struct gate_http1_head *head, const char *bytes, 
         const char *lf = memchr(at, '\n', (size_t)(end - at)), *cr = memchr(at, '\r', (size_t)(end - at));
         if (lf == NULL || cr != lf - 1)
             return "a line that does not end in CRLF";
-        if (memchr(at, '\0', (size_t)(lf - at)) != NULL)
+        if (memchr(at, '\0', (size_t)(lf - at)) != NULL) /* where C strings end for some parsers */
             return "a NUL";
         if (cr == at)
             return is_request_line ? "an empty request line" : NULL;
@@ -130,7 +131,7 @@ enum gate_http1_verdict gate_http1_examine(struct gate_http1_head *head, const c
     if (head->len > max || (head->len == 0 && len > max))
         return refuse_head(head, "a request head that is too long");
     if (head->len == 0) {
-        head->searched = len > 3 ? len - 3 : 0;
+        head->searched = len > 3 ? len - 3 : 0; /* the last three bytes may begin the end */
         return GATE_HTTP1_WAIT;
     }
     const char *wrong = check_lines(head, bytes + start, head->len - start);

@@ -11,7 +11,7 @@
 
 /* Of a request's head, as much is refunded to the byte budget; a token in a cookie fits. */
 #define HEAD_REFUND 2048
-/* Heads up to this are shown, for somebody to refuse them in words. */
+/* Heads up to this are shown to libh2o, so that limits.c can refuse them in words. */
 #define HEAD_MIN (16u << 10)
 
 _Static_assert(HEAD_REFUND < HEAD_MIN, "no head brings in more than it has cost");
@@ -63,7 +63,7 @@ void gate_http1_read_on_start(struct gate *gate)
 
     if (gate->http1.in_body) {
         if (gate->http1.awaits_continue) {
-            gate->http1.awaits_continue = false;
+            gate->http1.awaits_continue = false; /* libh2o has said 100 Continue, and now reads the body */
             return;
         }
         /* Where a body began, nothing that follows is trusted to be a request. */
@@ -73,6 +73,7 @@ void gate_http1_read_on_start(struct gate *gate)
     }
     if (sock->input->size == 0 || examine_head(gate, sock))
         return;
+    /* Half a head: libh2o finds an empty buffer, and gets the whole once the rest has come. */
     CHECK(gate->http1.held == NULL);
     gate->http1.held = sock->input;
     h2o_buffer_init(&sock->input, &h2o_socket_buffer_prototype);

@@ -143,7 +143,7 @@ static enum answer ask_window(struct feed *feed, const struct h2_gate_verdict *v
     return h2o_http2_window_get_window(window) + verdict->window > INT32_MAX ? REFUSE : SHOW;
 }
 
-/* The same assertion, for all streams at once. No honest client changes the window at the very end of a stalled stream. */
+/* The same assertion, for all streams at once. No honest client changes the window at the end of a stalled stream. */
 static enum answer ask_settings(struct feed *feed, const struct h2_gate_verdict *verdict)
 {
     h2o_http2_conn_t *conn = conn_of(feed->sock);
@@ -275,7 +275,7 @@ static void walk_frames(struct gate *gate, h2o_socket_t *sock)
     if (feed.is_split)
         h2o_buffer_dispose(&feed.bytes);
     else if (!feed.is_gone)
-        h2o_buffer_consume(&sock->input, sock->input->size);
+        h2o_buffer_consume(&sock->input, sock->input->size); /* refused: libh2o gets none of it */
 }
 
 void gate_http2_read(h2o_socket_t *sock, const char *err)
@@ -287,7 +287,10 @@ void gate_http2_read(h2o_socket_t *sock, const char *err)
         return;
     }
     h2_gate_sent(&gate->http2.gate, gate_meter_sent(gate));
-    /* libh2o would keep what comes while a closing connection's last write is stuck. */
+    /*
+     * libh2o would keep what comes while a closing connection's last write is
+     * stuck. Bytes in the clear are counted here, TLS below OpenSSL.
+     */
     if (gate->connection->is_killed || conn_of(sock)->state == H2O_HTTP2_CONN_STATE_IS_CLOSING ||
         (!gate->connection->is_tls && !gate_meter_received(gate, sock->bytes_read))) {
         h2o_buffer_consume(&sock->input, sock->input->size);

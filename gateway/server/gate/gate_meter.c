@@ -88,6 +88,7 @@ static long on_bio(BIO *bio, int oper, const char *arg, size_t len, int argi, lo
     (void)argl;
     if (oper != (BIO_CB_READ | BIO_CB_RETURN) || ret <= 0 || processed == NULL)
         return ret;
+    /* Writes are credited only when the budget would not do: this runs for each record. */
     if (gate->budget < (int64_t)*processed)
         gate_meter_sent(gate);
     if (gate_meter_received(gate, *processed))

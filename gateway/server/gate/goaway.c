@@ -19,7 +19,7 @@ void goaway_send(struct connection *connection)
         return;
     conn = connection->sock->data;
     CHECK(conn->sock == connection->sock);
-    if (conn->state != H2O_HTTP2_CONN_STATE_OPEN)
+    if (conn->state != H2O_HTTP2_CONN_STATE_OPEN) /* libh2o has sent one of its own, or is closing */
         return;
     h2o_http2_encode_goaway_frame(&conn->_write.buf, INT32_MAX, H2O_HTTP2_ERROR_NONE,
                                   h2o_iovec_init(H2O_STRLIT("draining")));

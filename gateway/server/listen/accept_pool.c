@@ -16,7 +16,7 @@
  */
 #define WATCHERS_MAX 4
 
-/* Log, broker, control thread, stray files, the operator; and per worker an epoll, a pipe, a timer and some listeners. */
+/* Log, broker, control thread, stray files, the operator; per worker an epoll, a pipe, a timer and some listeners. */
 #define RESERVE (64 + ACCEPT_ADMIN_MAX)
 #define RESERVE_PER_WORKER 8
 _Static_assert(RESERVE > ACCEPT_ADMIN_MAX, "the operator gets in when public connections take all they may");
@@ -77,7 +77,7 @@ size_t accept_pool_limit(uint64_t configured, unsigned workers)
     struct rlimit files;
 
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur == RLIM_INFINITY)
-        files.rlim_cur = 1024 * 1024;
+        files.rlim_cur = 1024 * 1024; /* the kernel's own bound by default: fs.nr_open */
     /* Under a tiny limit the reserve would leave nothing: then half is a guess, and EMFILE the judge. */
     possible = files.rlim_cur >= 2 * reserve ? (size_t)files.rlim_cur - reserve : (size_t)files.rlim_cur / 2;
     if (configured != 0 && configured < possible)
@@ -162,7 +162,7 @@ enum accept_verdict accept_pool_look(struct accept_pool *pool, enum accept_class
     return verdict;
 }
 
-/* Itself wins a tie: that saves the hand-over. */
+/* The accepting worker wins a tie, which saves the hand-over. */
 static struct accept_slot *least_loaded(struct accept_slot *self)
 {
     struct list *slots = &self->pool->slots;
@@ -182,7 +182,7 @@ bool accept_pool_hand_over(struct accept_slot *self, void *accepted)
     lock_take(&self->pool->lock);
     struct accept_slot *slot = least_loaded(self);
     slot->load++;
-    /* Under the lock, so that once accept_pool_close has returned nothing can be on its way to a worker that is gone. */
+    /* Under the lock: once accept_pool_close has returned, nothing can be on its way to a worker that is gone. */
     if (slot != self)
         slot->deliver(slot->worker, accepted);
     lock_give(&self->pool->lock);
@@ -204,6 +204,7 @@ void accept_pool_release(struct accept_slot *slot, enum accept_class class, bool
     slot->pool->total[class]--;
     if (opening)
         end_opening(slot->pool, class);
+    /* Connections may outlive the listeners of their worker. */
     bool is_last = slot->has_left && slot->load == 0;
     lock_give(&slot->pool->lock);
     if (is_last)

@@ -237,6 +237,7 @@ struct endpoints *endpoints_plan(const struct endpoints *now, const struct confi
     struct plan plan = {.next = check_malloc(sizeof(*plan.next)), .before = now->count};
     CHECK_THREAD(now);
     *plan.next = *now;
+    /* The old contexts stay with `now`; an endpoint that is claimed gets a new one. */
     for (size_t i = 0; i != now->count; ++i) {
         plan.next->all[i].tls = NULL;
         plan.next->all[i].listen = NULL;
@@ -252,6 +253,7 @@ void endpoints_commit(struct endpoints *now, struct endpoints *next)
     CHECK_THREAD(now);
     CHECK(next->count >= now->count);
     for (size_t i = 0; i != now->count; ++i) {
+        /* Connections in their handshake hold references of their own. */
         release_context(now, i);
         if (now->all[i].fd != -1 && next->all[i].fd == -1)
             close(now->all[i].fd);
@@ -265,6 +267,7 @@ void endpoints_discard(const struct endpoints *now, struct endpoints *next)
     CHECK(next->count >= now->count);
     for (size_t i = 0; i != next->count; ++i)
         release_context(next, i);
+    /* The sockets before these are still in use by `now`. */
     for (size_t i = now->count; i != next->count; ++i) {
         close(next->all[i].fd);
         free(next->all[i].configured);

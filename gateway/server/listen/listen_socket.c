@@ -72,6 +72,7 @@ static void describe_socket(struct listen_socket *opened, in_port_t *port)
 
 static bool set_binding_options(int fd, int family, const struct options *options)
 {
+    /* Or a restart fails while connections of the last process are in TIME_WAIT. */
     return set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
            (family != AF_INET6 || set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !options->dual_stack));
 }
@@ -103,7 +104,7 @@ static bool is_absent(int error)
     return error == EAFNOSUPPORT || error == EADDRNOTAVAIL;
 }
 
-/* Whether the others do without this one. */
+/* The address can be served without this socket. */
 static bool may_skip(int error, const struct options *options, size_t opened)
 {
     return is_absent(error) || (options->any_port && opened != 0 && error == EADDRINUSE);

@@ -111,6 +111,7 @@ static bool reserve_connection(struct listeners *listeners, enum accept_class cl
 {
     switch (accept_pool_reserve(listeners->opener.shared->pool, class)) {
     case ACCEPT_FULL:
+        /* 0: no set time, but as soon as the pool has room. */
         pause_accepting(listeners, class, 0, METRIC_REJECTED_DESCRIPTORS, "connection limit reached");
         return false;
     case ACCEPT_OPENING:
@@ -134,6 +135,7 @@ static bool accept_one(struct listeners *listeners, struct acceptor *acceptor)
     struct accepted *accepted;
     socklen_t len = sizeof(accepted->peer);
 
+    /* Before accept4: at a limit clients wait in the backlog, instead of being accepted and closed. */
     if (!reserve_connection(listeners, acceptor->class))
         return false;
     accepted = check_calloc(1, sizeof(*accepted));
@@ -145,6 +147,7 @@ static bool accept_one(struct listeners *listeners, struct acceptor *acceptor)
         if (is_exhausted(error))
             pause_accepting(listeners, acceptor->class, clock_mono_coarse_ns() + EXHAUSTED_PAUSE_NS,
                             METRIC_REJECTED_DESCRIPTORS, strerrordesc_np(error));
+        /* EAGAIN: all are taken, perhaps by another watcher. Any other error was of that connection. */
         return error != EAGAIN && !is_exhausted(error);
     }
     accepted->acceptor = acceptor->index;
@@ -165,7 +168,7 @@ static void on_acceptable(h2o_socket_t *sock, const char *err)
             return;
 }
 
-/* Those accept that should: neither paused, nor stopped, nor gone. */
+/* Starts every acceptor that is neither paused nor closed. */
 static void start_accepting(struct listeners *listeners)
 {
     for (size_t i = 0; i != listeners->count; i++) {

@@ -64,13 +64,14 @@ static void reject_connection(h2o_socket_t *sock, const char *reason)
 static void on_handshake(h2o_socket_t *sock, const char *err)
 {
     if (err != NULL) {
-        /* Taken in any case, which empties OpenSSL's queue: an error left there would be reported for another connection. */
+        /* Taken in any case: an error left in OpenSSL's queue would be reported for another connection. */
         const char *failure = tls_failure_take();
         /* libh2o has one text for all that OpenSSL can say; its others are about the socket, or a certificate. */
         reject_connection(sock, strcmp(err, "ssl handshake failure") == 0 ? failure : err);
         return;
     }
     h2o_iovec_t protocol = h2o_socket_ssl_get_selected_protocol(sock);
+    /* A client without ALPN speaks HTTP/1.1: h2 over TLS has to be agreed on (RFC 9113 3.2). */
     begin_http(sock, h2o_memis(protocol.base, protocol.len, H2O_STRLIT("h2")) ? CONNECTION_HTTP2 : CONNECTION_HTTP1);
 }
 

@@ -48,9 +48,10 @@ static bool take_socket(struct passed *passed, int fd, const char *name, char *e
     struct passed_socket *socket = &passed->sockets[passed->count++];
     socklen_t len = sizeof(socket->address);
     *socket = (struct passed_socket){.fd = fd};
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFD, FD_CLOEXEC); /* a child that kept it would keep the port */
     getsockname(fd, (struct sockaddr *)&socket->address, &len);
     describe_socket(socket, name);
+    /* Non-blocking: accept4 must not wait when another watcher was quicker. */
     if ((socket->address.ss_family == AF_INET || socket->address.ss_family == AF_INET6) && is_listening(fd) &&
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0)
         return true;
@@ -83,6 +84,7 @@ bool passed_take(struct passed *passed, char *error, size_t size)
     /* another process's variables may have been inherited */
     if (pid != NULL && fds != NULL && strtol(pid, NULL, 10) == (long)getpid())
         ok = take_sockets(passed, fds, getenv("LISTEN_FDNAMES"), error, size);
+    /* No child may take them for its own. */
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");
@@ -93,6 +95,7 @@ static bool is_same_address(const struct sockaddr_storage *bound, const struct s
 {
     if (bound->ss_family != address->sa_family)
         return false;
+    /* Member by member: padding and the flow label say nothing about what is bound. */
     if (address->sa_family == AF_INET && len >= sizeof(struct sockaddr_in)) {
         const struct sockaddr_in *a = (const void *)bound, *b = (const void *)address;
         return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;

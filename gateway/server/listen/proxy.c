@@ -56,7 +56,7 @@ static void finish_header(struct connection *connection)
     connection->guard->proxy = NULL;
     proxy_destroy(reader);
     h2o_socket_read_stop(connection->sock);
-    h2o_socket_dont_read(connection->sock, 0);
+    h2o_socket_dont_read(connection->sock, 0); /* the rest is for libh2o to read */
     callbacks->done(connection);
 }
 
@@ -133,6 +133,7 @@ void proxy_expect(struct connection *connection, const struct proxy_callbacks *c
     reader->callbacks = callbacks;
     reader->wanted = PROXY_HEADER_START;
     connection->guard->proxy = reader;
+    /* libh2o would read all there is, and with it the beginning of the ClientHello. */
     h2o_socket_dont_read(connection->sock, 1);
     h2o_socket_read_start(connection->sock, on_readable);
 }

@@ -14,6 +14,7 @@ void descriptors_prepare(const struct config *config)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return;
+    /* The soft limit is kept low for programs that use select(2), which this one does not. */
     if (limit.rlim_cur < limit.rlim_max) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);

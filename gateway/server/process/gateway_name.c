@@ -19,10 +19,12 @@ void gateway_name_make(const char *configured, char dst[static GATEWAY_NAME_MAX]
     }
     if (gethostname(host, sizeof(host) - 1) != 0 || host[0] == '\0')
         snprintf(host, sizeof(host), "freshet");
+    /* The name is one token of a subject: a host may have dots. */
     for (char *p = host; *p != '\0'; ++p) {
         if (!isalnum((unsigned char)*p) && *p != '-')
             *p = '-';
     }
+    /* Several gateways may run on one host. */
     random_fill(&end, sizeof(end));
     snprintf(dst, GATEWAY_NAME_MAX, "%s-%06x", host, end & 0xffffff);
 }

@@ -58,7 +58,7 @@ void signals_release(void)
 {
     sigset_t signals;
     fill_set(&signals);
-    sigdelset(&signals, SIGHUP);
+    sigdelset(&signals, SIGHUP); /* stays blocked: by default a late reload would kill */
     signal(SIGTERM, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);

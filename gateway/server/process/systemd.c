@@ -50,6 +50,7 @@ static bool read_address(struct systemd *systemd, const char *name)
     memcpy(systemd->address.sun_path, name, len + 1);
     if (name[0] == '@') /* an abstract name begins with a NUL */
         systemd->address.sun_path[0] = '\0';
+    /* unix(7): a path counts its NUL, an abstract name has no end but its length. */
     systemd->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + (name[0] == '/'));
     return true;
 }
@@ -57,6 +58,7 @@ static bool read_address(struct systemd *systemd, const char *name)
 static int64_t read_period(const char *usec, const char *pid)
 {
     char *end;
+    /* sd_watchdog_enabled(3): the variables may be those of a parent. */
     if (usec == NULL || (pid != NULL && strtol(pid, NULL, 10) != (long)getpid()))
         return 0;
     long long value = strtoll(usec, &end, 10);

@@ -37,6 +37,7 @@ void watchdog_pulse_begin(struct watchdog_pulse *pulse)
 {
     CHECK(atomic_load_explicit(&pulse->thread, memory_order_relaxed) == 0);
     thread_accept_signal(SIGUSR2); /* by which the watchdog asks for its stack */
+    /* Before its thread is known: a time of 0 would be a loop that stands still since the machine started. */
     watchdog_pulse_turn(pulse);
     atomic_store_explicit(&pulse->thread, gettid(), memory_order_release);
 }

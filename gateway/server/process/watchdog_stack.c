@@ -123,6 +123,7 @@ static void write_frames(char *dst)
 
     while (first != answer.count && answer.frames[first] != answer.where)
         ++first;
+    /* Where it was interrupted is not among them on every machine: then all are shown. */
     for (int i = first != answer.count ? first : 0; i < answer.count; ++i) {
         uintptr_t address = (uintptr_t)answer.frames[i];
         if (!append_frame(dst, &used, i == first ? address : address - INTO_CALL))

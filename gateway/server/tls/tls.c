@@ -24,7 +24,10 @@
 #include "gateway/server/tls/tls_failure.h"
 #include "gateway/server/tls/tls_tickets.h"
 
-/* AES-128 first: it is the fastest with AES-NI, and phones without it put ChaCha first themselves. */
+/*
+ * AES-128 first: it is the fastest with AES-NI, and phones without it put
+ * ChaCha first themselves. Under TLS 1.2 AEAD only: CBC has LUCKY13.
+ */
 #define SUITES_TLS13 "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define SUITES_TLS12                                                                                                   \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
@@ -54,7 +57,7 @@ static int on_alpn_select(SSL *ssl, const unsigned char **out, unsigned char *ou
     (void)arg;
     /* Despite its names SSL_select_next_proto serves both sides: the first list is the one whose order counts. */
     if (SSL_select_next_proto(&chosen, out_len, offered, sizeof(offered) - 1, in, in_len) != OPENSSL_NPN_NEGOTIATED)
-        return SSL_TLSEXT_ERR_ALERT_FATAL;
+        return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2: no_application_protocol */
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
 }
@@ -71,6 +74,7 @@ static bool set_ticket_key(const struct tls_ticket_key *key, unsigned char *iv, 
     };
     bool ok;
 
+    /* OSSL_PARAM takes nothing const: a copy, which is cleansed. */
     memcpy(mac_key, key->mac, sizeof(mac_key));
     ok = EVP_MAC_CTX_set_params(mac, params) == 1 &&
          EVP_CipherInit_ex2(cipher, EVP_aes_256_cbc(), key->aes, iv, seal, NULL) == 1;
@@ -114,7 +118,7 @@ static void on_tls_info(const SSL *const_ssl, int where, int value)
         gate_meter_tls(ssl);
         if (knows_clients)
             tls_alerts_keep(ssl);
-    } else if (where == SSL_CB_ACCEPT_LOOP) {
+    } else if (where == SSL_CB_ACCEPT_LOOP) { /* of a KeyUpdate, too */
         gate_meter_handshake(ssl);
     } else if (where == SSL_CB_WRITE_ALERT) {
         tls_alerts_send(ssl, value);
@@ -139,12 +143,13 @@ static int on_password(char *buf, int size, int writing, void *was_asked)
 
 static bool configure_context(SSL_CTX *context)
 {
+    /* Renegotiation is handshakes that no limit of connections counts; compression is CRIME. */
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
     /* An idle connection then holds no record buffers: 33 kB less for each. */
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_timeout(context, TLS_TICKETS_PERIOD_S);
+    SSL_CTX_set_timeout(context, TLS_TICKETS_PERIOD_S); /* for which every key surely opens */
     SSL_CTX_set_alpn_select_cb(context, on_alpn_select, NULL);
     SSL_CTX_set_info_callback(context, on_tls_info);
     SSL_CTX_set_default_passwd_cb(context, on_password);
@@ -160,6 +165,7 @@ static SSL_CTX *create_context(char *error, size_t size)
     SSL_CTX *context;
 
     ERR_clear_error();
+    /* The queue is empty now: tls_failure_take reports its first error as the cause. */
     context = SSL_CTX_new(TLS_server_method());
     if (context == NULL || !configure_context(context)) {
         fail_with(error, size, "cannot set up TLS: %s", tls_failure_take());
@@ -176,7 +182,7 @@ static bool load_key(SSL_CTX *context, const char *certificate_file, const char 
 
     SSL_CTX_set_default_passwd_cb_userdata(context, &was_asked);
     loaded = SSL_CTX_use_PrivateKey_file(context, key_file, SSL_FILETYPE_PEM);
-    SSL_CTX_set_default_passwd_cb_userdata(context, NULL);
+    SSL_CTX_set_default_passwd_cb_userdata(context, NULL); /* was_asked ends with this function */
     if (loaded == 1)
         return true;
     if (was_asked)

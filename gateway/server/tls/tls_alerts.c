@@ -116,7 +116,7 @@ void tls_alerts_send(const SSL *ssl, int value)
         SSL3_RT_ALERT, TLS1_2_VERSION_MAJOR, TLS1_2_VERSION_MINOR, 0, 2, SSL3_AL_FATAL, (unsigned char)(value & 0xff),
     };
 
-    if (sock == NULL || (value >> 8) != SSL3_AL_FATAL)
+    if (sock == NULL || (value >> 8) != SSL3_AL_FATAL) /* close_notify leaves the usual way */
         return;
     if (keeper != NULL && keeper->len != 0)
         (void)!send(h2o_socket_get_fd(sock), keeper->record, (size_t)keeper->len, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -146,5 +146,5 @@ void tls_clients_keep_name(const SSL *ssl, struct connection *connection)
         return;
     CHECK_THREAD(connection->registry);
     connection->certificate_name = read_name(certificate);
-    ERR_clear_error();
+    ERR_clear_error(); /* what is left in the queue would be reported for another connection */
 }

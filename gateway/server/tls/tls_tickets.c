@@ -31,6 +31,7 @@ static void drop_key(struct tls_ticket_key *key)
 static void retire_keys(struct tls_tickets *tickets, int64_t now_ns)
 {
     CHECK_HELD(&tickets->lock);
+    /* The current one first: after a long pause it is too old to become the previous one. */
     if (tickets->current.valid && now_ns - tickets->current.created_ns >= PERIOD_NS) {
         tickets->previous = tickets->current;
         drop_key(&tickets->current);
@@ -52,7 +53,7 @@ bool tls_tickets_seal(struct tls_tickets *tickets, int64_t now_ns, struct tls_ti
 
 static bool has_name(const struct tls_ticket_key *key, const unsigned char *name)
 {
-    return key->valid && memcmp(key->name, name, sizeof(key->name)) == 0;
+    return key->valid && memcmp(key->name, name, sizeof(key->name)) == 0; /* each ticket shows it: nothing to protect */
 }
 
 enum tls_tickets_found tls_tickets_open(struct tls_tickets *tickets, int64_t now_ns,
