@@ -69,7 +69,7 @@ static void write_out(struct floor *floor, struct conn *conn, size_t at_least)
             int error = SSL_get_error(conn->ssl, 0);
             ERR_clear_error();
             conn->blocked = true;
-            /* What is broken is reported by epoll too; closing here would pull it from under the fan-out. */
+            /* epoll reports a broken connection too; closing it here would pull it from under the fan-out. */
             if (error != SSL_ERROR_WANT_WRITE && error != SSL_ERROR_WANT_READ)
                 shutdown(conn->fd, SHUT_RDWR);
             break;

@@ -65,7 +65,7 @@ struct attack {
     /* Runs in a process of its own, niced; returns when it is done or more() says so. */
     void (*run)(struct attack_run *run);
     enum attack_end end;
-    int quick_ms, full_ms; /* how long it goes on */
+    int quick_ms, full_ms; /* how long it runs */
     bool ends_gateway;     /* its last act is the gateway's shutdown, which has to be in order */
     enum attack_when when;
 };

@@ -37,9 +37,9 @@ struct honest_latency {
 struct honest_latency honest_measured(struct honest *honest);
 
 /*
- * Waits until every stream has all that is published by now. What is missing
- * then, or came twice or out of order, and every gap event, counts as lost;
- * so does each stream of a connection that broke. Counts from the call before.
+ * Waits until every stream has received all messages published so far. Those
+ * that are missing, repeated or out of order count as lost, and so do gap
+ * events and the streams of a broken connection. Counts since the last call.
  */
 uint64_t honest_lost(struct honest *honest);
 

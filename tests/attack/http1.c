@@ -77,12 +77,12 @@ static void smuggle(struct attack_run *run)
         if (strstr(answers, "smuggled-path") != NULL)
             failed(run, "form %zu: the smuggled request is answered", i);
         else if (!peer->closed)
-            failed(run, "form %zu: the connection goes on", i);
+            failed(run, "form %zu: the connection stays open", i);
         finish(run, peer, 0);
     }
 }
 
-/* libh2o's parser takes it for an upgrade, unless told otherwise: and then its frames are nobody's. */
+/* Unless told otherwise, libh2o's parser takes it for an upgrade, and then nothing handles its frames. */
 static void preface_on_http1(struct attack_run *run)
 {
     struct attack_target target = target_of(run, "http/1.1");

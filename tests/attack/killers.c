@@ -52,8 +52,8 @@ static void set_tight(struct attack_target *target)
  */
 struct zero_window {
     const char *path;
-    bool reset;    /* the stream goes on and is reset, else it is finished */
-    bool settings; /* the window opens by SETTINGS, else by WINDOW_UPDATE */
+    bool reset;    /* the stream is open and gets reset; false: it has finished */
+    bool settings; /* SETTINGS open the window; false: WINDOW_UPDATE */
 };
 #define BULK_STREAMS 4
 #define VICTIMS 90
@@ -163,7 +163,7 @@ static void zero_window_flood(struct attack_run *run)
 /*
  * The endless loop at connection.c:419: after a graceful shutdown's second
  * GOAWAY a CONTINUATION is neither handled nor consumed. Connections wait in
- * the middle of a header block and go on while the gateway shuts down.
+ * the middle of a header block and continue it while the gateway shuts down.
  */
 #define WAITING 20
 static void continuation_in_shutdown(struct attack_run *run)
@@ -243,7 +243,7 @@ static void header_name(struct attack_run *run)
     }
 }
 
-/* A WINDOW_UPDATE for what is over may as well be passed over; SETTINGS may not. */
+/* The gateway may also ignore a WINDOW_UPDATE for a closed stream, but not SETTINGS. */
 const struct attack killers[] = {
     {"zero-window-finished-update", "killers", ATTACK_BOTH, finished_update, ATTACK_EITHER, 8000, 15000, false,
      ATTACK_ALWAYS},

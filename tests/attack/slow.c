@@ -93,7 +93,7 @@ static void slow_handshake(struct attack_run *run)
     count_ends(run, fds, LIMIT_HANDSHAKE_MS);
 }
 
-/* What is no TLS at all, on each of them something else. */
+/* Bytes that aren't TLS, different ones on each connection. */
 static void no_handshake(struct attack_run *run)
 {
     uint8_t noise[512];

@@ -20,7 +20,7 @@
 
 #define WORKERS 2
 #define DURING_MIN_MS 400
-#define OVERTIME_MS 30000 /* an attack that doesn't end by itself is ended */
+#define OVERTIME_MS 30000 /* an attack that runs longer than this over its time is killed */
 #define SETTLE_MS 20000
 #define MEMORY_SETTLE_MS 2500
 #define PROBE_MS 5000

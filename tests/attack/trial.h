@@ -6,7 +6,7 @@
 #include "tests/attack/attack.h"
 #include "tests/attack/honest.h"
 
-struct battlefield; /* broker, gateway, honest clients; made anew whenever the gateway has died */
+struct battlefield; /* broker, gateway, honest clients; set up again whenever the gateway has died */
 
 /* publish: the gateway also has a route that takes messages. */
 struct battlefield *battlefield_create(bool full, bool publish);

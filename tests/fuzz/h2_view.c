@@ -191,7 +191,7 @@ static struct h2_view_answer judge_data(struct h2_view *view, const uint8_t *fra
     uint64_t bytes = view->bodies[i].bytes, most = view->rules->body_bytes;
     if (flag(frame, 1))
         end_body(view, stream);
-    /* What is under way when the answer is 413 is no offence: at most 16 MiB. */
+    /* Up to 16 MiB may still be in flight when 413 is sent: that is no offence. */
     if (bytes > most + (16u << 20))
         return only(H2_VIEW_KILL);
     return only(view->crowded || bytes > most ? H2_VIEW_SHOW | H2_VIEW_KILL : H2_VIEW_SHOW);

@@ -10,8 +10,8 @@
 struct h2_gate_rules;
 
 /*
- * Written from RFC 9113 and RFC 7541 and from what is known to hurt libh2o
- * 2.2.5, sharing no code with the gate:
+ * Written from RFC 9113, RFC 7541 and the known weaknesses of libh2o 2.2.5,
+ * sharing no code with the gate:
  *
  * - an assertion fails on WINDOW_UPDATE, or SETTINGS that change the initial
  *   window, for a stream that is over: never without asking for its state
@@ -29,7 +29,7 @@ struct h2_view {
     struct {
         uint32_t stream; /* 0: none */
         uint64_t bytes;
-    } bodies[256]; /* that are still coming: whoever remembers 128, and forgets in turn, knows none of those left out */
+    } bodies[256]; /* still arriving; a gate that remembers the latest 128 knows none of those dropped here */
     bool crowded;  /* more of them than a gate has to remember */
     uint64_t seen[11];
 };

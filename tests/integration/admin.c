@@ -158,7 +158,7 @@ static uint64_t value_of(const struct scrape *scrape, const char *series)
     return 0;
 }
 
-/* What is counted after the client saw it: waits for the value, and shows the one that stayed. */
+/* Waits for a value that is counted after the client has its answer; a failure shows the last one seen. */
 static void require_value(const char *series, uint64_t wanted)
 {
     int64_t deadline = deadline_in(10000);

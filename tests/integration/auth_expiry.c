@@ -1,4 +1,4 @@
-/* auth_expiry.c - streams end when their token does, and who comes back misses nothing; what is reset costs nothing */
+/* auth_expiry.c - streams end with their token, clients that reconnect miss nothing, and resets cost nothing */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/auth.h"
 

@@ -73,7 +73,7 @@ Test(auth_grants, a_pattern_has_to_be_covered)
         {"[\"*.1\"]", "/any?subject=orders.1", 200},
         {"[\"*.1\"]", "/any?subject=*.1", 200},
         {"[\"*.1\"]", "/any?subject=*.*", 403},
-        /* two that cover it together don't: each by itself has to */
+        /* two grants that only cover it together are not enough */
         {"[\"a.b\",\"a.c\"]", "/any?subject=a.*", 403},
         {"[\"a.*\",\"a.*.>\"]", "/any?subject=a.%3e", 403},
         {"[\"a.b\",\"a.c\"]", "/any?subject=a.b&subject=a.c", 200},

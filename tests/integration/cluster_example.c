@@ -1,4 +1,4 @@
-/* cluster_example.c - the example fleet of docs/cluster: readers go on whatever part of it is killed */
+/* cluster_example.c - the example fleet of docs/cluster: readers miss nothing, whichever part of it is killed */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

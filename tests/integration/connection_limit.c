@@ -1,4 +1,4 @@
-/* connection_limit.c - at its limit the gateway lets clients wait, without spinning, and goes on afterwards */
+/* connection_limit.c - at its limit the gateway keeps clients waiting without spinning, and serves them later */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <dirent.h>

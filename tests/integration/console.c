@@ -1,4 +1,4 @@
-/* console.c - the console on the admin listener: off unless asked for, and for nobody's page but its own */
+/* console.c - the console on the admin listener: off by default, and open to no page but its own */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -188,10 +188,10 @@ Test(console_token, opens_to_either_header)
     REQUIRE(get("/console.json", "authorization: Bearer " TOKEN) == 200);
     REQUIRE(post("/post", "freshet-admin-token: " TOKEN) == 202);
     REQUIRE(http_open_ready(client, "/pick?subject=news.a", "freshet-admin-token: " TOKEN, NULL) != NULL);
-    /* whoever has it may come by any name */
+    /* with the token any host name will do */
     REQUIRE(http_request(client, "GET", "/metrics", NULL, "freshet-admin-token: " TOKEN, "host: gateway.example", NULL)
                 ->status == 200);
-    /* … but what another page makes a browser do stays out */
+    /* … but a request that another page makes is still refused */
     REQUIRE(
         http_request(client, "POST", "/post", "x", "freshet-admin-token: " TOKEN, "origin: http://other.example", NULL)
             ->status == 403);

@@ -53,7 +53,7 @@ static void require_count(uint64_t wanted)
     REQUIRE(count == wanted, "%llu, not %llu", (unsigned long long)count, (unsigned long long)wanted);
 }
 
-/* What is stored before, and what comes. */
+/* Replayed messages don't count, live ones do. */
 static void check_stored(const char *routes, const struct jetstream_stream *stream)
 {
     struct http_stream *first, *second;

@@ -111,7 +111,7 @@ Test(denied, a_wrong_password_is_tried_again_and_logged)
     int64_t deadline = deadline_in(20000);
 
     REQUIRE(gateway_wait_log(gateway, "uthori", 10000), "the log says why: Authorization Violation");
-    /* refused twice closes the connection of nats.c for good; the gateway's own goes on */
+    /* after two refusals nats.c gives its connection up for good; the gateway keeps trying */
     sleep_ms(1000);
     nats_fixture_restart_with(rig.nats, "authorization {users = [{user: gateway, password: later}, "
                                         "{user: backend, password: secret}]}\n");

@@ -1,4 +1,4 @@
-/* drain.c - SIGTERM lets the gateway's streams go one after the other, and whoever comes late is told where not to stay */
+/* drain.c - on SIGTERM the gateway ends its streams one by one, and refuses clients that come late */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -238,7 +238,7 @@ Test(drain, on_open_connections_streams_are_refused_and_goaway_says_so)
     for (int64_t deadline = deadline_in(5000); !h2->goaway && now_ms() < deadline;)
         h2_raw_pump(h2, 50);
     REQUIRE(h2->streams[1].ended && h2->streams[1].has_headers && !h2->streams[1].is_200, "answered, and refused");
-    REQUIRE(h2->goaway && !h2->closed && !h2->streams[0].ended && !h2->streams[0].reset, "the stream goes on");
+    REQUIRE(h2->goaway && !h2->closed && !h2->streams[0].ended && !h2->streams[0].reset, "the stream stays open");
     publish(rig.publisher, "s.1", "after the goaway");
     for (int64_t deadline = deadline_in(5000); h2->streams[0].log.count == 0 && now_ms() < deadline;)
         h2_raw_pump(h2, 50);

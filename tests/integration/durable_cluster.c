@@ -43,7 +43,7 @@ static unsigned stream_leader(void)
     return nats_cluster_index(cluster, jetstream_state(durable.js, "ORDERS").leader);
 }
 
-/* A member without which both the stream and the cluster go on. */
+/* A member that neither the stream nor the cluster depends on. */
 static unsigned spare_member(void)
 {
     unsigned leader = stream_leader(), index;

@@ -12,7 +12,7 @@ static char *id_of(uint64_t sequence)
     return text_format("%s%llu", durable_incarnation(durable.client), (unsigned long long)sequence);
 }
 
-/* A stream that begins with a gap which names the cursor and the event after it, and goes on with that number. */
+/* The stream begins with a gap that names the cursor and the next event, and continues with that number. */
 static void require_evicted(const char *path, const char *cursor, uint64_t next)
 {
     struct http_stream *stream = durable_resume(durable.client, path, cursor);
@@ -64,7 +64,7 @@ TEST_IN_BOTH_MODES(durable_gaps, a_purged_stream)
     free(cursor);
 }
 
-/* Who has read all that a purge takes away has lost nothing. */
+/* A reader that has read everything a purge removes has lost nothing. */
 TEST_IN_BOTH_MODES(durable_gaps, a_purge_of_what_was_read)
 {
     struct http_stream *stream;

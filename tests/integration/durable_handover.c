@@ -8,7 +8,7 @@
 
 #define READERS 40
 
-/* One reader that checks by itself what it gets. Nobody is sent away, however small its ring. */
+/* A reader that checks its own events. No reader is sent away, however small its ring. */
 struct reader {
     struct http_client *client;
     struct http_stream *stream;

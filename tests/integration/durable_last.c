@@ -126,7 +126,7 @@ static void pump_copy(struct copy *copy)
     REQUIRE(!copy->stream->ended, "%s ended: %d %s", copy->path, copy->stream->status, copy->stream->body);
 }
 
-/* Who follows one subject hears too little to say how far it is. */
+/* A reader of one subject gets too few events to show how far it is. */
 static void allow_updates(size_t opened)
 {
     uint64_t least = UINT64_MAX;

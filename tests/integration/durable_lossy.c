@@ -96,7 +96,7 @@ static bool start_servers(struct nats_fixture *servers[2])
     return false;
 }
 
-/* What is sent over there comes here, and so did the interest that was sent before it. */
+/* Once a probe sent over there arrives here, the interest sent before it has arrived as well. */
 static void wait_for_route(void)
 {
     natsSubscription *probes = NULL;
@@ -340,7 +340,7 @@ Test(durable_lossy, who_has_newer_ones_is_told)
     settle();
 }
 
-/* What is lost twice is looked for twice, and what wasn't missed the first time isn't forgotten. */
+/* Messages lost twice are looked for twice, and a loss not noticed the first time isn't forgotten. */
 Test(durable_lossy, losses_that_come_one_after_the_other)
 {
     say("01234567");
@@ -357,7 +357,7 @@ Test(durable_lossy, losses_that_come_one_after_the_other)
     settle();
 }
 
-/* The loss hasn't been noticed yet when the gateway has to begin anew. */
+/* The gateway has to start over before it has noticed the loss. */
 Test(durable_lossy, a_loss_before_the_session_ends)
 {
     say("01234567");

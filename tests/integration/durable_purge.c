@@ -398,7 +398,7 @@ static void read_while_written(const struct writing *writing, unsigned count)
             http_pump(readers[i].client, i == 0 ? 1 : 0);
 }
 
-/* A reader of what is new: the id that its response begins with says after which number. */
+/* A live reader: the id at the start of its response says after which number it begins. */
 static void open_live_reader(void)
 {
     struct reader *reader = open_reader("/every", ALL_GROUPS, false);

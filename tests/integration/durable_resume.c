@@ -1,4 +1,4 @@
-/* durable_resume.c - on a JetStream stream a reader goes on at the next event, from anywhere, on any gateway */
+/* durable_resume.c - a reader of a JetStream stream resumes at the next event, from any place and on any gateway */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 

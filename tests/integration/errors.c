@@ -196,7 +196,7 @@ Test(errors, accept_that_excludes_event_streams_is_406)
         http_close(response);
     }
     for (i = 0; i < sizeof(accepted) / sizeof(accepted[0]); i++) {
-        /* follow=false: the response ends by itself */
+        /* follow=false: the response ends after the history */
         struct http_stream *response =
             http_request(client, "GET", "/fixed?since=earliest&follow=false", NULL, accepted[i], NULL);
         REQUIRE(response->status == 200 && response->ended, "%s: %d %s", accepted[i], response->status, response->body);

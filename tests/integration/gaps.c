@@ -1,4 +1,4 @@
-/* gaps.c - where a stream cannot go on without a hole, it says so first */
+/* gaps.c - a stream that can't resume without a hole says so first */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <jansson.h>

@@ -1,4 +1,4 @@
-/* history_limit.c - all rings together stay within their limit, and who uses them least gives way */
+/* history_limit.c - all rings together stay within their limit, and the least recently used give way */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -91,7 +91,7 @@ Test(http1, a_request_with_a_body_ends_its_connection)
         "POST /h HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
         "POST /h HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
         "GET /nope HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello",
-        /* two lengths: whoever counts by the other one would find a request in the body */
+        /* two lengths: a parser that goes by the other one would find a request in the body */
         "POST /h HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\nhello",
     };
     size_t i;

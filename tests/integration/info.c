@@ -1,4 +1,4 @@
-/* info.c - whoever asks over NATS hears from one gateway or from all what they hold */
+/* info.c - asked over NATS, one gateway or all of them report their streams and channels */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -164,7 +164,7 @@ Test(info, limit_and_filter)
     }
 }
 
-/* Who may ask must not be able to have the gateway speak where they may not. */
+/* A client that may ask must not make the gateway publish where the client itself may not. */
 Test(info, answers_go_where_answers_go)
 {
     static const char *const elsewhere[] = {"freshet.control.revoke", "$JS.API.STREAM.LIST"};
@@ -183,7 +183,7 @@ Test(info, answers_go_where_answers_go)
     REQUIRE(scrape_rejected(one, "info") == 2);
 }
 
-/* A storm of questions is answered in part, and streams go on meanwhile. */
+/* A storm of questions is answered in part, and streams aren't disturbed. */
 Test(info, a_storm_costs_little)
 {
     enum { QUESTIONS = 5000 };

@@ -279,7 +279,7 @@ Test(limits, memory_of_an_address)
 
 /* ---- the gateway as a whole ---- */
 
-/* Who opens connections and leaves it at that makes others wait, but not for long. */
+/* A client that only opens connections makes others wait, but not for long. */
 Test(limits, handshakes_in_progress)
 {
     struct raw_http *silent[8];

@@ -76,7 +76,7 @@ Test(limits_total, streams_over_http1)
     check_total(HTTP_H1);
 }
 
-/* Who is turned away for another reason gives the place back. */
+/* A request that is refused for another reason gives its place back. */
 Test(limits_total, a_refused_request_holds_no_place)
 {
     start("streams_total: 1, streams_per_address: 1", HTTP_H2, 1);
@@ -184,7 +184,7 @@ Test(limits_total, streams_of_a_token)
     limits_require_retry(open_with(auth.rig.client, "/m", again, BROWSER));
     require_open(auth.rig.client, "/l", bob);
     for (int i = 0; i != 3; i++)
-        REQUIRE(http_open_ready(auth.rig.client, "/open", NULL) != NULL, "is nobody's");
+        REQUIRE(http_open_ready(auth.rig.client, "/open", NULL) != NULL, "belongs to no token");
     REQUIRE(scrape_rejected(auth.rig.gateway, "token-streams") == 3);
     REQUIRE(gateway_wait_log(auth.rig.gateway, "request-refused limit=token-streams client=127.0.0.1", 5000));
     http_client_destroy(second);

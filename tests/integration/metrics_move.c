@@ -235,7 +235,7 @@ static const struct row {
 
 #define LIMITS "tests/integration/limits.c", "each limit has its own gateway there"
 #define TOTALS "tests/integration/limits_total.c", "small limits of its own"
-#define PRESENCE "tests/integration/presence.c", "routes that tell of it"
+#define PRESENCE "tests/integration/presence.c", "routes with presence"
 #define REAPER "tests/integration/reaper.c", "the reaper's times are set short there"
 /* Either what moves it, or the file that has a test of it, and why it is there. */
 static const struct {

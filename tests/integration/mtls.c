@@ -353,7 +353,7 @@ static SSL_SESSION *take_session(int listener, int version, const struct party *
     return session;
 }
 
-/* Asks for the events of whoever the certificate says, and gets one. */
+/* Asks for the events of the user that the certificate names, and gets one. */
 static void require_known_as(struct client *client, const char *cn)
 {
     char *subject = text_format("user.%s", cn);

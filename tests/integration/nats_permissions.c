@@ -14,7 +14,7 @@
 #include "tests/support/tokens.h"
 
 #define STORED 2000
-#define PAYLOAD 4096 /* of each: the stream's messages are more than the broker sends without being told to go on */
+#define PAYLOAD 4096 /* of each: together more than the broker sends before it waits for flow control */
 
 static struct nats_fixture *nats;
 static struct publisher *services;

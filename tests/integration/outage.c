@@ -119,7 +119,7 @@ Test(outage, a_resume_across_it_tells_the_gap_in_its_place)
         if (i != 1)
             REQUIRE_STR(http_event(again, i)->data, http_event(live, i + 1)->data);
     }
-    /* whoever goes on from after it has missed nothing */
+    /* a reader that resumes after the gap has missed nothing */
     header = text_format("last-event-id: %s", http_event(live, 3)->id);
     again = http_open_ready(rig.client, "/one", header, NULL);
     free(header);

@@ -1,4 +1,4 @@
-/* presence.c - who comes to a route's streams and who goes is told on a subject, which no client reads */
+/* presence.c - joins and leaves of a route's streams are published on a subject that no client can read */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/auth.h"
 

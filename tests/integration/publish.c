@@ -318,7 +318,7 @@ Test(publish, a_mebibyte_is_the_most)
     free(more);
 }
 
-/* Nobody buffers without end: HTTP/1.1 hears why, an HTTP/2 stream is reset, its connection goes on. */
+/* Nothing is buffered without end: HTTP/1.1 is told why, an HTTP/2 stream is reset and its connection stays. */
 Test(publish, three_mebibytes_are_cut_off)
 {
     char *much = publish_letters(3 * MIB);

@@ -141,7 +141,7 @@ Test(publish_stored, the_answer_is_the_id_of_the_event)
     }
 }
 
-/* Who has posted an event goes on after it. */
+/* A client resumes after the event that it has posted. */
 Test(publish_stored, the_id_is_a_cursor)
 {
     struct http_stream *response, *stream;

@@ -149,7 +149,7 @@ Test(reload_certificates, sighup_serves_the_new_one_to_the_next_connection)
     REQUIRE(gateway_reload(rig.gateway, NULL, YAML));
     REQUIRE_STR(served_name(), "second");
     joined = http_open_ready(client, "/s/2", NULL);
-    REQUIRE(joined != NULL && http_connects(joined) == 0, "the old connection goes on");
+    REQUIRE(joined != NULL && http_connects(joined) == 0, "the old connection stays in use");
     publish(rig.publisher, "s.1", "x");
     REQUIRE(http_wait_events(stream, 1));
     http_client_destroy(client);

@@ -1,4 +1,4 @@
-/* resume.c - a stream that comes back goes on where it was: no gap, no repeat */
+/* resume.c - a stream that reconnects resumes where it was: no gap, no repeat */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -175,7 +175,7 @@ Test(resume, several_subjects_from_one_cursor)
     for (i = 0; i < MESSAGES; i++)
         publish_format(rig.publisher, subjects[i * 7 % 4], "%zu", i);
     REQUIRE(http_wait_events(first, MESSAGES));
-    /* any id a stream has sent is a safe place to go on from */
+    /* any id a stream has sent is a safe place to resume from */
     for (cut = 0; cut < MESSAGES; cut += 13) {
         struct http_stream *stream = open_with_id(path, http_event(first, cut)->id);
         REQUIRE(stream != NULL);

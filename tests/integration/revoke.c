@@ -111,7 +111,7 @@ static void require_revoked(struct http_stream *stream)
     REQUIRE(stream->log.parser.retry_ms == retry_ms, "nobody is asked back");
 }
 
-/* What is published now still arrives there. */
+/* A message published now still arrives on the stream. */
 static void require_alive(struct http_stream *stream, const char *subject)
 {
     size_t before = stream->log.count;
@@ -282,7 +282,7 @@ Test(revoke, who_waits_for_a_service_is_denied)
     REQUIRE(http_wait_end(waits) && is_problem(waits, 403, "revoked"), "%d %s", waits->status, waits->body);
     require_alive(before, "asked");
 
-    /* whatever it is about, the service is asked anew */
+    /* whatever the revocation names, the service is asked again */
     bobs = http_open(clients[0], "/asked", bob, NULL);
     while (responder_count(responder) < 3 && now_ms() < give_up)
         http_pump(clients[0], 5);
@@ -296,7 +296,7 @@ Test(revoke, who_waits_for_a_service_is_denied)
     free(bob);
 }
 
-/* A revocation at the very time of many openings: whoever got in is put out, whoever comes later is not let in. */
+/* A revocation while many streams are being opened: those already open end, later ones are refused. */
 Test(revoke, nobody_slips_in)
 {
     enum { ROUNDS = 10, AT_ONCE = 60 };
@@ -314,7 +314,7 @@ Test(revoke, nobody_slips_in)
         }
         publisher_flush(publisher);
         for (unsigned n = 0; n != AT_ONCE; n++) {
-            REQUIRE(http_wait_end(opening[n]), "stream %u of round %u goes on", n, round);
+            REQUIRE(http_wait_end(opening[n]), "stream %u of round %u stays open", n, round);
             REQUIRE(opening[n]->status == 200 ? was_revoked(opening[n])
                                               : opening[n]->status == 401 || opening[n]->status == 403,
                     "%d %s", opening[n]->status, opening[n]->body);

@@ -373,7 +373,7 @@ Test(service_auth, what_is_no_text_is_not_asked)
     REQUIRE(responder_count(responder) == 0);
 }
 
-/* Nobody publishes or listens where operators speak and services are asked, whoever allows it. */
+/* No client publishes to or reads the subjects of operators and services, even if the service allows it. */
 Test(service_auth, control_subjects_are_out_of_reach)
 {
     responder_say(responder, "{\"allow\":true}");

@@ -1,4 +1,4 @@
-/* since.c - where a stream without a cursor starts, and one that ends by itself */
+/* since.c - where a stream without a cursor starts, and follow=false, which ends after the history */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>

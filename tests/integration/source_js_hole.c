@@ -107,7 +107,7 @@ Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
     free(limited);
 }
 
-/* No message follows that hole: the consumer's heartbeat tells of it. */
+/* No message follows that hole: only the consumer's heartbeat shows it. */
 Test(source_js_hole, a_hole_at_the_end_of_the_stream_is_passed_over)
 {
     begin();
@@ -167,9 +167,9 @@ Test(source_js_hole, what_the_consumer_skips_comes_in_order)
 }
 
 /*
- * The broker stops sending, since its flow control is not answered as long as
- * the fifth is asked about; then the purge moves the consumer to the end,
- * which only heartbeats tell of.
+ * The broker stops sending, since its flow control goes unanswered while the
+ * question about the fifth is pending; then the purge moves the consumer to
+ * the end, which only heartbeats show.
  */
 Test(source_js_hole, a_hole_that_a_heartbeat_tells_of_waits_for_its_turn)
 {

@@ -5,9 +5,9 @@
 
 /*
  * Included by exactly one file of a program: it defines the functions of
- * gateway/core/source.h by which a source tells of live events, so that a test
- * sees each call in its order. Broker, client library and source are the real
- * ones. Reading stored events has tests of its own; here nobody asks for any.
+ * gateway/core/ingress.h through which a source reports live events, so that a
+ * test sees every call in order. Broker, client library and source are the
+ * real ones. Reading stored events has tests of its own and isn't used here.
  */
 
 #include <criterion/criterion.h>

@@ -31,7 +31,7 @@ Test(source_js_replay, up_to_the_target_and_no_further)
     AWAIT(reader_is_done(reader));
     reader_check(reader, 1001, 2000, 1);
     cr_assert_eq(reader->fetch.after, 2000);
-    /* it may go on from there, as far as a new target */
+    /* it can continue from there to a new target */
     reader->fetch.target = 3000;
     reader_go_on(reader, false);
     reader_finish(reader, 1001, 3000, 1);

@@ -66,7 +66,7 @@ Test(source_js_replay_slots, a_stopped_reader_gives_its_slot_up)
 {
     rig_start_with(1, 20000, 1);
     struct test_reader *slow = reader_start_stopped("s.>", FETCH_AFTER, 0, 20000);
-    cr_assert_leq(rig_consumers(), 1); /* for a moment it could go on */
+    cr_assert_leq(rig_consumers(), 1); /* its consumer is kept for a moment, in case it continues */
     struct test_reader *other = reader_start("s.>", FETCH_AFTER, 0, 20000);
     reader_finish(other, 1, 20000, 1);
     AWAIT(rig_consumers() == 0);
@@ -110,7 +110,7 @@ Test(source_js_replay_slots, closed_in_every_state)
     reader_end(busy);
     /* held: has a piece and may ask for the next one */
     struct test_reader *held = reader_start_stopped("s.>", FETCH_AFTER, 0, 30000);
-    reader_end(held); /* at once, or by the thread that has just told of the piece */
+    reader_end(held); /* at once, or by the thread that has just delivered the piece */
     AWAIT(rig_consumers() == 0);
     /* left to itself */
     struct test_reader *idle = reader_start_stopped("s.>", FETCH_AFTER, 0, 30000);

@@ -1,4 +1,4 @@
-/* source_js_session.c - a JetStream source through outages, moves, and streams that come, go and are made anew */
+/* source_js_session.c - a JetStream source through outages, moves, and streams that appear, vanish and are recreated */
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_js_recorder.h"
 
@@ -247,7 +247,7 @@ Test(source_js_session, looks_outlast_an_outage)
     asked_look(&at_stop, rig.source);
     end_source(rig.source);
     rig.source = NULL;
-    cr_assert(atomic_load(&at_stop.done), "with what is known");
+    cr_assert(atomic_load(&at_stop.done), "answered at the stop, from the last known state");
     cr_assert_eq(at_stop.look.last, 3);
     js_rig_stop(&rig);
 }
@@ -275,7 +275,7 @@ Test(source_js_session, it_stops_whatever_the_broker_does)
     js_rig_stop(&rig);
 }
 
-/* The server's log says so, and the source goes on trying. */
+/* The server's log says so, and the source keeps trying. */
 Test(source_js_session, what_is_not_permitted_is_tried_again)
 {
     struct nats_fixture *nats = nats_fixture_start("authorization { users = [ { user: u, password: p, permissions: { "

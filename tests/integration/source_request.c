@@ -133,7 +133,7 @@ Test(source_request, an_outage_answers_at_once_and_ends)
     end_source(source);
 }
 
-/* A bounded number waits; who stops answers all of them, and whoever asks later. */
+/* A bounded number may be pending; a stop answers all of them, and those asked later. */
 Test(source_request, there_is_a_limit_and_an_end)
 {
     enum { LIMIT = 4096, COUNT = LIMIT + 100 };

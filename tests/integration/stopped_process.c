@@ -1,4 +1,4 @@
-/* stopped_process.c - a gateway that was stopped, as a debugger or job control does, goes on when it is continued */
+/* stopped_process.c - a gateway stopped by a debugger or job control resumes when it is continued */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <signal.h>

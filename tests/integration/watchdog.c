@@ -1,4 +1,4 @@
-/* watchdog.c - a gateway with a worker that is held ends itself; one that was stopped as a whole goes on */
+/* watchdog.c - a gateway with a stuck worker aborts; one that was stopped as a whole resumes */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -22,7 +22,7 @@ Test(watchdog, a_worker_that_is_held_ends_the_process)
     REQUIRE(thread_hold(thread), "%s", strerror(errno));
     REQUIRE(gateway_wait_log(rig.gateway, " worker-stuck worker=1 ", 20000));
     REQUIRE(gateway_wait_log(rig.gateway, "unavailable, thread state t", 1000));
-    /* A process ends when its last thread is taken note of, and this one belongs to whoever holds it. */
+    /* A process ends when its last thread is reaped, and this thread is ours to reap, since we hold it. */
     REQUIRE(waitpid(thread, &status, __WALL) == thread);
     REQUIRE(gateway_wait_exit(rig.gateway) == 128 + SIGABRT);
 }

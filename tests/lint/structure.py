@@ -183,7 +183,8 @@ def check_words(path, source, find):
 
 
 def check(paths, find):
-    files = {p: Source(p) for p in paths if p.startswith(("gateway/", "proto/")) and p.endswith((".c", ".h", ".def"))}
+    files = {p: Source(p) for p in paths if p.startswith(("gateway/", "proto/", "tests/", "bench/"))
+             and p.endswith((".c", ".h", ".def"))}
     headers = {p: s for p, s in files.items() if p.startswith("gateway/") and p.endswith(".h")}
     sources = {p: s for p, s in files.items() if p.startswith("gateway/") and p.endswith(".c")}
     check_headers(headers, sources, find)

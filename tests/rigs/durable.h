@@ -14,10 +14,10 @@
 #include "tests/support/sandbox.h"
 
 /*
- * Whatever is stored in ORDERS has its own stream sequence as its payload, as
- * long as it is published by durable_publish only: so each event is checked by
- * its data and by its id, and who misses one or gets one twice is found out.
- * Number n is published on orders.(n % 4).(n / 4 % 2 ? "a" : "b").
+ * As long as only durable_publish publishes, each message in ORDERS has its own
+ * stream sequence as its payload: every event is checked by its data and its
+ * id, and a reader that misses one or gets one twice is found out. Number n is
+ * published on orders.(n % 4).(n / 4 % 2 ? "a" : "b").
  */
 struct durable {
     struct nats_fixture *nats;
@@ -74,7 +74,7 @@ void durable_require_some(struct http_stream *stream, size_t index, uint64_t fir
 void durable_require_all(struct http_stream *stream, uint64_t first, uint64_t last);
 void durable_require_response(struct http_client *who, const char *path, uint64_t first, uint64_t last,
                               unsigned modulus, unsigned remainder);
-/* What is there, and then live; and the same without live. */
+/* Stored events followed by live ones; then, on another stream, the stored ones alone. */
 void durable_check_start(const char *path, const char *since, uint64_t first, unsigned modulus, unsigned remainder);
 /* The event at index is a gap of that reason, which names `last` (NULL: whatever) and `next`. Returns its "next". */
 const char *durable_require_gap(struct http_stream *stream, size_t index, const char *reason, const char *last);

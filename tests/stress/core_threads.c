@@ -20,11 +20,11 @@
 /*
  * usage: core_threads [--quick] [--seed N]
  *
- * For ThreadSanitizer as much as for itself. Publishers number the messages
- * of two subjects each. Clients are opened, cut at any byte and resumed, often
- * by the other hub, and must get each subject's numbers without a hole that no
- * gap told of. From time to time all publishers stop: then every client has to
- * come to have the newest of all, which one forgotten wake prevents.
+ * For ThreadSanitizer as much as for its own checks. Publishers number the
+ * messages of two subjects each. Clients are opened, cut at any byte and
+ * resumed, often by the other hub, and must get each subject's numbers without
+ * a hole that no gap announced. From time to time all publishers stop: then
+ * every client has to catch up, which one forgotten wake prevents.
  */
 enum { HUBS = 2, CLIENTS = 60, PATTERNS_MAX = 3 };
 

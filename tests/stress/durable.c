@@ -199,7 +199,7 @@ static void pump_client(struct client *client)
         disconnect(client, 20);
 }
 
-/* Half of those that are cut come back at once, the others when the rings have gone on without them. */
+/* Half of the clients that are cut reconnect at once, the others after the rings have moved past them. */
 static void pump_all(void)
 {
     size_t i;

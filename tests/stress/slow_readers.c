@@ -270,7 +270,7 @@ static void flush_all(void)
         publisher_flush(publisher);
 }
 
-/* What is due by now, up to a limit: a slow gateway has to finish it in a round, too. */
+/* Publishes the messages due by now, up to a limit that a slow gateway can finish in a round, too. */
 static void publish_due(void)
 {
     unsigned long due = plan.messages + (unsigned long)(now_ms() - round_began) * plan.rate / 1000;

@@ -15,7 +15,7 @@
  */
 struct jetstream;
 
-/* What is 0 or NULL is the broker's default: one replica, no limit. */
+/* 0 or NULL is the broker's default: one replica, no limit. */
 struct jetstream_stream {
     const char *name;
     const char *subjects[4];

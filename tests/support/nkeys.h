@@ -22,7 +22,7 @@ struct nkey {
 void nkey_create(struct nkey *key, enum nkey_kind kind);
 /* The issuer's token for the subject, which may do whatever its kind can, for ever. The caller frees. */
 char *nkey_token(const struct nkey *issuer, const struct nkey *subject);
-/* Writes a .creds file, at once for who reads it meanwhile. A seed of another than the token's user makes a bad one. */
+/* Writes a .creds file atomically. The seed of a user other than the token's makes a bad one. */
 void nkey_write_credentials(const char *path, const char *token, const struct nkey *user);
 
 #endif

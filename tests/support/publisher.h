@@ -10,7 +10,7 @@
  * urls are comma separated.
  */
 struct publisher;
-struct __natsConnection; /* natsConnection, for who includes <nats/nats.h> */
+struct __natsConnection; /* natsConnection of <nats/nats.h> */
 
 struct publisher *publisher_connect(const char *url);
 struct publisher *publisher_connect_as(const char *url, const char *user, const char *password);

@@ -45,7 +45,7 @@
 
 struct replay_rig {
     struct nats_fixture *broker;
-    char *url; /* of the broker, or of a cluster; a copy, since a fixture writes its own anew at a restart */
+    char *url; /* of the broker, or of a cluster; a copy, since a fixture replaces its own at a restart */
     struct jetstream *js;
     struct source source;
     struct js_pool *pool;
@@ -234,8 +234,8 @@ struct test_reader {
     char (*texts)[24];
     size_t count, capacity;
     unsigned pieces, empty_pieces, largest;
-    bool stopped; /* asks for no further piece by itself */
-    bool idle;    /* … and now has none under way */
+    bool stopped; /* doesn't ask for the next piece */
+    bool idle;    /* … and has none in flight now */
     bool done, closed;
 };
 

@@ -16,9 +16,9 @@ struct responder *responder_start(const char *url, const char *subject);
 /* NULL is fine. */
 void responder_stop(struct responder *responder);
 
-/* What is answered from now on; copied. NULL: nothing at all. */
+/* The answer from now on; copied. NULL: no answer at all. */
 void responder_say(struct responder *responder, const char *text);
-/* Questions are kept unanswered until responder_release, which answers them with what is to be said then. */
+/* Holds questions back until responder_release, which answers them with the answer set by then. */
 void responder_hold(struct responder *responder);
 void responder_release(struct responder *responder);
 

@@ -25,7 +25,7 @@ void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers);
 void rig_start_with_logins(struct rig *rig, const char *broker, const char *yaml, unsigned workers);
 /* Stops the gateway, then all. False, with the logs on stderr, if the gateway's exit code was not 0. */
 bool rig_end(struct rig *rig);
-/* What is NULL is left alone. */
+/* Skips members that are NULL. */
 void rig_stop(struct rig *rig);
 
 /*

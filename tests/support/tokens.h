@@ -23,7 +23,7 @@ void tokens_key_free(struct tokens_key *key);
 
 /* The JWK as JSON text: of RSA and EC keys only the public part. */
 char *tokens_jwk(const struct tokens_key *key);
-/* {"keys": […]} of the keys up to a NULL; appears in one piece for who reads the file meanwhile. */
+/* {"keys": […]} of the keys up to a NULL; the file is replaced atomically. */
 void tokens_write_jwks(const char *path, ...) __attribute__((sentinel));
 
 /*

@@ -355,7 +355,7 @@ Test(auth_token, a_signature_has_one_length)
         unsigned char signature[600] = {0};
         start_rig(&rig, algs[i], "k");
         unsigned found = 0;
-        /* Numbers that begin with a zero byte come by themselves, one in 256. */
+        /* One number in 256 begins with a zero byte by chance. */
         for (unsigned n = 0; n != 10000 && found != 3; ++n) {
             char *payload = text_format("{\"n\":%u}", n);
             char *text = tokens_sign(rig.key, NULL, payload);

@@ -1,4 +1,4 @@
-/* base_ip.c - addresses: read, compared with networks, and who counts as one client */
+/* base_ip.c - addresses are read, compared with networks, and grouped into clients */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/ip.h"
 

@@ -60,7 +60,7 @@ Test(base_metrics, a_block_that_is_gone_still_counts)
     metrics_add(&last, METRIC_MESSAGES_RECEIVED, 100);
     metrics_unregister(&middle);
     cr_assert_eq(metrics_sum(METRIC_MESSAGES_RECEIVED), 111);
-    /* No longer known: what it counts now is nobody's business. */
+    /* Unregistered: what it counts now is part of no sum. */
     metrics_add(&middle, METRIC_MESSAGES_RECEIVED, 1000);
     cr_assert_eq(metrics_sum(METRIC_MESSAGES_RECEIVED), 111);
     metrics_unregister(&last);

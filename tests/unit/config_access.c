@@ -75,7 +75,7 @@ Test(base_config_access, everything_of_auth)
     config_destroy(config);
 }
 
-/* As a whole: half of one and half of the other would be nobody's intention. */
+/* As a whole: a mix of the two would be what no operator meant. */
 Test(base_config_access, a_route_replaces_the_default)
 {
     struct config *config = accept(LISTEN "defaults: {auth: {jwt: {keys: KEYS, issuer: i}}}\n"

@@ -246,7 +246,7 @@ Test(core_batch, heartbeat)
     rig_close(r);
 }
 
-/* Who is sent away for good is not told when to come back. */
+/* A client that is sent away for good is not told when to reconnect. */
 Test(core_batch, bye_of_a_revoked_stream)
 {
     struct rig_reader *r = rig_open_now("a");
@@ -312,7 +312,7 @@ static const struct hostile hostile[] = {
     {"two-byte characters", UNIT("\xc3\xa9"), 1000, "\"" TEN("\xc3\xa9") TEN("\xc3\xa9") "\""},
     {"three-byte characters, cut within one", UNIT("\xe2\x82\xac"), 1000, "null"},
     {"invalid UTF-8", UNIT("\xff"), 1000, "null"},
-    {"invalid UTF-8 at the end of what is shown", UNIT("0123456789012345678901234567890123456789\xff"), 41,
+    {"invalid UTF-8 at the end of the part shown", UNIT("0123456789012345678901234567890123456789\xff"), 41,
      "\"0123456789012345678901234567890123456789\""},
     {"half a character", UNIT("\xc3"), 1, "null"},
     {"empty", UNIT(""), 0, "null"},

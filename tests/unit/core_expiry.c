@@ -87,7 +87,7 @@ Test(core_expiry, one_in_flight_ends_when_it_can_send)
     rig_close(r);
 }
 
-/* What it had not been sent is there for whoever comes back with its cursor. */
+/* Events that it was never sent are there for a client that reconnects with its cursor. */
 Test(core_expiry, nothing_is_missed_by_who_comes_back)
 {
     int64_t end = rig.now_ns + SECOND;

@@ -191,7 +191,7 @@ Test(core_history, each_event_comes_once_whatever_the_order_of_things)
     cr_assert(text != NULL || (fills > 100 && pieces > 1000), "%u fills, %u pieces", fills, pieces);
 }
 
-/* ---- a store that is made anew ---- */
+/* ---- a store that is recreated ---- */
 
 static void deliver_all(void)
 {

@@ -173,7 +173,7 @@ Test(core_hub, a_view_made_while_a_message_is_being_published_misses_nothing)
     r = rig_open_one(READER_FROM_CURSOR, "abc-1", "a");
     rig_flush(r);
     atomic_store(&view_is_made, true);
-    pthread_join(publisher, NULL); /* it goes on; it had no hub to wake */
+    pthread_join(publisher, NULL); /* it finishes; it had no hub to wake */
     RIG_EXPECT(r, "|abc-2|x\n");
     rig_close(r);
 }

@@ -64,8 +64,8 @@ static struct {
     unsigned instance_count;       /* from 1 */
     unsigned current[MODEL_SLOTS]; /* instance, 0: none */
     uint64_t number;               /* the source's */
-    bool outage;                   /* what is published reaches nobody … */
-    size_t outage_began;           /* … from this message on; told when it is over */
+    bool outage;                   /* published messages reach no channel … */
+    size_t outage_began;           /* … from this message on; announced when it is over */
 } model;
 
 static inline size_t model_settled(void)
@@ -87,24 +87,24 @@ struct client {
     bool cursor_is_known; /* an id of this source */
 
     /* the account */
-    bool resumed; /* goes on where its last connection was cut */
+    bool resumed; /* continues where its last connection was cut */
     uint64_t cursor_number;
-    size_t start_count;   /* messages when the connection started … */
-    size_t start_settled; /* … and those that it can be told of */
+    size_t start_count;   /* messages at the start of the connection … */
+    size_t start_settled; /* … and those before an outage that is not over */
     size_t next_message;  /* all before it are accounted for */
     size_t optional;      /* a message published around the cursor; SIZE_MAX: none */
-    size_t lost_told;     /* of messages before it that nobody received it has been told */
+    size_t lost_told;     /* a gap has announced the loss of all messages before it that were not received */
     size_t young_until;   /* FROM_TIME: of the messages before it … */
     int64_t young_ns;     /* … only those from here on are promised */
     uint64_t last_number, marks_told, marks_optional;
     struct {
         unsigned instance, below;
-    } excused[CLIENT_PATTERNS]; /* what was evicted when it was told of a gap */
+    } excused[CLIENT_PATTERNS]; /* evicted by the time a gap was announced */
     struct {
         unsigned instance, below;
         uint64_t floor;
-    } sent[CLIENT_PATTERNS]; /* what was evicted when the batch was sent that is on its way */
-    size_t sent_count;       /* messages there were then */
+    } sent[CLIENT_PATTERNS]; /* evicted by the time the batch in flight was sent */
+    size_t sent_count;       /* messages published by then */
     bool behind;             /* under `latest` */
 };
 
@@ -211,7 +211,7 @@ static inline bool is_excused(const struct client *client, size_t k, unsigned i)
     return is_excused_copy(client, i, copy) || (client->behind && is_superseded(client, k, i));
 }
 
-/* Who it was, for the message of a failure. */
+/* The client, as the message of a failure describes it. */
 static inline const char *describe(const struct client *client)
 {
     static char text[512];

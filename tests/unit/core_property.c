@@ -166,7 +166,7 @@ static void do_kill(struct reader *reader)
     cr_assert(false, "killed though its connection moves");
 }
 
-/* The client reads so many bytes of what is on its way, no matter where an event ends. */
+/* The client reads at most that many of the bytes in flight, no matter where an event ends. */
 static void receive(struct client *client, size_t limit)
 {
     size_t before = client->parser.events;

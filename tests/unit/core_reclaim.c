@@ -150,7 +150,7 @@ Test(core_reclaim, then_the_least_recently_used_are_trimmed)
     rig_close(c);
 }
 
-/* Who had it all goes on, and may resume. */
+/* A reader that had everything continues, and may resume. */
 Test(core_reclaim, a_reader_that_has_all_is_none_the_worse)
 {
     struct rig_reader *a = fill("a", 100, 30 * S);
@@ -216,7 +216,7 @@ Test(core_reclaim, in_vain_it_waits)
     rig_close(r);
 }
 
-/* Without anybody to reclaim, one that fills up stops growing by itself. */
+/* Where nothing can be reclaimed, a ring that fills up stops growing. */
 Test(core_reclaim, far_over_the_limit_a_ring_stops_growing)
 {
     registry_limit_bytes(&rig.registry, MiB);

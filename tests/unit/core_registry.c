@@ -168,11 +168,11 @@ Test(core_registry, who_comes_back_while_it_lingers_finds_it_with_its_history)
     cr_assert_eq(opened_count, 1);
     cr_assert_eq(channel->ring.head - channel->ring.tail, 2);
     registry_sweep(&registry, first_idle + 3600 * SECOND);
-    cr_assert_eq(registry_channel_count(&registry), 1, "the linger it was in is over only for who left");
+    cr_assert_eq(registry_channel_count(&registry), 1, "in use again, so the time it lingered no longer counts");
     registry_release(&registry, channel, clock_mono_ns());
     cr_assert_geq(channel->idle_since_ns, first_idle);
     registry_sweep(&registry, channel->idle_since_ns + 59 * SECOND);
-    cr_assert_eq(registry_channel_count(&registry), 1, "it begins anew");
+    cr_assert_eq(registry_channel_count(&registry), 1, "its linger time starts again");
 }
 
 Test(core_registry, without_history_it_stays_a_second_so_that_a_reload_subscribes_once)

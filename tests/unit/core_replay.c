@@ -1,4 +1,4 @@
-/* core_replay.c - where readers start, what they skip, and what they are told of it */
+/* core_replay.c - where readers start, what they skip, and which gaps announce it */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 

@@ -244,7 +244,7 @@ static struct rig_reader *rig_open_now(const char *subject)
     return r;
 }
 
-/* All of the reader's events so far, after what is on its way. A macro, since a failure names its line. */
+/* All of the reader's events so far, including those in flight. A macro, so that a failure names its line. */
 #define RIG_EXPECT(r, ...)                                                                                             \
     do {                                                                                                               \
         rig_flush(r);                                                                                                  \

@@ -1,4 +1,4 @@
-/* core_segment.c - segments: their room, and who frees them */
+/* core_segment.c - how much fits into a segment, and which release frees it */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/segment.h"
 

@@ -137,9 +137,9 @@ Test(core_source, what_comes_in_before_open_is_below_the_floor)
 }
 
 /*
- * Made by one client, still on its way to the broker when another one, who got
- * an id elsewhere, asks to go on from there: what was published in between
- * nobody has.
+ * One client has created the channel, and its subscription is still on its way
+ * to the broker when another client asks to resume from an id of another
+ * channel: events published in between are lost.
  */
 Test(core_source, a_cursor_from_before_the_channel_was_open_is_a_gap)
 {

@@ -142,7 +142,7 @@ static bool matches(const char *pattern, uint64_t sequence)
     return subject_matches(pattern, strlen(pattern), subject, strlen(subject));
 }
 
-/* What has been stored comes in as it came in, but for what is gone by then. */
+/* The gateway receives that many of the next stored messages in order; those already gone are skipped. */
 static void deliver(unsigned count)
 {
     char text[24];

@@ -112,7 +112,7 @@ Test(core_subject_index, agrees_with_subject_matches)
             patterns[i] = (struct pattern){.len = random_subject(patterns[i].text, sizeof(patterns[i].text), true)};
         for (unsigned step = 0; step < 2000; step++) {
             struct pattern *p = &patterns[random_below(PATTERNS)];
-            /* comes and goes in turns, so that the trie grows, is cut and grows anew */
+            /* mostly added, then mostly removed, so that the trie grows, shrinks and grows again */
             bool adds = p->added == 0 || (p->added < 3 && random_below(1000) < (step / 500 % 2 == 0 ? 800 : 200));
             p->added += adds ? 1 : -1u;
             (adds ? subject_index_add : subject_index_remove)(subject_index, p->text, p->len, p);

@@ -312,7 +312,7 @@ Test(core_view, a_mark_has_no_time_and_stays_with_what_follows_it)
     ingress_lost(&rig.source, &channel, 1);
     publish_at("a", 200);
     view_sync(view, rig.source.sequence);
-    cr_assert_eq(view_since(view, 150), RING_ORIGIN + 1, "whoever asks for that time is told");
+    cr_assert_eq(view_since(view, 150), RING_ORIGIN + 1, "a reader that asks for that time gets the mark");
     cr_assert_eq(view_since(view, 100), RING_ORIGIN);
 }
 

@@ -126,7 +126,7 @@ Test(core_wheel, a_long_pause_finds_everybody_once)
     struct timer next = {.runs = 0};
     add(&work, &next, work.now_ns + 1);
     run_at(&work, work.now_ns + 2 * WHEEL_TICK_NS);
-    cr_assert_eq(next.runs, 1, "and time goes on from there");
+    cr_assert_eq(next.runs, 1, "and time continues from there");
 }
 
 Test(core_wheel, time_that_stands_still_or_goes_back_runs_nothing)

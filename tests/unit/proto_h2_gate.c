@@ -287,7 +287,7 @@ static unsigned flood(struct h2_gate *gate, uint8_t type, int64_t interval, unsi
     return n;
 }
 
-/* What is allowed at once, and for how long at a rate that is allowed for ever. */
+/* How many frames are allowed at once, and that a permitted rate is allowed indefinitely. */
 Test(h2_gate, rates)
 {
     static const struct {

@@ -201,7 +201,7 @@ static void expect_load_error(const char *certificate_file, const char *key_file
 
     cr_expect_null(context);
     cr_expect(strstr(error, named) != NULL && strstr(error, reason) != NULL, "got: %s", error);
-    cr_expect_eq(ERR_peek_error(), 0, "errors are left behind for whoever asks next");
+    cr_expect_eq(ERR_peek_error(), 0, "errors are left behind for the next caller");
 }
 
 static char *write_key(const EVP_CIPHER *cipher)

@@ -25,7 +25,7 @@ struct scene {
 static struct watchdog_pulse pulses[2];
 static volatile bool done;
 
-/* Not static, so that its name is there to be found by who reads the log with addr2line. */
+/* Not static, so that addr2line finds its name. */
 __attribute__((noinline)) void spin_without_turning(void);
 __attribute__((noinline)) void spin_without_turning(void)
 {
