@@ -10,7 +10,7 @@
 /*
  * RFC 9113 as seen by a server that answers GET and, where it says so, takes
  * request bodies. One struct h2_gate per connection; no memory of its own, no
- * clock, no globals. Whoever reads the connection asks about the bytes at
+ * clock, no globals. The connection's reader asks about the bytes at
  * hand, frame by frame, and does what the answer says:
  *
  *     struct h2_gate_verdict v = h2_gate_next(&gate, bytes, len, now_ns);

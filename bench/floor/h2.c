@@ -32,7 +32,7 @@ static void send_frame(struct floor *floor, struct conn *conn, uint8_t type, uin
         memcpy(dst + H2_HEAD, payload, len);
 }
 
-/* Every "subject=" of the query, as it stands: the benchmark's subjects need no decoding. */
+/* Every "subject=" of the query, unchanged: the benchmark's subjects need no decoding. */
 static void subscribe(struct floor *floor, struct conn *conn, uint32_t stream, const char *path, size_t len)
 {
     const char *end = path + len, *p = path;

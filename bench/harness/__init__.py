@@ -1,2 +1,2 @@
-# __init__.py - what drives the benchmark: processes, scenarios, results, report
+# __init__.py - the benchmark's driver: processes, scenarios, results, report
 # SPDX-License-Identifier: MIT

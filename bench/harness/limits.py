@@ -22,7 +22,7 @@ def file_limit():
 
 
 def problems(connections, memory_gib):
-    """What stands in the way of a scenario: a list of sentences that say what to change."""
+    """What keeps a scenario from running here: a list of sentences that say what to change."""
     found = []
     files = connections + 1000
     if file_limit() < files:

@@ -37,7 +37,7 @@ METRICS = {
     "publishes_per_s": ("publishes/s", True),
 }
 
-# Measured everywhere, told in tables only where there is nothing better to say.
+# Measured everywhere, but shown in tables only where there is no better figure.
 BESIDE = {"events_per_s", "mb_per_cpu_s", "max_ms"}
 
 NOTHING = {"median": None, "min": None, "max": None, "n": 0}
@@ -132,7 +132,7 @@ def ratio(a, b):
 
 
 def targets(results):
-    """What was promised, what was measured, and whether it holds; None where it was not measured."""
+    """Each target, the value measured and whether it meets the target; None where nothing was measured."""
     r = results.median
     sat = ("saturate", "highest rate held", "events_per_cpu_s")
 

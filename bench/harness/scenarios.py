@@ -1,4 +1,4 @@
-# scenarios.py - what is measured
+# scenarios.py - the scenarios of the benchmark
 # SPDX-License-Identifier: MIT
 """A scenario is a function of the Bench (session, results, options). Where several servers are compared, repetitions
 are the outer loop and the order of the servers turns round each time, so that a machine that slows down over the run

@@ -1,7 +1,7 @@
-# session.py - everything that runs while a benchmark runs, and its end
+# session.py - starts and ends every process of a benchmark
 # SPDX-License-Identifier: MIT
-"""A session owns a temporary folder, one broker, and every process started for a measurement. Leaving it, by whatever
-way, ends them all."""
+"""A session owns a temporary folder, one broker, and every process started for a measurement. Leaving it ends them all,
+even after an error."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def say(text):
 
 
 def shown(command):
-    """A command line for the report: no folder of this machine in it."""
+    """A command line for the report, without this machine's folders."""
     return shlex.join([re.sub(r".*/(?=freshet-|peer$)", "", str(a)).replace(ROOT + os.sep, "") for a in command])
 
 
@@ -95,7 +95,7 @@ class Load:
         return self.line(timeout)
 
     def finish(self):
-        """Ends the run; the figures, with what it complained about."""
+        """Ends the run; returns the figures, with its warnings."""
         try:
             self.process.stdin.write(b"stop\n")
             self.process.stdin.close()
@@ -137,7 +137,7 @@ class Session:
         previous = [signal.signal(s, signal.SIG_IGN) for s in (signal.SIGINT, signal.SIGTERM)]
         for server in list(self.servers):
             self.stop_peer(server)
-        # Last come, first gone: a publisher can't finish without the broker.
+        # In reverse order: a publisher can't finish without the broker.
         for process in reversed(self.processes[:]):
             if process.poll() is None:
                 process.terminate()
@@ -251,7 +251,7 @@ class Session:
         return process
 
     def end_publisher(self, process, timeout):
-        """Its figures; None when it did not get rid of its messages in time."""
+        """Its figures; None when it could not send its messages in time."""
         try:
             _, complaint = process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from .session import BenchError
 
-SETTLE_S = 0.2  # a server may have answered 200 a moment before its subscription stands at the broker
+SETTLE_S = 0.2  # a server may have answered 200 a moment before the broker has its subscription
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Plan:
         return self.connections * self.streams
 
     def events(self, messages):
-        """How many events so many messages become: each stream has one subject."""
+        """How many events that many messages become: each stream has one subject."""
         return messages * self.all_streams / self.subjects
 
 
@@ -88,7 +88,7 @@ def run(session, plan, server_name):
 
 
 def record(results, scenario, server, point, outcome):
-    """Puts what every scenario measures under its names."""
+    """Stores the figures that every scenario measures."""
     load = outcome.load
     events, cpu = load["window_events"], load["window_server_cpu_s"]
 

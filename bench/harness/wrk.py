@@ -46,7 +46,7 @@ def metric(server, name):
 
 
 class Stream:
-    """One stream over HTTP/1.1, read by hand to see what an event weighs on the wire."""
+    """One stream over HTTP/1.1, read by hand to see how many bytes an event is on the wire."""
 
     def __init__(self, url):
         parts = urllib.parse.urlsplit(url)

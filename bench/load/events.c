@@ -18,7 +18,7 @@ static void note_hole(struct engine *engine, const uint32_t *slot, uint32_t from
         engine->holes[engine->hole_count++] = (struct hole){slot, from, to};
 }
 
-/* A number below the expected one is late if it was missed before, else it has come twice. */
+/* A number below the expected one is late if it was missed before; otherwise it is a repetition. */
 static void note_old(struct engine *engine, const uint32_t *slot, uint32_t sequence)
 {
     for (uint32_t i = 0; i < engine->hole_count; ++i) {

@@ -29,7 +29,7 @@ enum counter {
     COUNTER_COUNT
 };
 
-/* Told by the main thread, read by the engines once per turn. */
+/* Set by the main thread, read by the engines once per turn. */
 struct control {
     _Atomic bool stopping;
     _Atomic bool measuring;
@@ -141,7 +141,7 @@ void engine_init(struct engine *engine, const struct options *options, struct co
 void engine_start(struct engine *engine);
 void engine_join(struct engine *engine);
 void engine_enqueue(struct conn *conn);
-/* Tells about the first few of many equal problems. */
+/* Reports the first few of many equal problems. */
 void engine_warn(struct engine *engine, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* conn.c */
@@ -155,7 +155,7 @@ void conn_close(struct conn *conn, enum conn_state state);
 
 /* h2.c */
 void h2_request_all(struct conn *conn);
-/* False: the peer sent what we can't follow; counted. */
+/* False: the peer sent something we can't follow; counted. */
 bool h2_feed(struct conn *conn, const char *bytes, size_t len);
 
 /* events.c */

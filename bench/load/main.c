@@ -198,7 +198,7 @@ static bool obey(struct run *run, const char *command)
     return true;
 }
 
-/* Commands a line each; the end of the input is a stop, so a driver that dies takes us along. */
+/* One command per line; the end of the input is a stop, so that we exit when the driver dies. */
 static void run_by_commands(struct run *run)
 {
     char line[256];

@@ -35,7 +35,7 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
-# A dead process whose parent hasn't looked yet still takes signals.
+# A zombie still takes signals.
 alive() {
     local line
     line=$(cat "/proc/$1/stat" 2>/dev/null) || return 1

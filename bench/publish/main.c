@@ -30,7 +30,7 @@ static const char help[] =
     "  --first N              sequence of each subject's first message       (1)\n"
     "  --window N             unacknowledged at most: JetStream, HTTP, and --rate max (256)\n"
     "  --jetstream            wait for acknowledgements; --stream NAME creates a memory stream if needed\n"
-    "  --stamp sent|due       what the time stamp tells: when it was sent, or should have been (sent)\n"
+    "  --stamp sent|due       time stamp: when it was sent, or was due to be sent (sent)\n"
     "  --json FILE\n"
     "The rate is open-loop: a message that is late is sent late and counted as late, never left out.\n";
 
@@ -72,7 +72,7 @@ static const struct option longopts[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* More than this behind its due time counts as late: what a sleeping process needs to be woken is not. */
+/* A message further behind its due time than this counts as late; the wake-up of a sleeping process takes less. */
 #define LATE_NS 1000000
 
 struct figures {

@@ -24,8 +24,8 @@ struct publish_options {
 };
 
 /*
- * A way out. send may block for room. settle returns when all that was sent
- * has been taken over by the other side, and the number that was refused.
+ * A way out. send may block for room. settle waits until the other side has
+ * taken over everything sent, and returns the number of messages it refused.
  */
 struct way {
     void (*send)(struct way *way, const char *subject, const char *payload, size_t len, bool last_for_now);

@@ -1,4 +1,4 @@
--- publish.lua - POST of one 100-byte message after the other to a publish route
+-- publish.lua - posts 100-byte messages, one after the other, to a publish route
 -- SPDX-License-Identifier: MIT
 dofile(os.getenv("BENCH_WRK") .. "/report.lua")
 wrk.method = "POST"

@@ -1,4 +1,4 @@
--- subscribe.lua - long-lived streams: each connection asks once and is answered for ever
+-- subscribe.lua - long-lived streams: one request per connection, and an answer that never ends
 -- SPDX-License-Identifier: MIT
 dofile(os.getenv("BENCH_WRK") .. "/report.lua")
 wrk.headers["Accept"] = "text/event-stream"

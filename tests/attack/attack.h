@@ -11,16 +11,16 @@
 #include "tests/support/h2_attack.h"
 
 /*
- * The gateway's own limits while it is attacked: low, so that what they end is
- * ended within a quick run. The bulk route's heartbeat lets HTTP/1.1 streams
- * notice that nobody reads them.
+ * The gateway's own limits while it is attacked: low, so that they take effect
+ * within a quick run. With the bulk route's heartbeat the gateway notices that
+ * an HTTP/1.1 stream is no longer read.
  */
 #define LIMIT_IDLE_MS 2000
 #define LIMIT_WRITE_MS 2000
 #define LIMIT_HANDSHAKE_MS 10000      /* not configurable */
 #define LIMIT_CONNECTIONS_QUICK 600ul /* in a full run: what the descriptors allow */
 
-/* A stream of these never gets an event; its first block is always as long as the next one's. */
+/* Streams of these subjects never get an event, and their first blocks all have the same length. */
 #define QUIET_PATH "/quiet/q"
 #define NOWHERE_PATH "/nowhere"
 
@@ -31,7 +31,7 @@ struct tally {
     uint64_t killed;      /* of those opened: ended by the gateway */
     uint64_t frames, bytes;
     int64_t killed_after_ms; /* the longest of them */
-    char failure[200];       /* what should not have happened; empty: nothing */
+    char failure[200];       /* what went wrong; empty: nothing */
 };
 
 struct attack_run {
@@ -45,17 +45,17 @@ struct attack_run {
 };
 
 enum attack_transport { ATTACK_TLS = 1, ATTACK_CLEAR = 2, ATTACK_BOTH = 3 };
-/* What becomes of the connections that attack. */
+/* What happens to the attacking connections. */
 enum attack_end {
     ATTACK_KILLED,   /* the gateway ends each */
-    ATTACK_SURVIVES, /* it ends none: nothing they do is an attack on anybody but themselves */
+    ATTACK_SURVIVES, /* it ends none: they harm nothing but themselves */
     ATTACK_EITHER,
 };
 
 enum attack_when {
     ATTACK_ALWAYS = 0,
     ATTACK_IN_FULL,  /* in quick runs only when asked for by name */
-    ATTACK_IN_QUICK, /* stands for several of the former, which it runs side by side */
+    ATTACK_IN_QUICK, /* runs several of the former side by side, in their place */
 };
 
 struct attack {
@@ -66,14 +66,14 @@ struct attack {
     void (*run)(struct attack_run *run);
     enum attack_end end;
     int quick_ms, full_ms; /* how long it runs */
-    bool ends_gateway;     /* its last act is the gateway's shutdown, which has to be in order */
+    bool ends_gateway;     /* it ends by stopping the gateway, which has to exit in order */
     enum attack_when when;
 };
 
 extern const struct attack killers[], floods[], resets[], hpack_attacks[], window_attacks[], slow_attacks[],
     http1_attacks[], tls_attacks[], connection_attacks[], soup_attacks[];
 
-/* Time is left. */
+/* True while there is time left. */
 bool more(const struct attack_run *run);
 struct attack_target target_of(const struct attack_run *run, const char *alpn);
 /* Opens a connection and counts it; NULL when the gateway doesn't take it, which is counted too. */
@@ -82,7 +82,7 @@ struct attack_peer *begin(struct attack_run *run, const struct attack_target *ta
 struct attack_peer *begin_h2(struct attack_run *run, uint32_t initial_window);
 /* Waits at most ms for the gateway to end it, counts, closes. */
 void finish(struct attack_run *run, struct attack_peer *peer, int ms);
-/* The first failure stays. */
+/* Keeps the first failure only. */
 void failed(struct attack_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
@@ -93,18 +93,18 @@ struct flood {
     /* Puts a portion of frames. round counts from 0 for each connection. */
     void (*fill)(struct attack_run *run, struct attack_peer *peer, uint32_t round);
     uint32_t initial_window;
-    bool unread; /* what the gateway answers is left lying */
+    bool unread; /* the gateway's answers are not read */
 };
 void run_flood(struct attack_run *run, const struct flood *flood);
 
-/* An attack that is no more than that. */
+/* An attack that is nothing but a flood. */
 #define FLOOD_ATTACK(name, fill, initial_window, unread)                                                               \
     static void name(struct attack_run *run)                                                                           \
     {                                                                                                                  \
         run_flood(run, &(struct flood){fill, initial_window, unread});                                                 \
     }
 
-/* Runs attacks side by side, each in a process, and adds up what they have seen. */
+/* Runs attacks side by side, each in a process, and adds up their tallies. */
 void run_together(struct attack_run *run, const struct attack *attacks);
 
 #endif

@@ -18,12 +18,12 @@
 #define PROCESSES_MAX 12
 #define ATTEMPTS_QUICK 3000
 #define ATTEMPTS_FULL 100000
-/* Of one process: the descriptors it may have, less what it needs itself. */
+/* Descriptors of each process that are not for connections. */
 #define SPARE 100
 
 struct shared {
     _Atomic uint64_t connected, refused, ended;
-    _Atomic int64_t ended_ms; /* when the last one was */
+    _Atomic int64_t ended_ms; /* time of the last end */
 };
 
 static int start_connect(const struct attack_run *run, unsigned source)
@@ -43,7 +43,7 @@ static int start_connect(const struct attack_run *run, unsigned source)
     return -1;
 }
 
-/* Connects as often as told, holds what it gets for as long as the gateway lets it. */
+/* Connects that many times, and keeps each connection for as long as the gateway lets it. */
 static void be_crowd(struct attack_run *run, struct shared *shared, size_t attempts, unsigned source)
 {
     static struct pollfd fds[32768];
@@ -120,7 +120,7 @@ static void idle_crowd(struct attack_run *run)
     run->tally->killed_after_ms = shared->ended_ms - began;
 }
 
-/* Each with a stream, up to the limit and beyond: who has one keeps it, the others wait or are told. */
+/* Connections with a stream each, up to the limit and beyond: open streams stay, others wait or are refused. */
 #define STREAMS_QUICK 300
 #define STREAMS_FULL 2000
 static void stream_crowd(struct attack_run *run)

@@ -8,7 +8,7 @@
 #define PORTION 100
 #define CHUNK 1024
 
-/* A header block that never ends, and nothing but it may come on the connection. */
+/* A header block that never ends: until it does, no other frame may come on the connection. */
 static void begin_block(struct attack_peer *peer)
 {
     uint8_t block[256];
@@ -56,7 +56,7 @@ static void fill_data_empty(struct attack_run *run, struct attack_peer *peer, ui
         h2_put(peer, H2_DATA, 0, 1, NULL, 0);
 }
 
-/* Nothing but padding: the window is used up by what nobody needs. */
+/* Nothing but padding, which uses up the window. */
 static void fill_data_padding(struct attack_run *run, struct attack_peer *peer, uint32_t round)
 {
     static const uint8_t padding[256] = {255};
@@ -197,7 +197,7 @@ static void fill_push(struct attack_run *run, struct attack_peer *peer, uint32_t
         h2_put(peer, H2_PUSH, H2_END_HEADERS, 1, payload, 6);
 }
 
-/* Good requests, as many as go: more streams than a connection has, all of them refused. */
+/* Valid requests, as many as possible: more streams than a connection may have, so all are refused. */
 static void fill_requests(struct attack_run *run, struct attack_peer *peer, uint32_t round)
 {
     (void)run;

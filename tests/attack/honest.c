@@ -1,4 +1,4 @@
-/* honest.c - the clients who must not notice: their streams, what they miss and how late they hear */
+/* honest.c - the clients that must not notice an attack: their streams, losses and latencies */
 /* SPDX-License-Identifier: MIT */
 #include "tests/attack/honest.h"
 
@@ -32,7 +32,7 @@
 struct honest {
     pid_t readers, publisher;
     _Atomic bool measuring, bulk_wanted;
-    _Atomic uint64_t published, least; /* number of the newest message; the lowest that some stream has come to */
+    _Atomic uint64_t published, least; /* number of the newest message, and of the last one that every stream has */
     _Atomic uint32_t open;
     _Atomic uint64_t wrong;  /* missing, repeated, announced as a gap */
     _Atomic uint64_t broken; /* streams of connections that broke */
@@ -92,7 +92,7 @@ static void on_line(struct honest *shared, struct stream *stream, const char *te
 {
     if (len >= 6 + STAMP_LEN && memcmp(text, "data: ", 6) == 0 && text[6] >= '0' && text[6] <= '9')
         on_message(shared, stream, text + 6, now);
-    else if (len > 6 && memcmp(text, "event:", 6) == 0) /* a gap or a good-bye: none is due */
+    else if (len > 6 && memcmp(text, "event:", 6) == 0) /* a gap or a bye: neither is expected */
         atomic_fetch_add(&shared->wrong, 1);
     else if (len == 0 && !stream->open) {
         stream->open = true;
@@ -116,7 +116,7 @@ static void on_data(struct honest *shared, struct stream *stream, const char *da
         carry->len = 0;
     }
     size_t left = (size_t)(end - data);
-    if (carry->len + left <= sizeof(carry->text)) { /* longer lines are none of ours */
+    if (carry->len + left <= sizeof(carry->text)) { /* longer lines are not ours */
         memcpy(carry->text + carry->len, data, left);
         carry->len += left;
     }
@@ -180,7 +180,7 @@ static void reader_open(struct reader *reader, uint16_t port)
     h2_put_hello(reader->peer, H2_WINDOW_MAX);
     for (uint32_t i = 0; i < PER_CONNECTION; i++)
         h2_put_get(reader->peer, 2 * i + 1, HONEST_PATH);
-    /* keeps the bulk channel's history alive; each of its lines is too long to matter */
+    /* keeps the bulk channel's history alive; its lines are too long to be taken for honest ones */
     if (!atomic_exchange(&reader->shared->bulk_wanted, true))
         h2_put_get(reader->peer, 2 * PER_CONNECTION + 1, "/bulk");
     attack_flush(reader->peer, 1000);

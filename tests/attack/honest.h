@@ -1,4 +1,4 @@
-/* honest.h - the clients who must not notice: their streams, what they miss and how late they hear */
+/* honest.h - the clients that must not notice an attack: their streams, losses and latencies */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_ATTACK_HONEST_H
 #define TESTS_ATTACK_HONEST_H
@@ -17,7 +17,7 @@
 #define HONEST_RATE 500
 #define HONEST_SUBJECT "h"
 #define HONEST_PATH "/h"
-/* Messages that stay in the gateway's history, for attacks that want much at once: all together some 4 MB. */
+/* Messages that stay in the gateway's history, for attacks that ask for a lot at once: about 4 MB together. */
 #define BULK_SUBJECT "bulk"
 #define BULK_PATH "/bulk?since=earliest"
 #define BULK_MESSAGES 60
@@ -28,7 +28,7 @@ struct honest;
 struct honest *honest_start(const char *nats_url, uint16_t tls_port);
 void honest_stop(struct honest *honest);
 
-/* From now on latencies are kept. */
+/* Records latencies from now on. */
 void honest_measure(struct honest *honest);
 struct honest_latency {
     uint64_t events;

@@ -129,7 +129,7 @@ static void table_too_large(struct attack_run *run)
     send_blocks(run, make_table_too_large, 1, KILL_MS);
 }
 
-/* A peer whose own table has no room, and one whose changes its mind with each request. */
+/* A peer whose own table has no room, and one that changes its table's size with each request. */
 static void peer_table(struct attack_run *run)
 {
     for (unsigned i = 0; i < 5; i++) {
@@ -146,7 +146,7 @@ static void peer_table(struct attack_run *run)
     }
 }
 
-/* Blocks that are none: a connection each, and each is its end. */
+/* Malformed blocks, each on its own connection, which it must end. */
 static void malformed(struct attack_run *run)
 {
     static const struct {

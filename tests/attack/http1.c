@@ -1,4 +1,4 @@
-/* http1.c - requests of which two readers might not see the same end */
+/* http1.c - requests that two parsers might not end at the same byte */
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
@@ -8,8 +8,8 @@
 #define ANSWER_MS 3000
 
 /*
- * What a proxy in front might take for one request and the gateway for two,
- * or the other way round. Each smuggles a request for a path whose answer
+ * Bytes that a proxy in front might take for one request and the gateway for
+ * two, or the other way round. Each smuggles a request for a path whose answer
  * would show up; none may be answered, and the connection has to end.
  */
 #define SMUGGLED "GET /smuggled-path HTTP/1.1\r\nhost: x\r\n\r\n"

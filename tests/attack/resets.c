@@ -1,4 +1,4 @@
-/* resets.c - streams that are opened to be ended: rapid reset, and making the gateway reset them */
+/* resets.c - streams opened only to be reset, by the client or by the gateway */
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <string.h>
@@ -14,14 +14,14 @@ static uint32_t id_of(uint32_t round, uint32_t i)
     return 2 * (round * PORTION + i) + 1;
 }
 
-/* CVE-2023-44487: what a request costs the gateway, it costs after the reset too. */
+/* CVE-2023-44487: a request costs the gateway as much when it is reset. */
 static void fill_rapid_reset(struct attack_run *run, struct attack_peer *peer, uint32_t round)
 {
     char path[64];
 
     (void)run;
     for (uint32_t i = 0; i < PORTION; i++) {
-        /* a channel of its own each: a subscription at the broker, if it came to that */
+        /* a channel of its own each, and a subscription at the broker if the gateway got that far */
         snprintf(path, sizeof(path), "/quiet/r%u", id_of(round, i));
         h2_put_get(peer, id_of(round, i), path);
         h2_put_reset(peer, id_of(round, i));
@@ -124,7 +124,7 @@ FLOOD_ATTACK(priority_self, fill_priority_self, 65535, false)
 FLOOD_ATTACK(headers_half_closed, fill_headers_half_closed, 65535, false)
 FLOOD_ATTACK(incomplete, fill_incomplete, 65535, false)
 
-/* One of each frame whose length is wrong for its type: one connection each, on which two streams are open. */
+/* One frame of each type with a wrong length, each on a connection of its own with two open streams. */
 static void wrong_lengths(struct attack_run *run)
 {
     static const struct {

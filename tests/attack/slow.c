@@ -62,7 +62,7 @@ static void silent(struct attack_run *run)
     count_ends(run, fds, LIMIT_HANDSHAKE_MS + SWEEP_MS);
 }
 
-/* Connected, and the other direction closed at once. */
+/* Connected, and the sending direction closed at once. */
 static void half_open(struct attack_run *run)
 {
     int fds[CROWD];
@@ -151,7 +151,7 @@ static void slow_headers(struct attack_run *run)
     drip(run, "http/1.1", text, sizeof(text) - 1, REQUEST_MS);
 }
 
-/* A frame that says 16 KB and is a byte at a time. */
+/* A frame that announces 16 KB and arrives a byte at a time. */
 static void slow_frame(struct attack_run *run)
 {
     static const char text[] =
@@ -181,7 +181,7 @@ static void slow_frame(struct attack_run *run)
     }
 }
 
-/* A body that was announced and doesn't come. */
+/* A body that is announced and never arrives. */
 static void slow_body(struct attack_run *run)
 {
     static const char text[] = "POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n";

@@ -21,7 +21,7 @@ static size_t random_bytes(struct attack_run *run, uint8_t *dst, size_t len)
     return len;
 }
 
-/* A block that is mostly right: only then anything behind the header decoder is reached. */
+/* A block that is mostly valid: otherwise nothing behind the header decoder would be reached. */
 static size_t random_block(struct attack_run *run, uint8_t *dst)
 {
     static const char *const paths[] = {QUIET_PATH, HONEST_PATH, NOWHERE_PATH, BULK_PATH, "/post", "*", ""};
@@ -49,7 +49,7 @@ static uint32_t random_stream(struct attack_run *run, uint32_t newest)
     return newest == 0 ? 1 : 2 * pick(run, newest / 2 + 1) + 1;
 }
 
-/* What a peer may send at any time, most of the time: that is where a state machine is led astray. */
+/* Mostly frames that a peer may send at any time: with these a state machine is led astray. */
 static void put_random(struct attack_run *run, struct attack_peer *peer, uint32_t *newest)
 {
     static uint8_t payload[20000];
@@ -116,7 +116,7 @@ static void frames(struct attack_run *run)
     }
 }
 
-/* The same without any idea of frames: whatever comes behind a good beginning. */
+/* The same without frames: random bytes after a valid beginning. */
 static void bytes(struct attack_run *run)
 {
     static uint8_t noise[4096];

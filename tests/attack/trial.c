@@ -1,4 +1,4 @@
-/* trial.c - one attack against a real gateway that serves others meanwhile, and what it did to both */
+/* trial.c - one attack against a real gateway that serves others meanwhile, and its effect on both */
 /* SPDX-License-Identifier: MIT */
 #include "tests/attack/trial.h"
 
@@ -27,10 +27,10 @@
 #define LATENCY_FACTOR 3.0
 #define LATENCY_FLOOR_MS 20.0
 #define MEMORY_SLACK 0.10
-/* What comes and goes within moments is no work for the broker. */
+/* Streams that come and go within moments must not reach the broker. */
 #define SUBSCRIPTIONS_MAX 50
 #define MORE_ROUNDS 3
-#define ROUND_SLACK (1u << 20) /* of one round more: pages, not what an attack holds */
+#define ROUND_SLACK (1u << 20) /* growth in one more round: pages, not a leak */
 
 static const char yaml[] = "limits: {connections: %lu, idle: %dms, write_timeout: %dms}\n"
                            "defaults: {heartbeat: 1s, retry: 2s}\n"
@@ -63,7 +63,7 @@ static void fight_on(struct battlefield *field)
         gateway_show_logs();
         fixture_fail("the honest streams can't be opened");
     }
-    sleep_ms(field->full ? 3000 : 1500); /* until their buffers have their size: from here on memory is compared */
+    sleep_ms(field->full ? 3000 : 1500); /* until buffers have reached their size: memory is compared from here on */
 }
 
 struct battlefield *battlefield_create(bool full, bool publish)
@@ -115,8 +115,7 @@ static void verdict(struct trial *trial, const char *word, const char *format, .
     va_end(args);
 }
 
-/* Niced, so that a flood is not just one more process that wants the processor: what counts is what it makes the
- * gateway do. */
+/* Niced, so that a flood doesn't merely compete for the processor: what counts is the work it makes for the gateway. */
 static _Noreturn void be_attacker(struct attack_run *run, const struct attack *attack, pid_t parent)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -163,7 +162,7 @@ static void run_attack(struct battlefield *field, struct trial *trial, unsigned 
     trial->tally = *field->tally;
 }
 
-/* A client who comes now is served. */
+/* A new client is served. */
 static bool is_served(const struct battlefield *field)
 {
     struct attack_target target = {.port = field->gateway->tls_port, .tls = true, .alpn = "h2"};
@@ -224,7 +223,7 @@ static size_t settle_memory(const struct battlefield *field, size_t before)
     return memory;
 }
 
-/* All that were ever made at the broker. */
+/* All subscriptions ever made at the broker. */
 static uint64_t count_subscriptions(const struct battlefield *field)
 {
     static const char key[] = "\"num_inserts\": ";
@@ -254,7 +253,7 @@ static void judge_connections(const struct battlefield *field, struct trial *tri
         verdict(trial, "wrong", "%s", tally->failure);
     if (tally->connections == 0)
         verdict(trial, "wrong", "no connection was made");
-    if (field->publish) /* who publishes may send much more: what it does to others is still judged */
+    if (field->publish) /* a client that publishes may send much more; its effect on others is still judged */
         return;
     if (trial->attack->end == ATTACK_KILLED && tally->killed < tally->connections)
         verdict(trial, "open", "%llu of %llu connections were not ended",
@@ -273,8 +272,8 @@ static void judge_shutdown(struct battlefield *field, struct trial *trial)
 }
 
 /*
- * What the allocator keeps isn't what the attack has left behind: that comes
- * again with each round, while the allocator finds its size in one or two.
+ * Memory that the allocator keeps is no leak: a leak grows with each round,
+ * while the allocator finds its size in one or two.
  */
 static void judge_memory(struct battlefield *field, struct trial *trial, unsigned seed)
 {

@@ -1,4 +1,4 @@
-/* trial.h - one attack against a real gateway that serves others meanwhile, and what it did to both */
+/* trial.h - one attack against a real gateway that serves others meanwhile, and its effect on both */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_ATTACK_TRIAL_H
 #define TESTS_ATTACK_TRIAL_H
@@ -18,12 +18,12 @@ struct trial {
     struct tally tally;
     struct honest_latency before, during;
     uint64_t lost;
-    uint64_t subscriptions;             /* that the broker was asked for during the attack */
+    uint64_t subscriptions;             /* made at the broker during the attack */
     size_t memory_before, memory_after; /* bytes */
     size_t memory_again;                /* after a second round, where one was needed; else 0 */
     unsigned fds_before, fds_after;
     const char *verdict; /* "ok", or the first thing that is wrong */
-    bool only_late;      /* nothing else is wrong than the latency */
+    bool only_late;      /* only the latency is wrong */
     char detail[256];
 };
 

@@ -8,7 +8,7 @@
 #include "tests/attack/honest.h"
 #include "tests/support/sandbox.h"
 
-/* What holds something has no more than its timeout, and the sweep that looks for it comes once in a while. */
+/* The gateway looks for expired timeouts now and then, so an end may come this much later. */
 #define SWEEP_MS 3000
 #define STREAMS 90
 #define CROWD 10
@@ -42,7 +42,7 @@ static void window_byte(struct attack_run *run)
     hold(run, 1, HONEST_PATH, STREAMS);
 }
 
-/* A finished answer that is never taken: nothing of the gateway's own is left that could notice. */
+/* A finished answer that is never read: no code of the gateway's own is left to notice. */
 static void window_finished(struct attack_run *run)
 {
     hold(run, 0, NOWHERE_PATH, STREAMS);
@@ -87,7 +87,7 @@ static void await_end(struct attack_run *run, struct attack_peer *peer, int ms)
     struct linger reset = {1, 0};
 
     while (peer != NULL && now_ms() < deadline && !peer->closed) {
-        /* sent bytes are answered by a reset once nobody is there: PINGs, few enough to be no flood */
+        /* bytes sent to a closed connection are answered by a reset: PINGs, too few to be a flood */
         h2_put(peer, H2_PING, 0, 0, "anybody?", 8);
         attack_flush(peer, 100);
         sleep_ms(300);
@@ -112,7 +112,7 @@ static void stuck(struct attack_run *run, bool fin)
         if (fin)
             shutdown(peers[i]->fd, SHUT_WR);
     }
-    /* nothing is read until it should be over; only then what had come before the end */
+    /* reads nothing until it should be over, then what came before the end */
     sleep_ms(LIMIT_WRITE_MS + LIMIT_IDLE_MS + SWEEP_MS);
     for (size_t i = 0; i < CROWD; i++) {
         if (fin)
@@ -168,7 +168,7 @@ static void slow_read_http1(struct attack_run *run)
         finish(run, peers[i], 1000);
 }
 
-/* No stream at all, but always a word. */
+/* No stream at all, but a PING now and then. */
 static void pinged_idle(struct attack_run *run)
 {
     struct attack_peer *peer = begin_h2(run, 65535);
@@ -187,7 +187,7 @@ static void idle(struct attack_run *run)
     hold(run, 65535, NOWHERE_PATH, 0);
 }
 
-/* Connections that appear, ask and are gone, with what they were sent still on its way. */
+/* Connections that open, send requests and vanish with the answers in flight. */
 static void vanishing(struct attack_run *run)
 {
     struct linger reset = {1, 0};

@@ -1,4 +1,4 @@
-// browser.mjs - headless Chromium, and an eye on the connections that it uses
+// browser.mjs - headless Chromium, and a record of the connections that it uses
 // SPDX-License-Identifier: MIT
 import { createServer } from 'node:http';
 import { chromium } from 'playwright-core';

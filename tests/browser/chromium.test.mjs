@@ -24,7 +24,7 @@ async function setUp(t) {
   return { ...(await startAll(t, dir, routes)), page };
 }
 
-// Opens one EventSource a URL in the page, where window.streams keeps what each of them tells.
+// Opens one EventSource a URL in the page, where window.streams keeps what each of them receives.
 function listen(page, urls, { names = [], withCredentials = false } = {}) {
   return page.evaluate(
     ({ urls, names, withCredentials }) => {

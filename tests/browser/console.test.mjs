@@ -49,7 +49,7 @@ test('the console', { timeout: 120000 }, async (t) => {
     assert.match(newest, /^[0-9a-f]+-\d+$/);
     await reads(page, '#slow-absent', /^Nobody is behind\.$/);
 
-    // under the pointer the figures are those of then
+    // under the pointer, the figures of that moment
     await page.locator('.chart').first().hover({ position: { x: 2, y: 20 } });
     await reads(page, '.tile .beside >> nth=0', / ago$/);
     await page.mouse.move(0, 0);
@@ -142,7 +142,7 @@ test('the console', { timeout: 120000 }, async (t) => {
     assert.equal((await row(page, 'freshet.gap unknown-id')).length, 0);
     assert.equal(await number(page, '#gaps'), 0);
     await world.shot(page, 'cut');
-    // what it tells of is the cut itself
+    // it reports the cut itself
     assert.deepEqual(
       complaints.filter((text) => !/ERR_(CONNECTION|HTTP2|EMPTY|INCOMPLETE|NETWORK)/.test(text)),
       [],
@@ -165,7 +165,7 @@ test('the console', { timeout: 120000 }, async (t) => {
   });
 });
 
-test('the console tells of a gateway that says goodbye', { timeout: 60000 }, async (t) => {
+test('the console reports a gateway that says goodbye', { timeout: 60000 }, async (t) => {
   const world = await setUp(t);
   const { page } = await visit(world);
   await reads(page, '#open', /^1$/);

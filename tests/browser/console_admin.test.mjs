@@ -118,7 +118,7 @@ test('the console asks for the admin token, and keeps it out of addresses', { ti
   await rowOf(page, 'orders.>', 'guarded');
   await page.getByRole('button', { name: 'Cut the streams' }).click();
   await reads(page, '#cut-verdict', /^Nothing is missing/);
-  // a reload keeps it, forgetting does not
+  // a reload keeps the token, "Forget the token" does not
   await page.reload();
   await reads(page, '#health-text', /NATS connected/);
   await page.getByRole('button', { name: 'Forget the token' }).click();

@@ -14,7 +14,7 @@ const routes = `
 
 const setUp = (t) => startAll(t, sandbox(t), routes);
 
-// Opens a stream and keeps all that it tells. The event names are those to listen to beside "message".
+// Opens a stream and keeps everything it receives. The event names are those to listen to beside "message".
 function listen(t, { certificate, port, subject, names = [], allowH2 = false }) {
   const agents = [];
   const source = new EventSource(`https://127.0.0.1:${port}/events?subject=${subject}`, {

@@ -1,4 +1,4 @@
-// firefox.mjs - headless Firefox, driven over WebDriver BiDi as far as a look at a page needs it
+// firefox.mjs - headless Firefox, driven over as much of WebDriver BiDi as a test of a page needs
 // SPDX-License-Identifier: MIT
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { undo } from './fixture.mjs';
 export const firefox = process.env.FIREFOX ?? '/usr/bin/firefox-esr';
 export const hasFirefox = existsSync(firefox);
 
-// What it would ask and fetch by itself.
+// Switches off its own questions and downloads.
 const PREFERENCES = {
   'app.update.disabledForTesting': true,
   'browser.aboutwelcome.enabled': false,
@@ -31,7 +31,7 @@ function makeProfile(dir) {
   return profile;
 }
 
-// It says on stderr where it listens.
+// Its address, which it prints on stderr.
 function listening(child) {
   return new Promise((resolve, reject) => {
     let said = '';

@@ -41,7 +41,7 @@ test('the console in Firefox', { skip, timeout: 120000 }, async (t) => {
   await reads('#cut-facts', /11 of 11.*55 of 55/);
   await until('all streams to be shown as open', async () => !/reconnecting/.test(await text('#streams')));
   await page.screenshot(join(shots, 'firefox.png'));
-  // what it tells of is the cut itself
+  // it reports the cut itself
   assert.deepEqual(
     page.complaints.filter((complaint) => !/connection to https:.* (was interrupted|can.t establish)/.test(complaint)),
     [],

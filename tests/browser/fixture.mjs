@@ -1,4 +1,4 @@
-// fixture.mjs - a broker, a gateway and what stands between them and a client, each for one test
+// fixture.mjs - a broker, a gateway and a TCP relay for one test, and how to undo them
 // SPDX-License-Identifier: MIT
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
@@ -10,11 +10,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const binary = process.env.FRESHET_BINARY ?? fileURLToPath(new URL('../../build/bin/freshet', import.meta.url));
-// Debian keeps nats-server where only root's path leads.
+// Debian installs nats-server in a folder that only root's PATH has.
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/usr/local/sbin` };
 const patience = 15000 * Number(process.env.FRESHET_TIME_FACTOR ?? 1);
 
-// Nothing outlives this process, not even when a test is broken off.
+// No child outlives this process, even if a test is interrupted.
 const children = new Set();
 process.on('exit', () => children.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
@@ -30,7 +30,7 @@ export async function until(what, condition, times = 1) {
   }
 }
 
-// At the end of a test what it made is undone, the latest first: nothing may still write to a folder that goes.
+// Undoes a test's steps at its end, the latest first: nothing may still write to a folder that is being removed.
 const undoing = new WeakMap();
 export function undo(t, step) {
   if (!undoing.has(t)) {
@@ -42,7 +42,7 @@ export function undo(t, step) {
   undoing.get(t).push(step);
 }
 
-// A folder that goes away with the test. A broker of --dev may outlive its killed gateway by a moment: hence retries.
+// A folder removed with the test. A broker of --dev may outlive its killed gateway by a moment: hence the retries.
 export function sandbox(t) {
   const dir = mkdtempSync(join(tmpdir(), 'freshet-browser-'));
   undo(t, () => rmSync(dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }));
@@ -124,7 +124,7 @@ async function launch(t, dir, args, extra = {}) {
   return { ...gateway, port: Number(port), admin, log: said };
 }
 
-// On a port that a gateway had before: another process may hold it for a moment as the one of its own connection.
+// On a port that a gateway had before: another process may hold it for a moment, as the local port of a connection.
 async function comeBack(start) {
   for (const deadline = Date.now() + patience; ; await sleep(100)) {
     try {

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { launchBrowser, openPage, watchConnections } from './browser.mjs';
 import { sandbox, startDev, until } from './fixture.mjs';
 
-// One gateway and one browser for the tests of a file; each has a page of its own. What a test does with the
-// demo subjects no other minds.
+// One gateway and one browser for the tests of a file; each test has a page of its own, and none depends on the demo
+// messages of another.
 export async function setUp(t, start = startDev) {
   const dir = sandbox(t);
   const [gateway, browser] = await Promise.all([start(t, dir), launchBrowser(t)]);

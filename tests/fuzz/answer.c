@@ -13,7 +13,7 @@
 #include "proto/text.h"
 #include "tests/support/subject_model.h"
 
-/* What a request asks for, of which an answer may take some away. */
+/* The subjects that a request asks for; an answer may leave some out. */
 static const char *const asked[] = {"orders.7.>", "public.*", "a.b"};
 enum { ASKED = sizeof(asked) / sizeof(asked[0]) };
 
@@ -40,7 +40,7 @@ static void check_reply(const struct fuzz_text *text, const json_t *json)
     if (!read)
         return;
     const json_t *patterns = json_object_get(json, "subjects"), *allow = json_object_get(json, "allow");
-    /* Whoever is let in has been let in by just that word, and to nothing that wasn't granted. */
+    /* A client is let in only by "allow": true, and only to granted subjects. */
     FUZZ_CHECK(!reply.is_allowed || json_is_true(allow));
     FUZZ_CHECK(json_is_boolean(allow) && (patterns == NULL || json_is_array(patterns)));
     bool granted = json_is_true(allow);

@@ -1,4 +1,4 @@
-/* config.c - fuzzes the configuration: what is wrong is said, what is taken is right */
+/* config.c - fuzzes the configuration: errors are reported, and accepted files are valid */
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/fuzz.h"
 
@@ -47,7 +47,7 @@ static void check_route(const struct config *config, const struct config_route *
     FUZZ_CHECK(history->source <= config->streams_count);
     if (history->source != 0)
         FUZZ_CHECK(history->stream != NULL && strcmp(config->streams[history->source - 1].name, history->stream) == 0);
-    /* A page of any origin, with the user's cookies, is what credentials with "*" would be. */
+    /* Credentials with "*" would let a page of any origin act with the user's cookies. */
     for (unsigned i = 0; route->cors.credentials && i != route->cors.origins_count; ++i)
         FUZZ_CHECK(strcmp(route->cors.origins[i], "*") != 0);
     FUZZ_CHECK(route->auth.required || (!route->auth.jwt && route->auth.request == NULL));

@@ -9,7 +9,7 @@
 
 #include "proto/event_id.h"
 
-/* An id is valid when printf would have written it so. */
+/* An id is valid if printf would write it the same way. */
 static bool is_canonical(const struct fuzz_text *text, struct event_id *id)
 {
     char copy[64], again[64];
@@ -43,7 +43,7 @@ static void read_one(const struct fuzz_text *text)
     FUZZ_CHECK(event_id_write(written, id) == text->len && memcmp(written, text->s, text->len) == 0);
 }
 
-/* Any number as the bytes of the input: the parser's way alone would need luck to get near the largest. */
+/* Takes a number from the bytes of the input: parsed text would need luck to get near the largest. */
 static void write_one(const uint8_t *data)
 {
     struct event_id id, back;

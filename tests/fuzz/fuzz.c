@@ -1,4 +1,4 @@
-/* fuzz.c - what the fuzz targets share: cutting up an input, and saying what is wrong */
+/* fuzz.c - what the fuzz targets share: cutting up an input, and reporting failures */
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/fuzz.h"
 
@@ -17,7 +17,7 @@ static struct fuzz_text take(struct fuzz_input *input, size_t len, size_t more)
 {
     struct fuzz_text text = {.len = len};
 
-    /* Of nothing, too: the first byte of an empty text is beyond its end. */
+    /* Even for an empty text, whose first byte is beyond its end. */
     text.s = malloc(len + more); /* NOLINT(clang-analyzer-optin.portability.UnixAPI) */
     if (text.s == NULL && len + more != 0)
         abort();

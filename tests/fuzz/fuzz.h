@@ -1,4 +1,4 @@
-/* fuzz.h - what the fuzz targets share: cutting up an input, and saying what is wrong */
+/* fuzz.h - what the fuzz targets share: cutting up an input, and reporting failures */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_FUZZ_FUZZ_H
 #define TESTS_FUZZ_FUZZ_H

@@ -176,7 +176,7 @@ static size_t frame_size(const uint8_t *frame)
     return 9 + ((size_t)frame[0] << 16 | (size_t)frame[1] << 8 | frame[2]);
 }
 
-/* A frame of which not all will ever come: only what its header says can be held against it. */
+/* A frame that never arrives whole is judged by its header alone. */
 static void check_partial(struct run *run, const struct h2_gate_verdict *verdict, size_t left)
 {
     const uint8_t *frame = run->client->bytes + run->at;
@@ -238,7 +238,7 @@ static void check_preface(const struct run *run, const struct h2_gate_verdict *v
         FUZZ_CHECK(verdict->action == H2_GATE_SHOW && verdict->len == 24);
 }
 
-/* From a copy that is no longer than what has come, where that is not much: what is read beyond it is found. */
+/* Short input is copied into a block of its exact size, so that a read beyond it is found. */
 static struct h2_gate_verdict ask_gate(struct run *run, size_t available)
 {
     const uint8_t *at = run->client->bytes + run->at;
@@ -254,7 +254,7 @@ static struct h2_gate_verdict ask_gate(struct run *run, size_t available)
     return verdict;
 }
 
-/* Offers what has come, until the gate wants more. False: the connection is to be killed. */
+/* Offers the bytes that have arrived until the gate wants more. False: the connection is to be killed. */
 static bool offer(struct run *run, size_t until)
 {
     for (;;) {
@@ -335,7 +335,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         put_header(&client, 0, 4, 0, 0);
     write_all(&client, &input);
     run_connection(&whole, &client, &rules, 0);
-    /* However the bytes come, the same of them get through. */
+    /* However the bytes are cut, the same ones get through. */
     run_connection(&cut, &client, &rules, (size_t)(options >> 6) * 7 + 1 + client.len / 512);
     FUZZ_CHECK(whole.digest == cut.digest && whole.killed == cut.killed);
     return 0;

@@ -31,7 +31,7 @@ struct block {
     const uint8_t *bytes;
     size_t at, len;
     bool broken;
-    bool lavish; /* an integer in more bytes than it needs: nobody has to take it */
+    bool lavish; /* an integer in more bytes than it needs: it may be refused */
 };
 
 /* 5.1. More than a frame holds is broken, whatever it stands for. */
@@ -95,7 +95,7 @@ static unsigned judge_block(const uint8_t *bytes, size_t len, uint32_t most_fiel
     }
     if (block.broken)
         return H2_VIEW_KILL;
-    /* As with bytes: some room above the limit, so that somebody can answer 431. */
+    /* As with bytes: some room above the limit, so that the request can be answered with 431. */
     if (fields > 2 * (uint64_t)most_fields + 32)
         return H2_VIEW_KILL;
     return fields > most_fields || block.lavish ? H2_VIEW_SHOW | H2_VIEW_KILL : H2_VIEW_SHOW;
@@ -213,7 +213,7 @@ static struct h2_view_answer judge_settings(struct h2_view *view, const uint8_t 
             answer = (struct h2_view_answer){.allowed = H2_VIEW_ASK, .window = (uint32_t)value, .settings = true};
     }
     view->open = true;
-    /* Nobody has this many settings. */
+    /* No client has this many settings. */
     if (len > 384)
         return only(H2_VIEW_KILL);
     return answer;

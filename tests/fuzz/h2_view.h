@@ -43,11 +43,11 @@ struct h2_view_answer {
     bool settings;
 };
 
-/* frame: all of it, 9 + its length bytes. It is taken for shown, unless the only answer is another. */
+/* frame: all of it, 9 + its length bytes. It counts as shown, unless only another answer is allowed. */
 struct h2_view_answer h2_view_frame(struct h2_view *view, const uint8_t *frame);
-/* Whether an honest client might have sent as many frames of that type (any from 10 on is unknown) in no time. */
+/* Whether an honest client might send that many frames of that type (any from 10 on is unknown) at once. */
 bool h2_view_is_modest(const struct h2_view *view, unsigned type);
-/* Whether nobody should get through with so many in so many seconds, having been sent so many bytes. */
+/* Whether that many frames in that many seconds, from a client that was sent that many bytes, must not get through. */
 bool h2_view_is_flood(const struct h2_view *view, unsigned type, uint64_t seconds, uint64_t sent);
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "proto/proxy_header.h"
 
-/* haproxy.org, "The PROXY protocol", 2.2, in C as it stands there. */
+/* haproxy.org, "The PROXY protocol", 2.2: the C struct given there. */
 struct v2 {
     uint8_t signature[12], version_command, family, len[2];
     union {
@@ -29,7 +29,7 @@ static bool same_as_sent(const struct proxy_header *header, const uint8_t *sourc
            memcmp(header->address + 16 - len, source, len) == 0 && header->port == port[0] * 256 + port[1];
 }
 
-/* All that was wanted is there. */
+/* Everything that the header asked for is there. */
 static void check_good(const uint8_t *bytes, size_t len, const struct proxy_header *header, size_t size)
 {
     struct v2 v2 = {.family = 0};

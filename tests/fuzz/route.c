@@ -1,4 +1,4 @@
-/* route.c - fuzzes routes: which templates there are, what they match, and what subjects they expand to */
+/* route.c - fuzzes routes: which templates are valid, what they match, and which subjects they expand to */
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/fuzz.h"
 
@@ -307,7 +307,7 @@ static void check_expansion(const char *s, struct template *template, const stru
         return;
     }
     FUZZ_CHECK(len == wanted_len && memcmp(subject, wanted, len + 1) == 0);
-    /* Whatever the values: what is subscribed to lies inside what the route's owner wrote. */
+    /* Whatever the values, the subscription lies inside the template that the route's owner wrote. */
     FUZZ_CHECK(subject_check_pattern(subject, len) == SUBJECT_OK);
     for (char *p = template->text; (p = strchr(p, '\1')) != NULL;)
         *p = '*';

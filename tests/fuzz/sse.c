@@ -9,7 +9,7 @@
 #include "proto/sse.h"
 #include "tests/support/sse_parser.h"
 
-/* What a browser has to come to. */
+/* The event that a browser has to read. */
 struct expected {
     const char *name, *id;
     size_t name_len, id_len;

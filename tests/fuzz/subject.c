@@ -52,7 +52,7 @@ static bool has_bad_token(const char *s, size_t len, bool empty)
     return false;
 }
 
-/* Whether what a verdict says is so. Only OK has to say everything: of several faults any may be named. */
+/* Whether a verdict is true. Of several faults any may be named; OK means that there is none. */
 static bool is_so(enum subject_verdict verdict, const char *s, size_t len, bool wildcards)
 {
     const char *token = s;

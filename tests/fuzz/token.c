@@ -1,4 +1,4 @@
-/* token.c - fuzzes tokens: nothing but what we have signed is ever good, whatever it says */
+/* token.c - fuzzes tokens: none is ever good that we have not signed, whatever it says */
 /* SPDX-License-Identifier: MIT */
 #include "tests/fuzz/fuzz.h"
 
@@ -72,7 +72,7 @@ static void check_text(const char *value, const json_t *json)
     FUZZ_CHECK(value == NULL || (json_is_string(json) && strcmp(value, json_string_value(json)) == 0));
 }
 
-/* What a good token says is what stands in it, and in time. */
+/* A good token has the claims of its payload, and has not expired. */
 static void check_token(const struct token *token, const struct token_rules *rules)
 {
     json_t *json = json_loads(token->claims, JSON_REJECT_DUPLICATES, NULL);
@@ -160,7 +160,7 @@ static struct fuzz_text sign(const struct fuzz_text *header, const struct fuzz_t
     return text;
 }
 
-/* A signature is looked at only under a header that says just what we take. */
+/* A signature is checked only under a header that we accept. */
 static void check_header(const struct fuzz_text *text)
 {
     json_t *header = json_loadb(text->s, text->len, JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, NULL);

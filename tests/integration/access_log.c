@@ -147,7 +147,7 @@ Test(access_log, many_at_once_are_summed_up)
     }
     for (int i = 0; i < CLIENTS; i++)
         http_client_destroy(clients[i]);
-    /* one more, when a second is over, tells how many were left out */
+    /* one more, when a second is over, shows how many were left out */
     do {
         sleep_ms(1100);
         REQUIRE(http_wait_end(http_open(auth.rig.client, "/o/last?follow=false", NULL)));

@@ -1,4 +1,4 @@
-/* activation.c - sockets that somebody else holds: a restart refuses no connection */
+/* activation.c - listening sockets that are passed in: a restart refuses no connection */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -162,7 +162,7 @@ static void check_restarts(bool overlap)
         pthread_join(threads[i], NULL);
     REQUIRE(refused == 0, "%lu of %lu got no answer, the first: %s", (unsigned long)refused,
             (unsigned long)(answers[0] + answers[1]), first_failure);
-    printf("activation: %d restarts, %lu connections served, %lu told to come back, none refused\n", RESTARTS,
+    printf("activation: %d restarts, %lu connections served, %lu asked to retry, none refused\n", RESTARTS,
            (unsigned long)answers[0], (unsigned long)answers[1]);
     gateway_destroy(gateway);
     free(urls[0]);

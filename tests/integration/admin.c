@@ -1,4 +1,4 @@
-/* admin.c - the admin listener: what is counted, and whether the gateway lives and can serve */
+/* admin.c - the admin listener: metrics, and whether the gateway is alive and ready */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -42,7 +42,7 @@ static void teardown(void)
 TestSuite(admin, .init = setup, .fini = teardown, .timeout = 120);
 
 struct sample {
-    char series[128]; /* name{label="value"}, as it stands there */
+    char series[128]; /* name{label="value"}, as in the answer */
     uint64_t value;
 };
 

@@ -154,7 +154,7 @@ Test(admin_streams, slow_readers_are_named)
     h2_raw_destroy(h2);
 }
 
-/* The one that answers does not wait for it for ever. */
+/* The worker that answers does not wait for the stuck one for ever. */
 Test(admin_streams, a_worker_that_stands_still_makes_it_incomplete)
 {
     pid_t thread;
@@ -177,5 +177,5 @@ Test(admin_streams, a_worker_that_stands_still_makes_it_incomplete)
         }
         http_client_destroy(other);
     }
-    REQUIRE(false, "nobody answered");
+    REQUIRE(false, "no worker answered");
 }

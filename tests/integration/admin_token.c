@@ -1,4 +1,4 @@
-/* admin_token.c - with a token the admin listener answers those who show it; probes get a bare yes or no */
+/* admin_token.c - with a token the admin listener answers only requests that carry it; probes get a bare yes or no */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>

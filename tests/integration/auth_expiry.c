@@ -95,7 +95,7 @@ Test(auth_expiry, what_is_let_in_late_ends_soon)
     REQUIRE(late >= 2950 && late < scaled_ms(4000), "%lld ms after exp", (long long)late);
     require_bye(stream);
     token = token_until(exp);
-    REQUIRE(auth_status(auth.rig.client, "/memory", auth_bearer(token), NULL) == 401, "by now nobody lets it in");
+    REQUIRE(auth_status(auth.rig.client, "/memory", auth_bearer(token), NULL) == 401, "it is no longer let in");
     free(token);
 }
 
@@ -133,7 +133,7 @@ static void come_back(struct follower *follower, const char *path)
     follower->stream = open_until(path, time(NULL) + (follower->ends % 2 == 0 ? 1 : 2), follower->cursor);
 }
 
-/* Numbers are published all the time, the stream ends and ends, and every number comes, once and in order. */
+/* Numbers are published all the time, the stream ends again and again, and every number comes, once and in order. */
 static void follow(const char *path, const char *subject, unsigned ends, struct jetstream *js)
 {
     struct follower follower = {.next = 1, .stream = open_until(path, time(NULL) + 1, "")};
@@ -199,7 +199,7 @@ Test(auth_expiry, who_comes_back_misses_nothing_that_is_stored)
 
 /* ---- what is asked for and taken back ---- */
 
-/* How many subscriptions the broker was ever asked for. */
+/* How many subscriptions were ever made at the broker. */
 static double broker_inserts(void)
 {
     char *text = broker_monitor_get(nats_fixture_monitor_port(auth.rig.nats), "/subsz");
@@ -245,7 +245,7 @@ static size_t add_get(unsigned char *dst, unsigned stream, const char *path)
 #define PER_CONNECTION 200
 #define CONNECTIONS 10
 
-/* Each asks for a subject that nobody has asked for before. */
+/* Each asks for a subject that no other client has asked for. */
 static void open_many(unsigned connection, unsigned count, bool reset)
 {
     static const unsigned char cancel[4] = {0, 0, 0, 8};

@@ -128,7 +128,7 @@ Test(auth_grants, a_refusal_says_what_for)
     free(token);
 }
 
-/* ---- who somebody is decides ---- */
+/* ---- claims decide ---- */
 
 static int status_of_claims(const char *path, const char *claims, char **body)
 {
@@ -342,7 +342,7 @@ Test(auth_grants, no_header_can_be_smuggled_in)
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         REQUIRE(post_raw(bad[i]) == 400, "%s", bad[i]);
-    /* a bare CR or LF ends the header, or the request, for the parser before us: it never is one value */
+    /* a bare CR or LF ends the header, or the request, for libh2o's parser: it is never part of one value */
     post_raw("x-tenant: a\nx-trace: b\r\n");
     post_raw("x-tenant: a\rNats-Rollup: all\r\n");
     post_raw("x-tenant: a\r\n Nats-Rollup: all\r\n");

@@ -1,4 +1,4 @@
-/* auth_tokens.c - where a token may be, which are refused and with what words, and that nothing repeats them */
+/* auth_tokens.c - where a token may be, which are refused and how, and that no answer or log repeats one */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/auth.h"
 
@@ -79,7 +79,7 @@ Test(auth_tokens, each_place_is_looked_at)
         REQUIRE(status_with(auth.rig.client, cases[i].path, cases[i].text, token) == 200, "%s", cases[i].text);
         REQUIRE(status_with(plain, cases[i].path, cases[i].text, token) == 200, "%s", cases[i].text);
     }
-    /* encoded as somebody careful would */
+    /* encoded by a careful client */
     for (char *dot; (dot = strchr(token, '.')) != NULL;) {
         char *encoded = text_format("%.*s%%2e%s", (int)(dot - token), token, dot + 1);
         free(token);
@@ -126,7 +126,7 @@ static int status_with_two(const char *path, const char *first, const char *seco
     return status;
 }
 
-/* A bad token is not passed over for a good one further on: nobody would notice that theirs is refused. */
+/* A bad token is not skipped for a good one further on: no client would notice that its token is refused. */
 Test(auth_tokens, the_first_place_decides)
 {
     char *token = good_token(60);
@@ -264,7 +264,7 @@ Test(auth_tokens, claims_are_checked)
                            "the token's claims can't be used");
 }
 
-/* Nobody learns why it isn't: not from the words. */
+/* The text doesn't reveal why it isn't valid. */
 Test(auth_tokens, signatures_are_checked)
 {
     char *payload = payload_at(60, -1, CLAIMS);
@@ -274,7 +274,7 @@ Test(auth_tokens, signatures_are_checked)
     char *none = tokens_base64url("{\"alg\":\"none\"}", 14);
 
     require_refused(signed_with(tokens_key("ES256", "main"), NULL, payload), INVALID, "another key of that name");
-    require_refused(signed_with(tokens_key("ES256", "other"), NULL, payload), INVALID, "a key nobody knows");
+    require_refused(signed_with(tokens_key("ES256", "other"), NULL, payload), INVALID, "an unknown key");
     require_refused(signed_with(tokens_key("HS256", "main"), NULL, payload), INVALID, "another algorithm");
     require_refused(signed_with(tokens_key_secret("main", public, len), NULL, payload), INVALID, "the public key");
     require_refused(tokens_sign(auth.key, "{\"alg\":\"ES384\",\"kid\":\"main\"}", payload), INVALID, "says ES384");

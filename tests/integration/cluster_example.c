@@ -38,7 +38,7 @@ static bool is_free(unsigned port)
     int on = 1;
     bool free;
 
-    /* Connections that have ended are nobody. */
+    /* Connections that have ended don't count. */
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     free = bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0;
@@ -46,7 +46,7 @@ static bool is_free(unsigned port)
     return free;
 }
 
-/* Below those that connections get: what is killed has to find its port free when it comes back. */
+/* Below those that connections get: a part that is killed has to find its port free when it restarts. */
 static void find_ports(void)
 {
     unsigned port = 10000 + (unsigned)getpid() * 32 % 20000, found = 0;
@@ -258,7 +258,7 @@ static void store_numbers(unsigned first, unsigned last)
     http_client_destroy(client);
 }
 
-/* The part whose name stands at "leader" in what a server says about ORDERS. */
+/* The part that a server names as the "leader" of ORDERS. */
 static const char *stream_leader(void)
 {
     int64_t deadline = deadline_in(30000);
@@ -329,7 +329,7 @@ Test(cluster_example, readers_go_on_whatever_is_killed)
     store_numbers(61, 80);
     await_numbers(readers, 80);
 
-    /* Now the one that has seen it all goes, and readers come to one that has started since. */
+    /* Now the gateway that has seen everything is killed, and readers move to one that has started since. */
     kill_part("gateway-2");
     store_numbers(81, 100);
     await_numbers(readers, 100);

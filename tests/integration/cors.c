@@ -60,7 +60,7 @@ Test(cors, another_origin_is_not)
         REQUIRE(http_wait_headers(stream));
         REQUIRE(http_header(stream, "access-control-allow-origin") == NULL, "%s", refused[i]);
         REQUIRE(http_header(stream, "access-control-allow-credentials") == NULL, "%s", refused[i]);
-        /* a shared cache must not hand this answer to the origin that may */
+        /* a shared cache must not give this answer to the allowed origin */
         REQUIRE(has_token(http_header(stream, "vary"), "origin"), "%s", refused[i]);
         http_close(stream);
     }

@@ -1,4 +1,4 @@
-/* denied.c - what the broker refuses the gateway, the streams concerned hear of, and only they */
+/* denied.c - a subject that the broker refuses ends the streams concerned, and no others */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ Test(denied, one_refused_subject_of_several_ends_the_stream)
     REQUIRE(http_wait_events(ok, 1));
 }
 
-/* What the operator has allowed meanwhile works without a restart of the gateway. */
+/* A subject that the operator has allowed since works without a restart of the gateway. */
 Test(denied, a_subject_that_is_allowed_later)
 {
     int64_t deadline = deadline_in(20000);

@@ -1,4 +1,4 @@
-/* dev_cut.c - in --dev the page may cut the connection it is on, and nobody else's */
+/* dev_cut.c - in --dev the page may cut the connection it is on, and no other */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -123,7 +123,7 @@ Test(drain, streams_end_evenly_and_those_left_go_on)
         http_pump_for(client, 50);
         ended = count_ended();
         after = now_ms() - begin;
-        /* what has been said is a little on its way, and the machine may be busy */
+        /* the goodbyes take a moment to arrive, and the machine may be busy */
         REQUIRE((double)ended <= STREAMS * ((double)after / WINDOW_MS + 0.05), "%zu after %ld ms", ended, (long)after);
         REQUIRE((double)ended >= STREAMS * ((double)(before - scaled_ms(800)) / WINDOW_MS), "%zu after %ld ms", ended,
                 (long)before);

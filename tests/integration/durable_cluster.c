@@ -69,7 +69,7 @@ static void check_newer_cursor(const char *live)
     create_stream(live, 1);
     spare = nats_cluster_member(cluster, spare_member());
     leader = nats_fixture_url(nats_cluster_member(cluster, stream_leader()));
-    /* the publisher may be at home on the one that is going to be held up */
+    /* the publisher may be connected to the member that is going to be held up */
     jetstream_destroy(durable.js);
     durable.js = jetstream_connect(leader);
     durable.gateway = durable_start_gateway(leader, 1);
@@ -108,7 +108,7 @@ Test(durable_cluster, a_cursor_that_is_newer_than_the_gateway_republished)
     check_newer_cursor("republish");
 }
 
-/* Nobody's stream ends, and nothing is missing; who comes in between is served as well. */
+/* No stream ends, and nothing is missing; clients that come in between are served as well. */
 static void check_leader_killed(const char *live)
 {
     struct http_stream *all, *some, *late;

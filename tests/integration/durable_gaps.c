@@ -1,4 +1,4 @@
-/* durable_gaps.c - what a JetStream stream no longer has is said once; what it never lost is no gap */
+/* durable_gaps.c - events that a JetStream stream no longer has are one gap, those it still has are none */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 
@@ -60,7 +60,7 @@ TEST_IN_BOTH_MODES(durable_gaps, a_purged_stream)
     durable_require_some(stream, 1, 201, 250, 1, 0);
     durable_require_some(live, 0, 1, 250, 4, 1);
     check_evicted(201);
-    REQUIRE(event_log_find(&live->log, "freshet.gap", 0) == NULL, "who was there has lost nothing");
+    REQUIRE(event_log_find(&live->log, "freshet.gap", 0) == NULL, "an open reader has lost nothing");
     free(cursor);
 }
 
@@ -132,7 +132,7 @@ TEST_IN_BOTH_MODES(durable_gaps, a_limit_for_each_subject)
     free(path);
 }
 
-/* A cursor that means nothing here: said so, and on from some event that the gap names, or from the next one. */
+/* An unknown cursor: the gap says so, and the stream continues from the event it names, or from the next one. */
 static void require_unknown(const char *path, const char *cursor)
 {
     struct http_stream *stream = durable_resume(durable.client, path, cursor);
@@ -157,7 +157,7 @@ static void require_recreated(struct http_stream *stream, size_t before, unsigne
     REQUIRE(!stream->ended);
 }
 
-/* Open streams stay open, are told, and get the new stream from its first event on. */
+/* Open streams stay open, get a gap, and then the new stream from its first event on. */
 TEST_IN_BOTH_MODES(durable_gaps, a_stream_that_was_deleted_and_made_anew)
 {
     struct http_stream *all = durable_open(durable.client, "/all"), *some = durable_open(durable.client, "/orders/1");

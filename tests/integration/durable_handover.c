@@ -132,7 +132,7 @@ TEST_IN_BOTH_MODES(durable_handover, under_load)
         sleep_ms(1);
     }
     pthread_join(publishing, NULL);
-    for (i = 0; i < 50; i++, sleep_ms(2)) /* what comes twice would come now */
+    for (i = 0; i < 50; i++, sleep_ms(2)) /* a repeated event would arrive now */
         for (size_t k = 0; k < READERS; k++)
             pump_reader(&readers[k]);
     for (i = 0; i < 4; i++)

@@ -1,4 +1,4 @@
-/* durable_lossy.c - republished messages that are lost between brokers are found again, or their loss is told */
+/* durable_lossy.c - republished messages that are lost between brokers are found again, or their loss is announced */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 
@@ -261,7 +261,7 @@ static bool has_come(const struct http_stream *stream, const struct kind *kind, 
             REQUIRE(!kind->has_all, "%s: %llu is missing before %llu", kind->path, (unsigned long long)next,
                     (unsigned long long)number);
             is_missing = true;
-            snprintf(fault, 200, "%s: nothing is said of %llu", kind->path, (unsigned long long)next);
+            snprintf(fault, 200, "%s: no gap follows %llu", kind->path, (unsigned long long)next);
         }
         next = number + 1;
     }
@@ -275,7 +275,7 @@ static bool has_come(const struct http_stream *stream, const struct kind *kind, 
     return !is_missing;
 }
 
-/* All that was lost is found or told once each subject has something new, and then no consumer is left. */
+/* Every loss is found or announced once each subject has a new message, and then no consumer is left. */
 static void settle(void)
 {
     char fault[200] = "";
@@ -320,7 +320,7 @@ Test(durable_lossy, the_next_of_the_same_subject_finds_it)
     lose("000");
     say("0");
     settle();
-    REQUIRE(gaps() == 0, "nothing newer had come to anybody");
+    REQUIRE(gaps() == 0, "no reader had anything newer");
 }
 
 Test(durable_lossy, who_has_newer_ones_is_told)
@@ -423,7 +423,7 @@ Test(durable_lossy, cuts_under_load)
     }
     jetstream_flush(durable.js);
     settle();
-    fprintf(stderr, "%u cuts, %llu messages, %zu gaps told to %d readers\n", cuts, (unsigned long long)durable.stored,
+    fprintf(stderr, "%u cuts, %llu messages, %zu gaps sent to %d readers\n", cuts, (unsigned long long)durable.stored,
             gaps(), READERS_MAX);
     REQUIRE(cuts >= 5);
 }

@@ -1,4 +1,4 @@
-/* durable_purge.c - a purge of one subject takes nothing else from those who read the stream meanwhile */
+/* durable_purge.c - readers of a stream lose nothing but the subject that is purged meanwhile */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 
@@ -316,7 +316,7 @@ static void check_catch_ups(purge_function *purge, unsigned times, int64_t max_m
     check_catch_up("/every?since=earliest&follow=false", ALL_GROUPS, purge, times);
 }
 
-/* Shows that what the other tests find is not of their own making. */
+/* Shows that the other tests don't cause what they find. */
 TEST_IN_BOTH_MODES(durable_purge, no_purge)
 {
     check_catch_ups(publish_only, 1, 0);
@@ -372,7 +372,7 @@ struct writing {
     atomic_uint written;
 };
 
-/* Key 0 is not written again: the stream begins with it for good, so that nobody has a reason to tell a gap. */
+/* Key 0 is not written again: the stream begins with it for good, so that there is no reason to announce a gap. */
 static void *write_all(void *arg)
 {
     struct writing *writing = arg;

@@ -1,4 +1,4 @@
-/* durable_republish.c - streams that are followed by what they republish: no consumer, and nothing lost */
+/* durable_republish.c - streams that are followed through republished messages: no consumer, and nothing lost */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 #include "tests/support/broker_monitor.h"
@@ -66,7 +66,7 @@ Test(durable_republish, ten_thousand_channels_without_a_consumer)
         http_client_destroy(clients[c]);
 }
 
-/* What it may not subscribe to, the gateway follows with a consumer, which it may have. */
+/* Where it may not subscribe, the gateway follows the stream with a consumer, which it may have. */
 Test(durable_republish, a_gateway_that_may_not_subscribe_uses_a_consumer)
 {
     struct jetstream_stream stream;

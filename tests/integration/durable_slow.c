@@ -36,7 +36,7 @@ static void on_event(void *arg, const struct sse_parsed_event *event)
     replay->seen++;
 }
 
-/* Reads until so many have come; shows the gateway's largest size meanwhile. */
+/* Reads until that many have come; returns the gateway's largest size meanwhile. */
 static size_t read_until(struct http_stream *stream, struct replay *replay, uint64_t number)
 {
     int64_t deadline = deadline_in(60000);
@@ -54,7 +54,7 @@ static size_t read_until(struct http_stream *stream, struct replay *replay, uint
     return largest;
 }
 
-/* Nobody reads for so long; the gateway's largest size meanwhile. */
+/* Reads nothing for that long; returns the gateway's largest size meanwhile. */
 static size_t stand_still(int64_t ms)
 {
     int64_t until = now_ms() + ms;
@@ -169,7 +169,7 @@ Test(durable_slow, many_that_stop_hold_nobody_up)
     durable.client->on_event_arg = &moving;
     stream = http_open(durable.client, "/all?since=earliest", NULL);
     largest = read_until(stream, &moving, durable.stored);
-    require_bounded("with 64 that stand still", before, largest);
+    require_bounded("with 64 stalled readers", before, largest);
     for (i = 0; i < STALLED; i++)
         h2_raw_window(h2, (unsigned)i, 1 << 30);
     deadline = deadline_in(60000);

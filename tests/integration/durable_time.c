@@ -1,4 +1,4 @@
-/* durable_time.c - a stream that begins so long ago, or at a time of day */
+/* durable_time.c - streams that begin a duration ago, or at a given time */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 

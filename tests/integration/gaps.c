@@ -94,7 +94,7 @@ Test(gaps, bytes_bound_the_history_too)
     check_evicted("/few-bytes", "few", 0);
 }
 
-/* The oldest event still there is the next one after the cursor: nothing is missing, nothing is said. */
+/* The oldest event still there is the next one after the cursor: nothing is missing, so there is no gap. */
 Test(gaps, the_edge_of_the_history_is_no_gap)
 {
     char id[64];
@@ -204,7 +204,7 @@ Test(gaps, after_linger_the_history_is_gone)
     int64_t deadline = deadline_in(20000);
 
     fill("/linger", "linger", 3, id);
-    /* Each look makes a new channel when the old one has gone, so look seldom. */
+    /* An attempt that finds the old channel renews its linger, so attempts are rare. */
     for (;;) {
         http_client_destroy(rig.client);
         sleep_ms(4500);

@@ -1,4 +1,4 @@
-/* gate.c - what would end libh2o, or keep it busy for ever, ends the connection it comes from and nothing else */
+/* gate.c - frames that would crash libh2o, or keep it busy for ever, end their own connection and nothing else */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/gate.h"
 #include "tests/support/text_case.h"
@@ -10,7 +10,7 @@ static void setup(void)
 
 TestSuite(gate, .init = setup, .fini = gate_stop, .timeout = 120);
 
-/* Each is one thing that no honest client does. */
+/* Each does one thing that no honest client does. */
 static void continuation(struct attack_peer *peer)
 {
     h2_put_get(peer, 1, "/q");
@@ -99,7 +99,7 @@ static void many_fields(struct attack_peer *peer)
     h2_put(peer, H2_HEADERS, H2_END_HEADERS | H2_END_STREAM, 1, block, sizeof(block));
 }
 
-/* And these nothing but their number makes an attack. */
+/* And these are an attack by their number alone. */
 static void refused_streams(struct attack_peer *peer)
 {
     for (uint32_t i = 0; i < MANY; i++)

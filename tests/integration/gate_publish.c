@@ -1,4 +1,4 @@
-/* gate_publish.c - where something can be published, bodies are taken, and still not everything */
+/* gate_publish.c - where a route publishes, bodies are taken, but still not everything */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/gate.h"
 

@@ -1,4 +1,4 @@
-/* heartbeat.c - a silent stream shows that it lives, a busy one has no need to */
+/* heartbeat.c - a silent stream gets heartbeats, a busy one does not */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <string.h>

@@ -104,9 +104,9 @@ static void wait_within(uint64_t limit)
         REQUIRE(now_ms() < deadline, "%lu bytes", (unsigned long)bytes());
 }
 
-/* ---- who gives way ---- */
+/* ---- which channel gives way ---- */
 
-/* A channel that nobody reads any more goes before one that somebody does, though that was used even earlier. */
+/* A channel without readers goes before one with readers, even if that was used earlier. */
 Test(history_limit, a_lingering_channel_goes_first)
 {
     struct http_client *leaver = http_client_create(rig.gateway, HTTP_H2), *stayer = client;
@@ -147,7 +147,7 @@ Test(history_limit, then_the_least_recently_used_loses_its_oldest)
     third = follow("third", 1000);
     wait_within(8 * MiB);
     REQUIRE(!resumes(first, "first", 0));
-    REQUIRE(resumes(first, "first", 599), "who has all it had misses nothing");
+    REQUIRE(resumes(first, "first", 599), "a reader that has read it all misses nothing");
     REQUIRE(resumes(second, "second", 0));
     REQUIRE(resumes(third, "third", 0));
     REQUIRE(evicted() >= 100 && evicted() <= 600, "%lu", (unsigned long)evicted());
@@ -166,7 +166,7 @@ Test(history_limit, then_the_least_recently_used_loses_its_oldest)
 
 /* ---- how much there is at most ---- */
 
-/* Far more than the limit through many channels, as fast as it goes: everybody gets everything, and no more is kept. */
+/* Far more than the limit through many channels, at full speed: every stream gets everything, and no more is kept. */
 Test(history_limit, memory_is_bounded_and_live_streams_miss_nothing)
 {
     enum { CHANNELS = 80, ROUNDS = 200 };

@@ -97,7 +97,7 @@ Test(info, one_answers_by_name_what_its_streams_say)
     REQUIRE_STR(text_of(first, "pattern"), "i.b");
     REQUIRE(number_of(first, "streams") == 2);
     json_decref(json);
-    REQUIRE(ask("freshet.gw-2.info", "", 200) == NULL, "nobody is called that");
+    REQUIRE(ask("freshet.gw-2.info", "", 200) == NULL, "no gateway has that name");
 }
 
 Test(info, all_answer_at_once)

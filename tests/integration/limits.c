@@ -1,4 +1,4 @@
-/* limits.c - what is too much for one request, connection or address is answered, counted, and forgotten again */
+/* limits.c - too much for one request, connection or address is answered, counted, and forgotten again */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* limits_total.c - streams in all, of one address and of one token have their limits, which let go again */
+/* limits_total.c - limits on streams in all, of one address and of one token, whose places become free again */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/auth.h"
 
@@ -52,7 +52,7 @@ static void check_total(enum http_mode mode)
     }
     require_problem(http_open(auth.rig.client, "/l", NULL), 503, "limit of 6 streams");
     limits_require_retry(http_open(auth.rig.client, "/l", BROWSER, "origin: https://app.example", NULL));
-    REQUIRE(http_request(auth.rig.client, "POST", "/p", "who publishes is no stream", NULL)->status == 202);
+    REQUIRE(http_request(auth.rig.client, "POST", "/p", "a publish is no stream", NULL)->status == 202);
     REQUIRE(http_wait_events(last, 1));
     REQUIRE(scrape_rejected(auth.rig.gateway, "total-streams") == 2);
     REQUIRE(scrape(auth.rig.gateway, "freshet_streams") == 6);

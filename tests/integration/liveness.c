@@ -1,4 +1,4 @@
-/* liveness.c - /livez fails while one of the loops stands still, and says which */
+/* liveness.c - /livez fails while one of the loops is stuck, and says which */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>

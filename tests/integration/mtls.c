@@ -1,4 +1,4 @@
-/* mtls.c - a listener with client_ca: whom it lets in, what it tells the others, and what it knows of a client */
+/* mtls.c - a listener with client_ca: which clients it lets in, what it tells the others, and how it names them */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -199,7 +199,7 @@ static int failure(void)
     return reason;
 }
 
-/* Under TLS 1.3 the client has shaken hands before the server has seen its certificate: only reading tells. */
+/* Under TLS 1.3 the client's handshake ends before the server has seen the certificate: only a read shows the result. */
 static bool read_more(struct client *client)
 {
     int got = SSL_read(client->ssl, client->answer + client->len, (int)(sizeof(client->answer) - 1 - client->len));
@@ -461,7 +461,7 @@ Test(mtls, names_that_are_no_token_or_not_one_get_nothing)
         hang_up(&client);
         drop(&party);
     }
-    /* Nobody is known at a listener that doesn't ask. */
+    /* A listener that doesn't ask for certificates knows no client. */
     struct client client = connect_as(OPEN, TLS1_3_VERSION, NULL, NULL);
     REQUIRE(request(&client, "/me", "HTTP/1.1 403"), "%s", client.answer);
     hang_up(&client);

@@ -1,4 +1,4 @@
-/* names.c - event names and retry times out of NATS headers, and nothing else out of them */
+/* names.c - event names and retry times come from NATS headers, and nothing else does */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* nats_permissions.c - docs/nats/permissions.conf is what the gateway's user needs at the broker, and no line too many */
+/* nats_permissions.c - docs/nats/permissions.conf is enough for the gateway's user, and has no line too many */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <nats/nats.h>
@@ -124,7 +124,7 @@ TestSuite(nats_permissions, .init = setup, .fini = stop, .timeout = 170);
 
 /* ---- what is done with it ---- */
 
-/* The broker's word on what it has refused; NULL: nothing. The caller frees. */
+/* What the broker says it has refused; NULL: nothing. The caller frees. */
 static char *violation(void)
 {
     char *path = text_format("%s/log", nats_fixture_directory(nats)), *log = sandbox_read(path);
@@ -197,7 +197,7 @@ static bool follows_news(void)
     return await_events(stream, 1);
 }
 
-/* That somebody has come for the news is told. */
+/* Whether a join of the news route is published. */
 static bool tells_presence(void)
 {
     natsSubscription *told = NULL;

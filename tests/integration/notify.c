@@ -1,4 +1,4 @@
-/* notify.c - what a service manager hears of the gateway on its NOTIFY_SOCKET */
+/* notify.c - what the gateway reports to a service manager on NOTIFY_SOCKET */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <poll.h>
@@ -18,7 +18,7 @@
 static struct rig rig;
 static struct http_client *client;
 static int manager = -1; /* the socket in its place */
-static char *heard;      /* all that it was told, a message after the other */
+static char *heard;      /* all that it received, one message after the other */
 
 static const char yaml[] = "drain: {window: 1s, timeout: 20s}\n"
                            "routes:\n"
@@ -96,7 +96,7 @@ static void check_life(void)
     struct http_stream *stream;
 
     require_hears("READY=1\n", 1);
-    REQUIRE(count_heard("WATCHDOG") == 0, "nobody has asked for it: %s", heard);
+    REQUIRE(count_heard("WATCHDOG") == 0, "not asked for: %s", heard);
     stream = http_open_ready(client, "/s/1", NULL);
     REQUIRE(stream != NULL);
     kill(rig.gateway->pid, SIGTERM);
@@ -142,7 +142,7 @@ Test(notify, the_watchdog_is_fed_while_the_loops_turn)
         ;
     fed = count_heard("WATCHDOG=1\n");
     hear((int)scaled_ms(1500));
-    REQUIRE(count_heard("WATCHDOG=1\n") == fed, "who is stopped says nothing");
+    REQUIRE(count_heard("WATCHDOG=1\n") == fed, "a stopped process says nothing");
     kill(rig.gateway->pid, SIGCONT);
     require_hears("WATCHDOG=1\n", fed + 2);
     kill(rig.gateway->pid, SIGTERM);

@@ -21,7 +21,7 @@
 
 static natsSubscription *subscription;
 
-/* What has been told on that subject so far, and all of the last message. */
+/* The totals published on that subject so far, and all of the last message. */
 static struct told {
     uint64_t streams, joined, left, messages, named;
     bool complete;

@@ -1,4 +1,4 @@
-/* promtool.c - Prometheus' own tool has nothing to say against our metrics and our alert rules */
+/* promtool.c - Prometheus' own tool accepts our metrics and alert rules */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdio.h>

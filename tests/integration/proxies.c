@@ -1,4 +1,4 @@
-/* proxies.c - the proxies of docs/proxies in front of a gateway, with the files as they stand there */
+/* proxies.c - the proxies of docs/proxies in front of a gateway, with the files given there */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -68,7 +68,7 @@ static bool listens(unsigned port)
     return takes;
 }
 
-/* Below those that connections get, so that nobody else takes it before the proxy does. */
+/* Below those that connections get, so that no other process takes it before the proxy does. */
 static unsigned free_port(void)
 {
     unsigned port = 10000 + (unsigned)getpid() * 32 % 20000;
@@ -311,7 +311,7 @@ static void check_all_goes_with_the_client(void)
 
     while (scrape(gateway, "freshet_streams") != 0 && now_ms() < deadline)
         sleep_ms(20);
-    REQUIRE(scrape(gateway, "freshet_streams") == 0, "the proxy holds streams that nobody reads");
+    REQUIRE(scrape(gateway, "freshet_streams") == 0, "the proxy holds streams that no client reads");
 }
 
 static void check_the_farewell(void)
@@ -340,7 +340,7 @@ static void check_who_finds_no_gateway_is_asked_back(void)
     REQUIRE(stream->log.parser.retry_ms >= 4000 && stream->log.parser.retry_ms <= 7000, "%lld",
             (long long)stream->log.parser.retry_ms);
     struct http_stream *answer = http_request(client, "POST", "/news", "hello", NULL);
-    REQUIRE(answer->status != 200, "nobody has it");
+    REQUIRE(answer->status != 200, "no gateway is there to take it");
     http_client_destroy(client);
 }
 

@@ -1,4 +1,4 @@
-/* proxy.c - who a client is behind a proxy: said by those who are believed, and by nobody else */
+/* proxy.c - the address of a client behind a proxy: believed from trusted proxies only */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -14,7 +14,7 @@
 #include "tests/support/sandbox.h"
 #include "tests/support/scrape.h"
 
-/* The cleartext listener and one with TLS believe 127.0.0.1, and nobody else. */
+/* The cleartext listener and one with TLS trust 127.0.0.1 and no other address. */
 #define KEYS "    proxy_protocol: [\"127.0.0.1\"]\n"
 #define REST                                                                                                           \
     "admin: {address: \"127.0.0.1:0\"}\n"                                                                              \
@@ -132,7 +132,7 @@ Test(proxy, headers_come_in_any_pieces)
     }
     raw_http_send(raw, GET_STREAM);
     REQUIRE(raw_http_wait(raw, "retry:"), "%s", raw->text);
-    REQUIRE(!is_served("192.0.2.9"), "it counts for whom it names");
+    REQUIRE(!is_served("192.0.2.9"), "it counts for the client it names");
     raw_http_destroy(raw);
     REQUIRE(scrape_rejected(rig.gateway, "proxy-header") == 0);
 }

@@ -14,7 +14,7 @@ static void setup(void)
 
 TestSuite(publish, .init = setup, .fini = publish_stop, .timeout = 120);
 
-/* The broker keeps the order of one publisher, the gateway: what it was told before would have been heard by now. */
+/* The broker keeps the order of one publisher, here the gateway: anything sent before would have arrived by now. */
 static void require_nothing_else(void)
 {
     struct http_client *client = http_client_create(publish_rig.rig.gateway, HTTP_H2);

@@ -1,4 +1,4 @@
-/* publish_broker.c - what a POST is told when the broker is small, strict, away or silent */
+/* publish_broker.c - how a POST is answered when the broker is small, strict, away or silent */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/publish.h"
 
@@ -94,7 +94,7 @@ Test(publish_broker, what_a_restart_swallows_was_not_accepted)
     raw_http_destroy(raw);
 }
 
-/* It takes the bytes and says nothing: an answer comes all the same, and nobody has to wait for it. */
+/* The broker takes the bytes and says nothing: the client still gets an answer in time. */
 Test(publish_broker, one_that_does_not_answer_is_503)
 {
     struct http_client *client;

@@ -39,7 +39,7 @@ static void start(const char *broker, const char *login, const char *url_login)
     free(url);
 }
 
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 static void teardown(void)
 {
     http_client_destroy(client);
@@ -210,7 +210,7 @@ Test(publish_stored, names_have_a_length_and_are_ascii)
     require_last(1, 1, "orders.1: x");
 }
 
-/* Without a store nobody could tell: the header is no more than any other there. */
+/* Without a store a repetition can't be recognised: the header means nothing there. */
 Test(publish_stored, core_nats_accepts_as_ever)
 {
     struct http_stream *stream;
@@ -256,7 +256,7 @@ Test(publish_stored, while_the_broker_is_away_503_says_when_to_come_back)
     require_last(2, 2, "orders.1: after");
 }
 
-/* It takes the bytes and says nothing: who posted hears that it isn't known, and its name makes trying again safe. */
+/* The broker takes the bytes and says nothing: the client is told so, and the message's name makes a retry safe. */
 Test(publish_stored, a_broker_that_does_not_answer_is_503)
 {
     struct http_stream *response;
@@ -274,7 +274,7 @@ Test(publish_stored, a_broker_that_does_not_answer_is_503)
     require_last(1, 1, "orders.1: x");
 }
 
-/* The broker takes what is published there all the same: nobody stores it, and that isn't success. */
+/* The broker takes the message all the same, but no stream stores it, and that isn't success. */
 Test(publish_stored, without_the_stream_nothing_is_stored)
 {
     struct http_stream *before, *after;

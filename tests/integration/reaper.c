@@ -1,4 +1,4 @@
-/* reaper.c - connections that nobody uses are ended, those in use are not, and waiting costs nothing */
+/* reaper.c - unused connections are ended, those in use are not, and waiting costs nothing */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -115,7 +115,7 @@ Test(reaper, a_request_that_never_ends_is_ended)
     raw_http_destroy(second);
 }
 
-/* Twice the time that is allowed without use, all of it used in its way. */
+/* Twice the idle time, in which each connection is used in its own way. */
 Test(reaper, connections_in_use_stay)
 {
     enum http_mode mode;
@@ -160,7 +160,7 @@ Test(reaper, connections_in_use_stay)
     h2_raw_destroy(silent);
 }
 
-/* The time without use is nearly over when the request begins, and over long before its body has come. */
+/* The idle time is nearly over when the request begins, and over long before its body has arrived. */
 Test(reaper, an_upload_is_not_cut)
 {
     struct raw_http *raw;
@@ -180,7 +180,7 @@ Test(reaper, an_upload_is_not_cut)
     raw_http_destroy(raw);
 }
 
-/* A whole answer is on its way, so libh2o has nobody left to tell that it doesn't get there. */
+/* The whole answer has been handed over, so libh2o has no generator left to stop when it doesn't arrive. */
 Test(reaper, an_answer_without_a_window_is_no_reason_to_stay)
 {
     struct h2_raw *h2;

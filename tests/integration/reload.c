@@ -1,4 +1,4 @@
-/* reload.c - SIGHUP: another configuration for whatever comes, and for those streams that it no longer allows */
+/* reload.c - SIGHUP: a new configuration for new requests, and the end of streams that it no longer allows */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <signal.h>
@@ -142,7 +142,7 @@ Test(reload, other_demands_on_clients_end_streams)
     stream = open_at("/a/1");
     require_reload("routes:\n  - {path: \"/a/{id}\", subjects: [\"a.{id}\"], auth: {request: ask.somebody}}\n");
     require_bye(stream, "revoked");
-    REQUIRE(status_of("/a/1") == 503, "nobody is there to answer");
+    REQUIRE(status_of("/a/1") == 503, "no service is there to answer");
 }
 
 Test(reload, a_stream_keeps_the_settings_it_was_opened_with)

@@ -209,7 +209,7 @@ Test(reload_certificates, a_bad_file_leaves_the_old_one)
     REQUIRE_STR(served_name(), "second");
 }
 
-/* Under TLS 1.3 a client hears of it with what it reads first. */
+/* Under TLS 1.3 a client learns of it with its first read. */
 static bool gets_an_answer(void)
 {
     struct gateway other = *rig.gateway;

@@ -1,4 +1,4 @@
-/* revoke.c - what is revoked ends, on every gateway, and doesn't come back */
+/* revoke.c - revoked streams end on every gateway, and don't come back */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -45,7 +45,7 @@ static void setup(void)
     free(text);
 }
 
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 static void teardown(void)
 {
     for (unsigned i = 0; i != 2; i++) {
@@ -108,7 +108,7 @@ static void require_revoked(struct http_stream *stream)
     int64_t retry_ms = stream->log.parser.retry_ms;
     REQUIRE(http_wait_end(stream));
     REQUIRE(was_revoked(stream));
-    REQUIRE(stream->log.parser.retry_ms == retry_ms, "nobody is asked back");
+    REQUIRE(stream->log.parser.retry_ms == retry_ms, "no client is asked to reconnect");
 }
 
 /* A message published now still arrives on the stream. */
@@ -169,7 +169,7 @@ Test(revoke, on_every_gateway_within_a_second)
         require_status(clients[i], "/events?subject=news.*", alice, 401);
         require_status(clients[i], "/events?subject=other", bob, 200);
     }
-    /* who has logged in again since is let in */
+    /* a user who has logged in again since is let in */
     fresh = bearer("alice", "a2", 100);
     open_as(clients[0], "/events?subject=news.*", fresh);
     open_as(clients[1], "/events?subject=news.*", fresh);
@@ -254,7 +254,7 @@ Test(revoke, after_an_outage_too)
     nats_fixture_restart(nats);
     await_log("nats-reconnected");
     publish(publisher, REVOKE, "{\"sub\":\"alice\"}");
-    /* a broker that has just come up may serve the publisher first: who has not subscribed again yet is told again */
+    /* a restarted broker may serve the publisher first: a gateway not yet subscribed again needs a repetition */
     if (!gateway_wait_log(gateways[1], "revoked sub=alice ", 2000))
         publish(publisher, REVOKE, "{\"sub\":\"alice\"}");
     await_log("revoked sub=alice ");

@@ -11,7 +11,7 @@
 #include "gateway/server/dev/dev_broker.h"
 #include "gateway/server/dev/dev_feed.h"
 
-/* Brokers make their directories in the sandbox, where it is seen what they leave behind. */
+/* Brokers make their directories in the sandbox, which shows what they leave behind. */
 static void use_sandbox(void)
 {
     setenv("TMPDIR", sandbox_dir(), 1);

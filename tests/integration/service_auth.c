@@ -42,7 +42,7 @@ static void setup(void)
     free(text);
 }
 
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 static void teardown(void)
 {
     http_client_destroy(client);
@@ -199,7 +199,7 @@ Test(service_auth, an_outage_is_a_503_and_ends)
     require_open(stream);
 }
 
-/* A broker that is there and doesn't answer holds up nobody for longer than the route says. */
+/* A broker that is there and doesn't answer holds no client up for longer than the route says. */
 Test(service_auth, a_broker_that_hangs_is_a_503_in_time)
 {
     static const char row[] = "freshet_rejected_total{reason=\"auth-service\"} ";
@@ -219,7 +219,7 @@ Test(service_auth, a_broker_that_hangs_is_a_503_in_time)
     require_open(stream);
 }
 
-/* That so many have been asked in all. */
+/* Waits until the service has been asked that often in all. */
 static void await_questions(struct http_client *of, unsigned count)
 {
     int64_t give_up = deadline_in(10000);
@@ -260,7 +260,7 @@ Test(service_auth, equal_questions_are_asked_once)
     http_pump_for(client, 100);
     REQUIRE(responder_count(responder) == 2, "%u", responder_count(responder));
     REQUIRE(!left->has_headers && !same[0]->has_headers && !other->has_headers);
-    http_client_destroy(leaving); /* who asked first has left; the others get the answer all the same */
+    http_client_destroy(leaving); /* the client that asked first has left; the others get the answer all the same */
     responder_release(responder);
     for (unsigned i = 0; i != COUNT; ++i) {
         REQUIRE(http_wait_headers(same[i]));
@@ -269,7 +269,7 @@ Test(service_auth, equal_questions_are_asked_once)
     REQUIRE(http_wait_headers(other));
     require_open(other);
     REQUIRE(responder_count(responder) == 2);
-    /* without a lifetime it was for them alone */
+    /* without a lifetime the answer was for them alone */
     require_open(get("/orders/1"));
     REQUIRE(responder_count(responder) == 3);
 }
@@ -280,7 +280,7 @@ Test(service_auth, answers_are_kept_for_their_lifetime)
     for (unsigned i = 0; i != 10; ++i)
         require_open(get("/orders/1"));
     REQUIRE(responder_count(responder) == 1);
-    /* whatever differs is another question */
+    /* any difference makes another question */
     require_open(get("/orders/2"));
     REQUIRE(responder_count(responder) == 2);
     struct http_stream *tenant = http_open(client, "/orders/1", "x-tenant: one", NULL);
@@ -301,7 +301,7 @@ Test(service_auth, answers_are_kept_for_their_lifetime)
         stream = get("/orders/3");
     }
     require_open(stream);
-    /* what failed is not kept */
+    /* a failure is not kept */
     responder_say(responder, "no");
     require_problem(get("/orders/4"), 503, "");
     responder_say(responder, "{\"allow\":true}");
@@ -319,7 +319,7 @@ Test(service_auth, a_stream_ends_with_its_permission)
     REQUIRE(stream->log.parser.retry_ms > 0);
     REQUIRE(now_ms() - start >= 999);
     REQUIRE(http_wait_end(stream));
-    /* who comes in the middle has the rest of it */
+    /* a client that comes in the middle has the rest of it */
     stream = get("/orders/1");
     require_open(stream);
     kept = get("/orders/1");
@@ -384,7 +384,7 @@ Test(service_auth, control_subjects_are_out_of_reach)
         "freshet.control");
     publish(rig.publisher, "freshet.control.other", "hidden");
     publish(rig.publisher, "seen", "x");
-    /* nor does anybody see what the service was asked about others, and what it said */
+    /* nor does a client see the questions about others, or the answers */
     REQUIRE(responder_count(responder) == 2);
     REQUIRE(http_wait_events(reader, 1));
     REQUIRE_STR(http_event(reader, 0)->data, "x");

@@ -1,4 +1,4 @@
-/* shutdown.c - SIGTERM ends every stream with a word, and the process in seconds */
+/* shutdown.c - SIGTERM ends every stream with a goodbye, and the process in seconds */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <signal.h>

@@ -11,7 +11,7 @@
 #include "tests/support/rig.h"
 #include "tests/support/sandbox.h"
 
-/* The HTTP/2 default; what a stalled stream takes before it stands still. */
+/* The HTTP/2 default; what a stream takes before it stalls. */
 #define WINDOW 65535
 #define PAYLOAD 4000
 
@@ -101,7 +101,7 @@ static void unstall(struct h2_raw_stream *stream, size_t last)
     int64_t deadline = deadline_in(10000);
 
     h2_raw_pump(h2, 0);
-    REQUIRE(stream->body_len == WINDOW, "it stands still at its window: %zu", (size_t)stream->body_len);
+    REQUIRE(stream->body_len == WINDOW, "it is stalled at its window: %zu", (size_t)stream->body_len);
     h2_raw_window(h2, (unsigned)(stream - h2->streams), 1 << 30);
     while (!stream->ended && !stream->reset && now_ms() < deadline &&
            (stream->log.count == 0 || number(stream, stream->log.count - 1) != last))
@@ -137,8 +137,8 @@ Test(slow, disconnect_says_so_and_ends_the_stream)
     REQUIRE_STR(json_field(bye->data, "reason"), "slow");
     for (i = 0; i + 1 < stalled->log.count; i++)
         REQUIRE(number(stalled, i) == i + 1, "what it got is whole: event %zu is %zu", i, number(stalled, i));
-    REQUIRE(!witness->ended && !h2->closed, "nobody else suffers");
-    /* it comes back, and is told what it missed */
+    REQUIRE(!witness->ended && !h2->closed, "no other stream suffers");
+    /* it reconnects, and a gap says what it missed */
     path = text_format("/disconnect?lastEventId=%s", bye->id);
     struct http_stream *again = http_open_ready(client, path, NULL);
     REQUIRE(again != NULL && http_wait_events(again, 2));

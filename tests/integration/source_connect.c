@@ -37,7 +37,7 @@ Test(source_connect, opening_while_connected_says_nothing_of_a_loss)
 {
     struct nats_fixture *nats = nats_fixture_start(NULL);
     struct nats_source *source = start_source(nats_fixture_url(nats));
-    struct channel *at_once = open_channel(source, "a"); /* before the connection stands */
+    struct channel *at_once = open_channel(source, "a"); /* before the connection is up */
     AWAIT(nats_source_is_connected(source));
     AWAIT(recorder_count(at_once, OPENED) == 1);
     struct channel *later = open_and_await(source, "b");

@@ -65,7 +65,7 @@ static void on_done(struct publish *publish)
     atomic_store((_Atomic bool *)publish->owner, true);
 }
 
-/* By the source itself: another client would need a login of its own. */
+/* Through the source: another client would need a login of its own. */
 static void publish_by(struct nats_source *source, char *subject, char *text)
 {
     _Atomic bool done = false;
@@ -115,7 +115,7 @@ Test(source_credentials, a_seed_of_another_user_is_refused_until_the_file_is_rig
     struct nats_source *source = start_with_credentials(site.bad);
     struct channel *channel = open_and_await(source, "a.>");
     AWAIT(occurrences(log, " nats-auth-failed ") >= 2);
-    /* what was refused is this login, and it is the broker who says so */
+    /* this login was refused, and it is the broker that says so */
     cr_assert_geq(occurrences(broker_log, "authentication error"), 2);
     cr_assert_not(nats_source_is_connected(source));
     cr_assert_eq(occurrences(log, site.other.seed), 0);

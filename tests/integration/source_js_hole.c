@@ -1,4 +1,4 @@
-/* source_js_hole.c - what a consumer passes over goes missing only if the stream no longer holds it */
+/* source_js_hole.c - messages that a consumer skips are lost only if the stream no longer holds them */
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_js_recorder.h"
 
@@ -7,7 +7,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metrics.h"
 
-/* Stands in front of the library's: questions about holes do not leave while they are held, or fail at once. */
+/* Wraps the library's function: questions about holes do not leave while they are held, or fail at once. */
 static atomic_bool are_questions_held;
 static atomic_uint failing_questions; /* so many fail … */
 static int64_t failed_ns, asked_ns;   /* … the last of them then; the question after it */
@@ -94,7 +94,7 @@ Test(source_js_hole, what_comes_behind_a_hole_waits_for_an_answer)
     cr_assert_eq(js_source_start(source), JS_START_OK);
     AWAIT(recorder_count(channel, EVENT) == 4);
     sleep_ms(3500); /* the first question has timed out, and the next is asked */
-    cr_assert_eq(recorder_count(channel, EVENT), 4, "nobody has said that the fifth is gone");
+    cr_assert_eq(recorder_count(channel, EVENT), 4, "no answer has said that the fifth is gone");
     cr_assert_eq(horizon(), 4);
     nats_fixture_restart_with(nats, MAY_ASK);
     AWAIT(horizon() == 9);

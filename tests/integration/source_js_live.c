@@ -1,4 +1,4 @@
-/* source_js_live.c - what a JetStream source makes of a stream: order, numbers, where it begins, who gets what */
+/* source_js_live.c - how a JetStream source reads a stream: order, numbers, where it begins, which channel gets what */
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_js_recorder.h"
 #include "tests/support/broker_monitor.h"
@@ -58,7 +58,7 @@ Test(source_js_live, it_begins_as_far_back_as_the_rings_reach)
         jetstream_publish_format(js, "a", "%d", i);
     struct js_source *source = create_source(nats_fixture_url(nats), "S", "a", 10);
     struct channel *early = open_channel(source, "a");
-    cr_assert_eq(recorder_count(early, OPENED), 0, "nobody knows yet where it begins");
+    cr_assert_eq(recorder_count(early, OPENED), 0, "it is not known yet where it begins");
     cr_assert_eq(js_source_start(source), JS_START_OK);
     await_warm(source);
     cr_assert_eq(recorder_count(early, OPENED), 1);
@@ -203,7 +203,7 @@ Test(source_js_live, looks_are_answered)
     }
     cr_assert(js_source_stop(source));
     asked_look(&asked[COUNT + 1], source);
-    cr_assert(atomic_load(&asked[COUNT + 1].done), "nobody to ask: answered at once");
+    cr_assert(atomic_load(&asked[COUNT + 1].done), "no broker to ask: answered at once");
     cr_assert_eq(asked[COUNT + 1].look.last, 30);
     end(source);
 }

@@ -1,4 +1,4 @@
-/* source_js_publish.c - publishing into a stream: what is said to be stored is, and only that */
+/* source_js_publish.c - publishing into a stream: a message is reported as stored if it is, and only then */
 /* SPDX-License-Identifier: MIT */
 #include "tests/integration/source_js_recorder.h"
 
@@ -144,7 +144,7 @@ Test(source_js_publish, what_is_not_permitted_is_denied)
 Test(source_js_publish, nobody_waits_for_a_broker_that_is_gone)
 {
     struct js_rig rig = js_rig_start(&stream_s, "a.>", 100);
-    /* It took the message, perhaps; but it didn't say so. */
+    /* The broker may have taken the message, but it didn't say so. */
     nats_fixture_pause(rig.nats);
     struct sent *unanswered = begin_publish(rig.source, "a.b", "x", NULL);
     sleep_ms(50);

@@ -1,4 +1,4 @@
-/* source_js_recorder.h - stands where the core is for a JetStream source, and writes down what it tells */
+/* source_js_recorder.h - stands in for the core of a JetStream source, and records what it reports */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
 #define TESTS_INTEGRATION_SOURCE_JS_RECORDER_H
@@ -30,7 +30,7 @@
 #include "tests/support/nats_fixture.h"
 #include "tests/support/sandbox.h"
 
-/* ---- what a source tells ---- */
+/* ---- what a source reports ---- */
 
 static void move_horizon(struct source *source, uint64_t number)
 {
@@ -113,7 +113,7 @@ uint64_t ingress_begin_epoch(struct source *source, uint64_t incarnation, struct
     return recorder.base;
 }
 
-/* ---- what it doesn't tell in these tests ---- */
+/* ---- what it doesn't report in these tests ---- */
 
 void ingress_opened(struct channel *channel)
 {
@@ -314,7 +314,7 @@ static inline void asked_look(struct asked *asked, struct js_source *source)
     base->ops->look(base, &asked->look);
 }
 
-/* Call after everything else of NATS in the test has ended. */
+/* Call after all other use of NATS in the test has ended. */
 static inline void forget_records(void)
 {
     /* a thread of the client library may still hold the last acknowledgement, which then looks like a leak */

@@ -31,7 +31,7 @@ static void kill_leader(void)
     nats_fixture_restart(nats_cluster_member(cluster, leader));
 }
 
-/* What the leader has acknowledged is read, whichever member is asked and however late it is. */
+/* Messages that the leader has acknowledged are read, whichever member is asked and however far behind it is. */
 Test(source_js_replay_cluster, what_was_stored_this_moment)
 {
     uint64_t last = 0;

@@ -161,7 +161,7 @@ Test(source_js_session, a_purge_that_overtakes_the_consumer_is_a_loss)
     publish_numbers(rig.js, 20, 5);
     AWAIT(recorder_count(channel, EVENT) == 15);
     cr_assert_eq(recorder_count(channel, LOST), 1);
-    cr_assert_eq(recorder_count(other, LOST), 1, "nobody knows whose they were");
+    cr_assert_eq(recorder_count(other, LOST), 1, "it is not known which channels they were for");
     cr_assert_eq(record_of(channel, LOST, 0).number, 20);
     cr_assert_eq(record_of(channel, EVENT, 10).number, 21);
     cr_assert_eq(atomic_load(&js_source_base(rig.source)->first), 21);

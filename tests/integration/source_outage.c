@@ -79,7 +79,7 @@ Test(source_outage, channels_opened_and_closed_while_the_broker_is_away)
     nats_rig_stop(&rig);
 }
 
-/* The connection stands, but nothing comes back: nobody can know whether the subscription does. */
+/* The connection is up, but nothing comes back: there is no knowing whether the subscription is active. */
 Test(source_outage, a_broker_that_does_not_answer_is_not_waited_for)
 {
     struct nats_rig rig = nats_rig_start();

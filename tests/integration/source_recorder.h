@@ -1,12 +1,12 @@
-/* source_recorder.h - stands where the core is for a source of plain NATS, and writes down what it tells */
+/* source_recorder.h - stands in for the core of a source of plain NATS, and records what it reports */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_INTEGRATION_SOURCE_RECORDER_H
 #define TESTS_INTEGRATION_SOURCE_RECORDER_H
 
 /*
  * Included by exactly one file of a program: it defines the functions of
- * gateway/core/source.h that a source calls, so that a test sees each call in
- * its order. Broker, client library and source are the real ones.
+ * gateway/core/ingress.h that a source calls, so that a test sees every call in
+ * order. Broker, client library and source are the real ones.
  */
 
 #include <criterion/criterion.h>

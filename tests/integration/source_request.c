@@ -83,7 +83,7 @@ Test(source_request, nobody_there_and_nobody_answering_are_told_apart)
     cr_assert_geq(silent.answered_ms - silent.asked_ms, 299);
     cr_assert_lt(silent.answered_ms - silent.asked_ms, scaled_ms(3000));
 
-    /* what comes too late is nobody else's reply */
+    /* a late reply is not taken for the reply to another request */
     responder_say(responder, "too late");
     ask(source, &late, "ask", "?", 10000);
     cr_assert(responder_wait(responder, 2));

@@ -73,7 +73,7 @@ static void require_event(struct http_stream *stream, size_t index, const char *
     REQUIRE_STR(http_event(stream, index)->data, text);
 }
 
-/* `ready` is said when what happened lately is at hand, so the first reader has it at once. */
+/* `ready` is logged when the latest events are at hand, so the first reader has them at once. */
 Test(stream_start, ready_means_warm)
 {
     jetstream_create(js, &orders);
@@ -93,7 +93,7 @@ Test(stream_start, a_stream_that_comes_late_is_waited_for)
     jetstream_create(js, &orders);
     start_listening(yaml);
     await_readiness(503, "stream NOTES: not reached");
-    /* who comes before it is there stays, and gets it from the start */
+    /* a client that comes before the stream exists stays, and gets it from the start */
     stream = http_open(client, "/notes?subject=notes.a&since=earliest", NULL);
     other = http_open_ready(client, "/orders/1", NULL);
     jetstream_publish(js, "orders.1", "not held up");
@@ -184,7 +184,7 @@ Test(stream_start, subjects_outside_the_stream_end_it)
     }
 }
 
-/* The broker needs not be there, and no stream: what is wrong with the connection's settings is said all the same. */
+/* Neither broker nor stream is needed: errors in the connection's settings are reported all the same. */
 Test(stream_start, a_work_queue_is_not_read)
 {
     struct jetstream_stream queue = orders;

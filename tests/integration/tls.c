@@ -1,4 +1,4 @@
-/* tls.c - what the listeners agree to, whom they refuse and how, and what they survive */
+/* tls.c - what the listeners agree to, what they refuse and how, and what they survive */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -30,7 +30,7 @@ struct tls_client {
     SSL_CTX *context;
     SSL *ssl;
     int fd;
-    int failure; /* reason code of a failed handshake; 0: it stands */
+    int failure; /* reason code of a failed handshake; 0: it succeeded */
 };
 
 struct tls_wish {
@@ -252,7 +252,7 @@ Test(tls, noise_leaves_nothing_behind)
     require_served(HTTP_H2);
 }
 
-/* Nobody may hold a connection without saying what it is for: not in a handshake, not before the first byte. */
+/* No client may hold a connection and stay silent: not in a handshake, not before the first byte. */
 Test(tls, silence_is_ended)
 {
     const struct {

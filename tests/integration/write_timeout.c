@@ -1,4 +1,4 @@
-/* write_timeout.c - a connection that takes nothing is shut down, one that has nothing to take is not */
+/* write_timeout.c - a connection that reads nothing is shut down, one that has nothing to read is not */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static void check_unread_client(enum http_mode mode)
     unread->receive_buffer = 8192;
     REQUIRE(http_open_ready(unread, "/w", NULL) != NULL);
     await_descriptors(baseline + 1);
-    require_shut_down(witness); /* nobody pumps `unread` */
+    require_shut_down(witness); /* `unread` is not pumped */
     http_client_destroy(unread);
 }
 

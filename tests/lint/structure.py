@@ -10,9 +10,9 @@ PRIVATE = {
 # Public, and in no header of ours: main, and what stands in for a library's function of that name.
 UNDECLARED = re.compile(r"main$|h2o_")
 
-# How a translator says it, and how an engineer does. A question ("who is there?") is none of these.
+# Left, words of a translation; right, an engineer's. A question ("who is there?") is none of these.
 WORDS = [
-    (r"\bwhoever\b", "name the caller, the client or the owner"),
+    (r"\b[Ww]hoever\b", "name the caller, the client or the owner"),
     (r"(?:^|[.;:(]\s+)Who(?:se)?\s(?![^.;)]*\?)", "begin with the subject: the caller, the client, the owner"),
     (r"\b(?:of|to|from|for|by|with|than|as|and|or)\s+who\s+(?!am\b|are\b)\w+", "the caller, the client, the owner"),
     (r"(?:^|[.;:(]\s+)What\s+is(?:n't)?\s(?![^.;)]*\?)", "name the thing"),
@@ -22,7 +22,7 @@ WORDS = [
     (r"\banew\b", "again"),
     (r"\b(?:tell|tells|told)\s+of\b", "reports, counts, knows about"),
     (r"\bhad\s+better\b", "should"),
-    (r"\bnobody's\b", "no client's, unused, free"),
+    (r"\b[Nn]obody's\b", "no client's, unused, free"),
 ]
 
 COMMENT_OR_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.S)

@@ -21,21 +21,21 @@ struct auth {
     char *key_file;
 };
 
-/* The one of the test: each runs in a process of its own. */
+/* One per test: each test runs in a process of its own. */
 extern struct auth auth;
 
 /* yaml: the configuration from the routes on; each %K in it becomes the path of the key file. */
 void auth_start(const char *yaml);
 /* The same without the log mapping that auth_start puts in front. */
 void auth_start_as_it_is(const char *yaml);
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 void auth_stop(void);
 
 /* A good token with these grants, as JSON lists; good for a minute. The caller frees. */
 char *auth_token(const char *sub, const char *subscribe, const char *publish);
-/* "authorization: Bearer TOKEN", until the next call. */
+/* "authorization: Bearer TOKEN", valid until the next call. */
 const char *auth_bearer(const char *token);
-/* The status of a GET's answer; a stream is left then. body: what a finite answer says, freed by the caller; or NULL. */
+/* The status of a GET; a stream is closed then. body: the text of a finite answer, freed by the caller; or NULL. */
 int auth_status(struct http_client *of, const char *path, const char *header, char **body);
 
 #endif

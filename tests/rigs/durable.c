@@ -85,7 +85,7 @@ void durable_publish_seen(struct http_stream *witness, unsigned count)
         int64_t deadline = deadline_in(10000);
         durable_publish(step);
         count -= step;
-        /* of four numbers in a row each route here has one */
+        /* each route here carries one of any four numbers in a row */
         while (durable_sequence(event_log_last_id(&witness->log)) + 4 <= durable.stored && !witness->ended &&
                now_ms() < deadline)
             http_pump(witness->client, 50);

@@ -28,10 +28,10 @@ struct durable {
     uint64_t stored;  /* the last number */
 };
 
-/* The one of the test: each runs in a process of its own. */
+/* One per test: each test runs in a process of its own. */
 extern struct durable durable;
 
-/* Every test of the suite runs in both ways to follow a stream. */
+/* Runs a test of the suite once for each way to follow a stream. */
 #define TEST_IN_BOTH_MODES(suite, name)                                                                                \
     static void check_##name(void);                                                                                    \
     Test(suite, name)                                                                                                  \
@@ -49,19 +49,19 @@ extern struct durable durable;
 struct jetstream_stream durable_orders(void);
 struct gateway *durable_start_gateway(const char *url, unsigned workers);
 void durable_start(const char *live, const struct jetstream_stream *stream);
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 void durable_stop(void);
 void durable_publish(unsigned count);
 uint64_t durable_sequence(const char *id);
 /*
- * The same for open readers, in steps: more at once than their route's ring
- * holds, and they are sent away for being slow. Returns when the gateway has it all.
+ * The same for open readers, in steps: a burst larger than their route's ring
+ * would end them as slow. Returns when the gateway has it all.
  */
 void durable_publish_seen(struct http_stream *witness, unsigned count);
 struct http_stream *durable_open(struct http_client *who, const char *path);
-/* An open reader, and the gateway has come to where the stream is: a new stream's first id says so. */
+/* Opens a reader and waits until the gateway has caught up with the stream: the first id of a new stream shows it. */
 struct http_stream *durable_wait_gateway(void);
-/* durable_publish, and the gateway has it all: a stream that is opened now is not behind its ring at once. */
+/* durable_publish, then waits until the gateway has it all: a stream opened now doesn't begin behind its ring. */
 void durable_publish_through(unsigned count);
 struct http_stream *durable_resume(struct http_client *who, const char *path, const char *id);
 /* "<incarnation>-" of the stream as the gateway names it now. */
@@ -76,7 +76,7 @@ void durable_require_response(struct http_client *who, const char *path, uint64_
                               unsigned modulus, unsigned remainder);
 /* Stored events followed by live ones; then, on another stream, the stored ones alone. */
 void durable_check_start(const char *path, const char *since, uint64_t first, unsigned modulus, unsigned remainder);
-/* The event at index is a gap of that reason, which names `last` (NULL: whatever) and `next`. Returns its "next". */
+/* The event at index is a gap of that reason, which names `last` (NULL: any) and `next`. Returns its "next". */
 const char *durable_require_gap(struct http_stream *stream, size_t index, const char *reason, const char *last);
 
 #endif

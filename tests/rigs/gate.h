@@ -17,7 +17,7 @@
 struct gate {
     struct rig rig;
     struct http_stream *honest;
-    unsigned told; /* events to it */
+    unsigned told; /* events it has been sent */
 };
 
 struct attack {
@@ -26,22 +26,22 @@ struct attack {
     const char *reason;
 };
 
-/* The one of the test: each runs in a process of its own. */
+/* One per test: each test runs in a process of its own. */
 extern struct gate gate;
 
-/* more: routes, as lines of the configuration. */
+/* more: further routes, as lines of the configuration. */
 void gate_start(const char *more);
 void gate_stop(void);
-/* The gateway lives, and the stream that was there before is still the same one. */
+/* The gateway is alive, and the honest stream is still open and gets an event. */
 void gate_require_unharmed(const char *after);
 
 struct attack_peer *gate_open(bool tls, const char *alpn);
 struct attack_peer *gate_open_h2(bool tls);
 void gate_require_closed(struct attack_peer *peer, const char *name);
-/* Again until the log says why: it has room for ten in a second. */
+/* Repeats the attack until the log gives the reason: it takes only ten such lines a second. */
 void gate_require_refused(const struct attack *attack, bool tls);
 void gate_put_headers(struct attack_peer *peer, uint8_t flags, uint32_t stream);
-/* MANY requests that are taken back at once. */
+/* MANY requests, each reset at once. */
 void gate_rapid_reset(struct attack_peer *peer);
 
 #endif

@@ -1,4 +1,4 @@
-/* limits.c - a gateway with limits, and what it answers where one is reached */
+/* limits.c - a gateway with limits, and checks of its answers at a limit */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/limits.h"
 

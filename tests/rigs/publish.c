@@ -1,4 +1,4 @@
-/* publish.c - a gateway that publishes, and somebody at its broker who hears everything */
+/* publish.c - a gateway that publishes, and a subscriber at its broker that receives everything */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/publish.h"
 

@@ -1,4 +1,4 @@
-/* publish.h - a gateway that publishes, and somebody at its broker who hears everything */
+/* publish.h - a gateway that publishes, and a subscriber at its broker that receives everything */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_RIGS_PUBLISH_H
 #define TESTS_RIGS_PUBLISH_H
@@ -20,15 +20,15 @@ struct publish_rig {
     natsSubscription *heard; /* all that is published */
 };
 
-/* The one of the test: each runs in a process of its own. */
+/* One per test: each test runs in a process of its own. */
 extern struct publish_rig publish_rig;
 extern const char publish_yaml[];
 
 void publish_listen(const char *url);
-/* Everything it undoes may be missing. */
+/* Skips what was never started. */
 void publish_stop(void);
 void publish_require_heard(const char *subject, const char *data, size_t len);
-/* 202, and nothing to say. */
+/* 202 with an empty object. */
 void publish_require_accepted(const struct http_stream *response);
 /* The caller frees. */
 char *publish_letters(size_t len);

@@ -1,4 +1,4 @@
-/* recorder.c - stands where the core's channels are, and writes down what a source tells them */
+/* recorder.c - stands in for the core's channels, and records what a source reports */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/recorder.h"
 

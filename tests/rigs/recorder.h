@@ -1,12 +1,12 @@
-/* recorder.h - stands where the core's channels are, and writes down what a source tells them */
+/* recorder.h - stands in for the core's channels, and records what a source reports */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_RIGS_RECORDER_H
 #define TESTS_RIGS_RECORDER_H
 
 /*
- * Defines the functions of gateway/core/ingress.h that every source calls. A
- * program has the others from the recorder of its kind of source, in
- * tests/integration, and none of the core's own.
+ * Defines the functions of gateway/core/ingress.h that every source calls. The
+ * others come from the recorder of the program's kind of source, in
+ * tests/integration; none is the core's own.
  */
 
 #include <criterion/criterion.h>
@@ -31,7 +31,7 @@ struct channel {
 
 struct record {
     enum record_kind kind;
-    struct channel *channel; /* NULL: of nobody in particular */
+    struct channel *channel; /* NULL: of no particular channel */
     uint64_t number;
     int64_t received_ns;
     char subject[64];
@@ -47,18 +47,18 @@ struct recorder {
     uint64_t horizon, base, incarnation;
     unsigned epochs;
     bool is_out_of_order;
-    atomic_bool is_held; /* events wait in ingress_append_at, as for a core that is too slow */
+    atomic_bool is_held; /* events wait in ingress_append_at, as if the core were too slow */
 };
 
 extern struct recorder recorder;
 
-/* Wants the lock. message: NULL if it is none. */
+/* The caller holds the lock. message: NULL for records of other kinds. */
 void recorder_add(enum record_kind kind, struct channel *channel, uint64_t number, const struct message *message);
 /* Takes the lock. */
 void recorder_write(enum record_kind kind, struct channel *channel, uint64_t number, const struct message *message);
 /* How many records of a kind a channel has. */
 unsigned recorder_count(struct channel *channel, enum record_kind kind);
-/* Call after everything else of NATS in the test has ended. */
+/* Call after all other use of NATS in the test has ended. */
 void recorder_forget(void);
 
 struct channel *recorder_make_channel(const char *pattern);

@@ -13,14 +13,13 @@
 /*
  * usage: churn [--quick] [--seed N]
  *
- * 50,000 streams are opened and closed, in every way there is: before and
- * after the response, by stream and by connection, over HTTP/2 and HTTP/1.1,
- * on shared subjects and on subjects nobody else has. Then the gateway has as
- * many descriptors as before it all and ends with 0, and its memory did not
- * grow in each of the periods after the first, in which its allocator finds its
- * size. A period may well have a peak that stays (they come a few megabytes at
- * a time, then nothing for 200,000 streams); what a stream leaves behind shows
- * in every one of them.
+ * 50,000 streams are opened and closed in every way there is: before and after
+ * the response, by stream and by connection, over HTTP/2 and HTTP/1.1, on
+ * shared subjects and on subjects of their own. Afterwards the gateway has as
+ * many descriptors as before and exits with 0, and there was a period in which
+ * its memory did not grow, not counting the first, in which its allocator finds
+ * its size. A single period may grow (by a few megabytes, then not at all for
+ * 200,000 streams); memory that streams leave behind shows in every one.
  */
 #define BATCH 50
 #define PERIODS 5
@@ -91,7 +90,7 @@ static void batch(struct http_client *client)
         streams[i] = http_open(client, path, NULL);
     }
     if (how == 0) {
-        http_pump(client, 1); /* gone before they know what they got */
+        http_pump(client, 1); /* closed before they have an answer */
     } else {
         for (i = 0; i < BATCH; i++)
             if (!http_wait_headers(streams[i]))
@@ -129,7 +128,7 @@ static void run(unsigned long until)
     http_client_destroy(h2_other);
 }
 
-/* Until all connections are gone, and so long that the last channels have lingered enough. */
+/* Waits until all connections are gone and the last channels have lingered. Returns the gateway's memory. */
 static size_t settle(unsigned descriptors)
 {
     int64_t deadline = deadline_in(20000), until;

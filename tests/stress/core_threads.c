@@ -57,7 +57,7 @@ struct worker {
     pthread_cond_t wake;
     bool woken; /* under lock */
     unsigned seed;
-    struct client *clients[CLIENTS]; /* its thread's */
+    struct client *clients[CLIENTS]; /* for its thread only */
     size_t client_count;
     _Atomic unsigned settled; /* the round in which all its clients have everything */
     _Atomic size_t settled_clients;
@@ -261,7 +261,7 @@ static void on_arrival(struct mailbox_task *task)
     client->worker->clients[client->worker->client_count++] = client;
 }
 
-/* The next connection may be accepted by another worker, who knows nothing but the cursor. */
+/* The next connection may be accepted by another worker, which knows nothing but the cursor. */
 static void move_away(struct worker *worker, size_t index)
 {
     struct client *client = worker->clients[index];

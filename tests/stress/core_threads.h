@@ -20,10 +20,9 @@
 #include "proto/subject.h"
 
 /*
- * The way of nats.c without NATS: channels are opened and closed on one
- * thread, later than they were asked for; messages come on others. A publisher
- * sees a table of channels that stays as it is while one message goes to all
- * of them.
+ * Works as nats.c does, without NATS: channels are opened and closed on one
+ * thread, later than requested; messages arrive on others. A publisher sees a
+ * table of channels that does not change while a message goes to all of them.
  */
 enum { PUBLISHERS = 4, SUBJECTS = 2 * PUBLISHERS, CHANNELS_MAX = 64 };
 enum phase { RUN = 0, SETTLE, STOP };
@@ -49,7 +48,7 @@ static void nap(long us)
 static pthread_rwlock_t table_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct channel *table[CHANNELS_MAX];
 static size_t table_count;
-static bool down; /* under table_lock: what is published reaches nobody */
+static bool down; /* under table_lock: published messages reach no channel */
 
 struct request {
     struct channel *channel;

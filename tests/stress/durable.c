@@ -192,7 +192,7 @@ static void pump_client(struct client *client)
     for (i = 0; i < PER_CLIENT && !is_over; i++) {
         const struct h2_raw_stream *stream = &client->h2->streams[i];
         is_over = stream->ended || stream->reset;
-        /* it may ask for patience as long as its broker is gone */
+        /* it may refuse streams while its broker is gone */
         refused += is_over && !stream->is_200;
     }
     if (is_over)
@@ -297,7 +297,7 @@ static unsigned stream_leader(void)
     return nats_cluster_index(cluster, state.leader);
 }
 
-/* Waits for a leader whose replicas have all: a server that is killed before is the broker's trouble, not ours. */
+/* Waits for a leader whose replicas have everything: a loss before that would be the broker's fault, not ours. */
 static unsigned wait_leader(void)
 {
     int64_t deadline = deadline_in(60000);
@@ -366,7 +366,7 @@ static void read_to_the_end(void)
         else
             pump_all();
     }
-    pump_for(200); /* what comes twice would come now */
+    pump_for(200); /* a repeated event would arrive now */
 }
 
 static void start_all(void)

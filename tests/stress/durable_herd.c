@@ -18,15 +18,16 @@
  * usage: durable_herd [--quick] [--seed N]
  *
  * 100 connections of 100 streams each read 100 subjects; the gateway is killed,
- * messages are stored without it, it comes back, and all of them do at once,
- * each with a cursor behind: most within what a ring holds, about 1,100 of them
- * further back than any ring reaches. Whatever the number of clients, the
- * stream never has more consumers than the gateway's own and 16 of replays,
- * sampled from the broker meanwhile; and everybody gets every number, once.
+ * messages are stored without it, it restarts, and all streams reconnect at
+ * once, each with an older cursor: most within what a ring holds, about 1,100
+ * of them further back than any ring reaches. Whatever the number of clients,
+ * the stream never has more consumers than the gateway's own and 16 of replays,
+ * as sampled from the broker meanwhile; and every stream gets every number,
+ * once.
  */
 #define PER_CONNECTION 100
 #define SUBJECTS 100
-#define BEHIND 72 /* messages of a subject that have been missed at most */
+#define BEHIND 72 /* the most messages of a subject that a stream has missed */
 #define WINDOW 0x7fffffff
 #define STREAM "HERD"
 #define CONSUMERS_MAX (16 + 1)
@@ -195,7 +196,7 @@ static void read_to_the_end(int64_t ms)
     }
 }
 
-/* What a gateway leaves behind when it goes would be counted with the next one's. */
+/* Consumers that a stopped gateway leaves behind would be counted with the next one's. */
 static void wait_for_no_consumer(void)
 {
     int64_t deadline = deadline_in(20000);

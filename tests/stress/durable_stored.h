@@ -1,4 +1,4 @@
-/* durable_stored.h - what the broker itself has of the numbers, to tell its faults from the gateway's */
+/* durable_stored.h - the numbers that the broker itself has, to tell its faults from the gateway's */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_STRESS_DURABLE_STORED_H
 #define TESTS_STRESS_DURABLE_STORED_H

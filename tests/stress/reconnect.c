@@ -181,7 +181,7 @@ static void cut_at_random(unsigned long wanted)
     unsigned long planned = 0;
 
     while (cuts < wanted) {
-        /* 1,000 cuts a second at most: faster, and nobody would read anything */
+        /* 1,000 cuts a second at most: if faster, no stream would read anything */
         unsigned long due = (unsigned long)(now_ms() - started);
         for (; planned < due && cuts < wanted; planned++) {
             struct reader *reader = &readers[rand_r(&seed) % STREAMS];
@@ -215,7 +215,7 @@ static void read_to_the_end(void)
         pump_all();
         sleep_ms(1);
     }
-    for (i = 0; i < 50; i++) { /* what comes twice would come now */
+    for (i = 0; i < 50; i++) { /* a repeated event would arrive now */
         pump_all();
         sleep_ms(2);
     }

@@ -1,4 +1,4 @@
-/* reload.c - configurations come and go under thousands of streams, and none of those that may stay ends */
+/* reload.c - configurations come and go under thousands of streams, and no stream ends that may stay */
 /* SPDX-License-Identifier: MIT */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -112,7 +112,7 @@ static void *publish_all(void *arg)
     return NULL;
 }
 
-/* Streams of a route that comes and goes, on one connection after the other: 200 and a bye, 404, or a word to come back. */
+/* Streams of a route that comes and goes, on one connection after the other: 200 and a bye, 404, or a retry. */
 static void *visit(void *arg)
 {
     (void)arg;

@@ -30,7 +30,7 @@
 #define LATENCIES_MAX (1u << 22)
 #define BASE_MS 3000
 
-/* What B may take for it, on a machine that does other things besides. */
+/* The cost that B may have, on a machine that may be busy with other things. */
 #define P99_MAX_MS 1000 /* … and five times what it was before */
 #define CPU_MAX 1.0     /* of one core, on average */
 
@@ -39,7 +39,7 @@ struct reader {
     unsigned index, subject;
     unsigned long next;
     bool said_bye, moved;
-    int64_t comes_back_ms; /* 0: it is there */
+    int64_t comes_back_ms; /* 0: it is connected */
     char cursor[64];
 };
 
@@ -190,7 +190,7 @@ static void *publish_all(void *arg)
     return NULL;
 }
 
-/* Apart from the others, so that what they cost here is not seen as a delay there. */
+/* On a thread of its own, so that work for the other readers doesn't count as latency. */
 static void *read_own(void *arg)
 {
     (void)arg;
@@ -221,7 +221,7 @@ static double p99_between(size_t from, size_t to)
     return latencies_us[at] / 1000.0;
 }
 
-/* Its connection has had its share: a new one, or the one that the others of its old connection are on. */
+/* The latest connection to B, or a new one if that has all its streams. */
 static struct h2_raw *place_at_b(void)
 {
     static struct h2_raw *latest;
@@ -276,7 +276,7 @@ static void read_to_the_end(void)
             fail("a stream never got the end", readers[i].cursor);
         pump_all();
     }
-    for (int i = 0; i < 50; i++) { /* what comes twice would come now */
+    for (int i = 0; i < 50; i++) { /* a repeated event would arrive now */
         pump_all();
         sleep_ms(1);
     }

@@ -22,8 +22,8 @@
  * with small and large receive buffers ask for all of them or resume in the
  * middle, over HTTP/2 and HTTP/1.1, with TLS and in the clear, and stop reading
  * at random. Some rounds cut them, publish meanwhile, or drain the gateway. At
- * the end of a round each reader has every number, in order, once, or has got a
- * freshet.gap instead, and the gateway ends with 0.
+ * the end of a round each reader has every number, in order, once, or a
+ * freshet.gap instead, and the gateway exits with 0.
  *
  * The seed is the number of the first round, and a round depends on its number
  * alone: --seed with the number of a round that failed begins with that round.
@@ -51,7 +51,7 @@ static struct reader readers[PLAN_READERS + 1];
 static size_t peer_count, reader_count;
 static unsigned long published;
 static struct account_ids ids;
-static bool is_ending; /* the gateway was asked to end: so may streams */
+static bool is_ending; /* the gateway was told to stop, so streams may end */
 static int64_t round_began;
 static int exit_code; /* of a gateway that has ended */
 static unsigned long received, cuts, gaps, returns;
@@ -77,7 +77,7 @@ _Noreturn static void fail(const struct reader *reader, const char *what, const 
     exit(1);
 }
 
-/* Waits so long for the gateway's end, and sets exit_code as gateway_wait_exit would return it. */
+/* Waits that long for the gateway's exit, and sets exit_code as gateway_wait_exit would return it. */
 static bool has_ended(int64_t ms)
 {
     int status;
@@ -106,7 +106,7 @@ static void require_alive(int64_t ms)
     if (is_ending || !has_ended(ms))
         return;
     require_exit(exit_code);
-    fail(NULL, "the gateway ended", "nobody asked it to");
+    fail(NULL, "the gateway ended", "it wasn't asked to");
 }
 
 /* ---- readers ---- */
@@ -356,7 +356,7 @@ static void stand_still(void)
     pump_until(has_all, true, "the others hold it up");
 }
 
-/* Of the peer's readers, or of all. */
+/* Counts those of the peer's readers, or of all. */
 static unsigned count_behind(const struct peer *peer)
 {
     unsigned behind = 0;

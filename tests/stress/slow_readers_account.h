@@ -1,4 +1,4 @@
-/* slow_readers_account.h - what one reader has had, and whether its next event may follow that */
+/* slow_readers_account.h - what one reader has received, and whether its next event may follow */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_STRESS_SLOW_READERS_ACCOUNT_H
 #define TESTS_STRESS_SLOW_READERS_ACCOUNT_H
@@ -22,7 +22,7 @@ struct account {
     char cursor[64], last[192]; /* the id to resume from; the latest event, for a message */
     bool may_skip;              /* a gap is allowed */
     bool has_gap;               /* one has come, and no message since */
-    char announced[64];         /* the id that the gap has named, or "" */
+    char announced[64];         /* the id that the gap named, or "" */
 };
 
 static void account_id(const struct account_ids *ids, unsigned long number, char *id, size_t size)

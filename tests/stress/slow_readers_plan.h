@@ -88,7 +88,7 @@ static void plan_draw_all(struct plan *plan)
 }
 
 /*
- * Nobody reads, then all do: the gateway's sockets are full first, and later have room at moments when the gateway has
+ * None reads, then all do: the gateway's sockets are full first, and later have room at moments when the gateway has
  * nothing to write, because there are more readers than replays.
  */
 static void plan_set_herd(struct plan *plan)

@@ -9,7 +9,7 @@
  * Plain C, so that it runs under ThreadSanitizer. A random mix: readers that
  * take everything, that stop in between, that are closed at any moment; fills
  * that are finished or cancelled; and a broker that is killed now and then.
- * Whoever is not closed has all events, once, in order.
+ * Readers that are not closed get all events, once, in order.
  */
 #define MESSAGES 20000
 #define SUBJECTS 10

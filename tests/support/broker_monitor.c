@@ -1,4 +1,4 @@
-/* broker_monitor.c - what a nats-server tells about itself over HTTP */
+/* broker_monitor.c - asks a nats-server about itself over HTTP */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/broker_monitor.h"
 
@@ -56,14 +56,14 @@ char *broker_monitor_get(int port, const char *path)
 static json_t *get_json(int port, const char *path)
 {
     char *text = broker_monitor_get(port, path);
-    /* as reals: what is not limited is said with 2^64 - 1, which is no integer to the parser */
+    /* as reals: no limit is written as 2^64 - 1, which the parser doesn't take for an integer */
     json_t *json = text != NULL ? json_loads(text, JSON_DECODE_INT_AS_REAL, NULL) : NULL;
 
     free(text);
     return json;
 }
 
-/* The stream's part of /jsz, NULL when there is none; *root is for the caller to release. */
+/* The stream's part of /jsz, NULL when there is none; the caller releases *root. */
 static json_t *stream_detail(int port, const char *stream, json_t **root)
 {
     json_t *account, *detail;

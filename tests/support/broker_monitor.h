@@ -1,4 +1,4 @@
-/* broker_monitor.h - what a nats-server tells about itself over HTTP */
+/* broker_monitor.h - asks a nats-server about itself over HTTP */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_BROKER_MONITOR_H
 #define TESTS_SUPPORT_BROKER_MONITOR_H
@@ -15,7 +15,7 @@
 char *broker_monitor_get(int port, const char *path);
 /* How many consumers the stream has, of all clients; -1 when the server does not say. */
 long broker_monitor_consumers(int port, const char *stream);
-/* Asked of the stream's leader: it knows that every replica has all of the stream. */
+/* For the port of the stream's leader: whether every replica has the whole stream, as far as it knows. */
 bool broker_monitor_replicas_current(int port, const char *stream);
 /* The name of the cluster's JetStream leader as this server knows it, "" if it knows none. */
 void broker_monitor_meta_leader(int port, char *name, size_t size);

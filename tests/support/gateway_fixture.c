@@ -25,7 +25,7 @@
 
 static struct gateway *alive[GATEWAYS_MAX];
 
-/* For gateways built with AddressSanitizer: the library's own leftovers are no finding. */
+/* For gateways built with AddressSanitizer: known leaks of the client library are not reported. */
 static void allow_known_leaks(void)
 {
     setenv("LSAN_OPTIONS", "suppressions=" FRESHET_SOURCE_DIR "/tests/support/lsan.supp:print_suppressions=0", 0);
@@ -123,7 +123,7 @@ static void spawn(struct gateway *gateway)
                                     gateway->sockets != NULL ? 2 : 0);
 }
 
-/* A port that it had before may be held for a moment, as the one of another process's own connection. */
+/* Another process may hold its former port for a moment, as the local port of a connection. */
 static bool try_again(struct gateway *gateway, int64_t deadline)
 {
     char *log = gateway_log(gateway);
@@ -295,7 +295,7 @@ void gateway_kill(struct gateway *gateway)
     gateway->pid = 0;
 }
 
-/* What a sanitizer found in the gateway, or a leak at its end, fails the test whatever it was about. */
+/* A sanitizer's finding in the gateway, or a leak at its end, fails any test. */
 static void judge_sanitizer(struct gateway *gateway)
 {
     int code = gateway->pid != 0 ? gateway_stop(gateway) : 0;

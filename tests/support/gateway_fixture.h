@@ -19,7 +19,7 @@ struct gateway_options {
     const char
         *listen; /* further lines of the listen list: keys of the cleartext listener, more listeners; may be NULL */
     const char
-        *yaml; /* the rest of the configuration: routes, defaults, limits, admin …; drains at once unless it says */
+        *yaml; /* the rest of the configuration: routes, defaults, limits, admin …; drains at once if it has no drain */
     unsigned workers;   /* 0: one */
     const int *sockets; /* listening ones to pass to it: of the TLS listener, and of the cleartext one; NULL: none */
 };
@@ -41,27 +41,27 @@ const char *gateway_binary(void);
 /* The port of the n-th listener in the order of the configuration: 0 has TLS, 1 is the cleartext one. */
 uint16_t gateway_port(const struct gateway *gateway, unsigned n);
 
-/* Waits until the gateway has said `ready` and `nats-connected`: what is published from then on is not lost. */
+/* Waits until the gateway has logged `ready` and `nats-connected`: messages published from then on are not lost. */
 struct gateway *gateway_start(const struct gateway_options *options);
-/* The same without waiting for more than its listeners: the broker may not be there. */
+/* The same, but waits for its listeners only: the broker may be away. */
 struct gateway *gateway_start_listening(const struct gateway_options *options);
 /* Starts a stopped or killed one again, on the same ports. */
 void gateway_restart(struct gateway *gateway);
 /*
  * Writes another configuration on the same ports (listen: NULL keeps those lines as they are), sends SIGHUP and waits.
- * True: it has been taken over; false: it was refused.
+ * True: applied; false: refused.
  */
 bool gateway_reload(struct gateway *gateway, const char *listen, const char *yaml);
-/* Its exit code, 128 + the signal that killed it, or -1 when it still ran after 5 s (and is killed). */
+/* Its exit code, 128 + the signal that killed it, or -1 if it was still running after 5 s and had to be killed. */
 int gateway_wait_exit(struct gateway *gateway);
-/* SIGTERM, and the same. */
+/* The same after a SIGTERM. */
 int gateway_stop(struct gateway *gateway);
 void gateway_kill(struct gateway *gateway);
-/* Kills it if it runs and removes its log. NULL is fine. In a sanitizer run it is stopped instead, and what the
- * sanitizer has found fails the test. */
+/* Kills it if it runs and removes its log. NULL is fine. In a sanitizer run it is stopped instead, and a
+ * finding of the sanitizer fails the test. */
 void gateway_destroy(struct gateway *gateway);
 
-/* What it wrote to stderr so far. The caller frees. */
+/* Its stderr so far. The caller frees. */
 char *gateway_log(const struct gateway *gateway);
 /* Waits for a piece of text in the log. */
 bool gateway_wait_log(const struct gateway *gateway, const char *text, int64_t ms);

@@ -83,7 +83,7 @@ static bool set_alpn(SSL *ssl, const char *alpn)
     return SSL_set_alpn_protos(ssl, wire, 1u + wire[0]) == 0;
 }
 
-/* True: waited for what OpenSSL needs, worth another try. */
+/* Waits until the socket has what OpenSSL needs; true: try again. */
 static bool tls_wait(struct attack_peer *peer, int result, int ms)
 {
     int error = SSL_get_error(peer->ssl, result);
@@ -151,7 +151,7 @@ void attack_put(struct attack_peer *peer, const void *data, size_t len)
     peer->out_len += len;
 }
 
-/* What was written; 0: not now; the peer may turn out to be closed. */
+/* Bytes written; 0: none now, and the peer may be closed. */
 static size_t write_some(struct attack_peer *peer, const uint8_t *data, size_t len, int ms)
 {
     if (peer->ssl != NULL) {
@@ -360,7 +360,7 @@ bool h2_next_frame(struct attack_peer *peer, struct h2_frame *frame, int ms)
 
     while (!take_frame(peer, &peer->in_taken, frame)) {
         int64_t left = deadline - now_ms();
-        /* only here, so that a frame that was given out stays where it is until the next call */
+        /* only here, so that the frame returned last stays valid until this call */
         if (peer->in_taken != 0)
             memmove(peer->in, peer->in + peer->in_taken, peer->in_len - peer->in_taken);
         peer->in_len -= peer->in_taken;

@@ -42,7 +42,7 @@ struct attack_peer {
 int attack_connect(const struct attack_target *target, int ms);
 /* Connects and shakes hands. NULL: refused. */
 struct attack_peer *attack_open(const struct attack_target *target);
-/* Closes without any good-bye. NULL is fine. */
+/* Closes without close_notify or GOAWAY. NULL is fine. */
 void attack_close(struct attack_peer *peer);
 
 void attack_put(struct attack_peer *peer, const void *data, size_t len);

@@ -1,4 +1,4 @@
-/* h2_frame.c - frames of HTTP/2 in bytes: what each client that writes its own begins with */
+/* h2_frame.c - HTTP/2 frames as bytes, for clients that write their own */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/h2_frame.h"
 

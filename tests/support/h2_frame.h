@@ -1,4 +1,4 @@
-/* h2_frame.h - frames of HTTP/2 in bytes: what each client that writes its own begins with */
+/* h2_frame.h - HTTP/2 frames as bytes, for clients that write their own */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_H2_FRAME_H
 #define TESTS_SUPPORT_H2_FRAME_H

@@ -39,7 +39,7 @@ struct h2_raw {
 
 /* initial_window: of each stream; the connection's own window is opened wide. receive_buffer: SO_RCVBUF or 0. */
 struct h2_raw *h2_raw_connect(uint16_t port, uint32_t initial_window, int receive_buffer);
-/* The same; NULL when nobody listens there. */
+/* The same; NULL when the connection is refused. */
 struct h2_raw *h2_raw_try_connect(uint16_t port, uint32_t initial_window, int receive_buffer);
 void h2_raw_destroy(struct h2_raw *h2);
 

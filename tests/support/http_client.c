@@ -111,7 +111,7 @@ static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-/* The number may soon be another file's: nobody must shut it down then. */
+/* The number may soon belong to another file, which must not be shut down. */
 static int on_socket_closed(void *arg, curl_socket_t fd)
 {
     struct http_client *client = arg;

@@ -80,9 +80,9 @@ void http_close(struct http_stream *stream);
  * none yet. */
 bool http_break_connection(struct http_stream *stream);
 
-/* One turn: waits at most ms for something to happen, and lets it. */
+/* One turn: waits at most ms for something to happen, and handles it. */
 void http_pump(struct http_client *client, int ms);
-/* Pumps for ms whatever arrives: for showing that something does not. */
+/* Pumps for ms, to show that something does not arrive. */
 void http_pump_for(struct http_client *client, int64_t ms);
 bool http_wait_headers(struct http_stream *stream);
 bool http_wait_first_block(struct http_stream *stream);

@@ -1,4 +1,4 @@
-/* jetstream.c - a client that makes JetStream streams and publishes to them through whatever happens */
+/* jetstream.c - creates JetStream streams and publishes to them, whatever outages come */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/jetstream.h"
 
@@ -14,16 +14,16 @@
 #include "tests/support/sandbox.h"
 
 #define GIVE_UP_MS 60000
-/* Of one try: a leader that has been killed does not answer, and its successor takes seconds. */
+/* For one try: a leader that has been killed does not answer, and its successor takes seconds. */
 #define TRY_MS 500
-/* Answers on the way: more, and a try would time out behind them. */
+/* Acknowledgements in flight: behind more of them a try would time out. */
 #define PENDING_MAX 4096
 
 struct jetstream {
     struct publisher *publisher;
     jsCtx *context;
     unsigned long published;
-    atomic_ulong refused; /* of those that were published for later */
+    atomic_ulong refused; /* of jetstream_publish_later */
 };
 
 static void on_refused(jsCtx *context, jsPubAckErr *error, void *arg)
@@ -63,7 +63,7 @@ void jetstream_destroy(struct jetstream *js)
     free(js);
 }
 
-/* False: try again. An error of the broker's own that will not go away ends the process. */
+/* False: try again. A permanent error of the broker ends the process. */
 static bool is_done(natsStatus status, int64_t deadline, const char *what, const char *name)
 {
     if (status == NATS_OK)
@@ -195,7 +195,7 @@ struct jetstream_state jetstream_state(struct jetstream *js, const char *stream)
 uint64_t jetstream_publish(struct jetstream *js, const char *subject, const char *text)
 {
     int64_t deadline = deadline_in(GIVE_UP_MS);
-    /* what an earlier try has stored without our hearing of it, the stream recognises by this */
+    /* by this the stream recognises a message that an earlier try stored without our knowing */
     char *id = text_format("%d-%p-%lu", (int)getpid(), (void *)js, ++js->published);
     jsPubOptions options;
     jsPubAck *ack = NULL;

@@ -1,4 +1,4 @@
-/* metric_routes.h - the routes on which tests move what is counted */
+/* metric_routes.h - the routes on which tests move the metrics */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_METRIC_ROUTES_H
 #define TESTS_SUPPORT_METRIC_ROUTES_H

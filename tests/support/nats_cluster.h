@@ -11,7 +11,7 @@
 struct nats_cluster;
 struct nats_fixture;
 
-/* Waits until the members know a JetStream leader: streams of three replicas can be made. NULL: said on stderr why. */
+/* Waits until the members know a JetStream leader: streams of three replicas can be made. NULL: stderr says why. */
 struct nats_cluster *nats_cluster_start(void);
 void nats_cluster_stop(struct nats_cluster *cluster);
 

@@ -27,7 +27,7 @@ struct nats_fixture {
     pid_t pid; /* 0: not running */
     pid_t cleaner;
     int reserved[2]; /* sockets that keep the ports while no server runs */
-    int cleaner_fd;  /* the cleaner removes the directory when this end closes, be it by our death */
+    int cleaner_fd;  /* the cleaner removes the directory when this end closes, even if we crash */
 };
 
 static void sleep_ms(long ms)
@@ -132,7 +132,7 @@ static int port_in(const char *text, const char *key)
     return (int)strtol(end + 1, NULL, 10);
 }
 
-/* The server writes its ports file when it takes clients; a half-written one is asked again. */
+/* The server writes its ports file when it takes clients; a half-written one is read again. */
 static int read_ports(struct nats_fixture *fixture, const char *path)
 {
     char text[512];
@@ -219,7 +219,7 @@ const char *nats_fixture_directory(const struct nats_fixture *fixture)
     return fixture->directory;
 }
 
-/* Bound and not listening: nobody gets the port for an outgoing connection, the server can listen on it all the same. */
+/* Bound but not listening: no outgoing connection gets the port, and the server can still listen on it. */
 static int reserve(int port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -274,7 +274,7 @@ void nats_fixture_resume(struct nats_fixture *fixture)
 void nats_fixture_restart(struct nats_fixture *fixture)
 {
     nats_fixture_kill(fixture);
-    /* Another process may hold the port for a moment as its own outgoing one. */
+    /* Another process may hold the port for a moment, as the local port of a connection. */
     for (int attempt = 0; attempt < 20; attempt++) {
         if (spawn(fixture) == 0)
             return;

@@ -8,7 +8,7 @@
  * key. As text a public key begins with O, A or U and a seed with SO, SA or SU
  * (docs.nats.io, "NKeys"). The server knows the operator and the account, a
  * client shows its token and signs with its seed: a credentials file has both.
- * What OpenSSL refuses ends the process by fixture_fail.
+ * An error of OpenSSL ends the process by fixture_fail.
  */
 enum nkey_kind { NKEY_ACCOUNT = 0, NKEY_OPERATOR = 14 << 3, NKEY_USER = 20 << 3 };
 
@@ -20,7 +20,7 @@ struct nkey {
 };
 
 void nkey_create(struct nkey *key, enum nkey_kind kind);
-/* The issuer's token for the subject, which may do whatever its kind can, for ever. The caller frees. */
+/* The issuer's token for the subject, with all the rights of its kind, valid for ever. The caller frees. */
 char *nkey_token(const struct nkey *issuer, const struct nkey *subject);
 /* Writes a .creds file atomically. The seed of a user other than the token's makes a bad one. */
 void nkey_write_credentials(const char *path, const char *token, const struct nkey *user);

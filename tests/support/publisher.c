@@ -1,4 +1,4 @@
-/* publisher.c - an ordinary NATS client that publishes what the tests want to see arrive */
+/* publisher.c - an ordinary NATS client that publishes the messages of tests */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/publisher.h"
 

@@ -1,4 +1,4 @@
-/* publisher.h - an ordinary NATS client that publishes what the tests want to see arrive */
+/* publisher.h - an ordinary NATS client that publishes the messages of tests */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_PUBLISHER_H
 #define TESTS_SUPPORT_PUBLISHER_H

@@ -1,4 +1,4 @@
-/* replay_channel.h - what stands where channels and their fills are in the core, beside a rig of replays */
+/* replay_channel.h - stands in for the core's channels and fills, for programs with replay_rig.h */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_REPLAY_CHANNEL_H
 #define TESTS_SUPPORT_REPLAY_CHANNEL_H
@@ -7,7 +7,7 @@
 
 #include "tests/support/replay_rig.h"
 
-/* Writes down what it is filled with. */
+/* Records the events it is filled with. */
 struct channel {
     char pattern[64];
     uint64_t end;
@@ -15,8 +15,8 @@ struct channel {
     pthread_mutex_t lock;
     unsigned filled, closed;
     uint64_t after, added, first, last;
-    _Atomic uint64_t adds; /* while it lasts */
-    bool slow;             /* takes its time */
+    _Atomic uint64_t adds; /* so far */
+    bool slow;             /* takes each event slowly */
 };
 
 struct fill {

@@ -5,8 +5,8 @@
 
 /*
  * Comes with replay_channel.h, which a program includes. Broker, client
- * library, pool and fetches are the real ones. Plain C: what goes wrong ends
- * the process by fixture_fail, so that programs without Criterion use it, too.
+ * library, pool and fetches are the real ones. Plain C: failures end the
+ * process by fixture_fail, so that programs without Criterion can use it, too.
  */
 
 #include <nats/nats.h>
@@ -162,7 +162,7 @@ static void rig_create_stream(void)
     jetstream_create(rig.js, &(struct jetstream_stream){.name = "S", .subjects = {"s.>"}});
 }
 
-/* The stream is up to the caller. url NULL: a broker of its own. */
+/* The caller creates the stream. url NULL: a broker of its own. */
 static inline void rig_start_at(unsigned threads, const char *url)
 {
     memset(&rig, 0, sizeof(rig));
@@ -352,7 +352,7 @@ static inline struct test_reader *reader_start_stopped(const char *pattern, enum
     return reader;
 }
 
-/* After an idle one: asks for the next piece, and all that follow unless it is `stopped`. */
+/* Resumes an idle reader: it asks for the next piece, and for all that follow unless it is `stopped`. */
 static inline void reader_go_on(struct test_reader *reader, bool stopped)
 {
     pthread_mutex_lock(&reader->lock);
@@ -384,7 +384,7 @@ static inline void reader_end(struct test_reader *reader)
     reader_free(reader);
 }
 
-/* It has all of [first, last] that `step` apart follow the first, once, in order, and each its own text. */
+/* It has every step-th number of [first, last], once and in order, each with its own text. */
 static inline void reader_check(struct test_reader *reader, uint64_t first, uint64_t last, uint64_t step)
 {
     size_t expected = last < first ? 0 : (size_t)((last - first) / step + 1);

@@ -14,7 +14,7 @@
 struct responder {
     natsConnection *connection;
     natsSubscription *subscription;
-    pthread_mutex_t lock; /* of all below */
+    pthread_mutex_t lock; /* guards all below */
     char *say, *question;
     bool holds;
     bool ended; /* on_question will not be called any more */
@@ -39,7 +39,7 @@ static void on_question(natsConnection *connection, natsSubscription *subscripti
         responder->held[responder->held_count++] = text_format("%s", natsMsg_GetReply(msg));
     else if (responder->say != NULL)
         natsConnection_PublishString(connection, natsMsg_GetReply(msg), responder->say);
-    ++responder->count; /* last: who has seen it may rely on the rest */
+    ++responder->count; /* last: a test that sees the new count may rely on the rest */
     pthread_mutex_unlock(&responder->lock);
     natsMsg_Destroy(msg);
 }

@@ -1,4 +1,4 @@
-/* rig.c - what nearly every integration test stands on: a broker, a publisher and a gateway */
+/* rig.c - what nearly every integration test needs: a broker, a publisher and a gateway */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/rig.h"
 

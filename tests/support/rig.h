@@ -1,4 +1,4 @@
-/* rig.h - what nearly every integration test stands on: a broker, a publisher and a gateway */
+/* rig.h - what nearly every integration test needs: a broker, a publisher and a gateway */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_RIG_H
 #define TESTS_SUPPORT_RIG_H
@@ -16,11 +16,12 @@ struct rig {
     struct http_client *client; /* HTTP/2 over TLS, to the public listener */
 };
 
-/* yaml: the configuration but for workers, listen and nats. */
+/* yaml: the configuration without workers, listen and nats. */
 void rig_start(struct rig *rig, const char *yaml);
 void rig_start_workers(struct rig *rig, const char *yaml, unsigned workers);
 /*
- * Of a broker with logins: its configuration, in which backend, who publishes, and gateway have the password "secret".
+ * broker: the configuration of a broker with logins. Its users `backend`, the publisher, and `gateway` have the
+ * password "secret".
  */
 void rig_start_with_logins(struct rig *rig, const char *broker, const char *yaml, unsigned workers);
 /* Stops the gateway, then all. False, with the logs on stderr, if the gateway's exit code was not 0. */
@@ -29,8 +30,8 @@ bool rig_end(struct rig *rig);
 void rig_stop(struct rig *rig);
 
 /*
- * A suite of Criterion's whose tests find `rig` started, each with one of its own. Last the configuration, since a
- * macro takes a text in several lines as it stands.
+ * A Criterion suite in which each test has a started `rig` of its own. The configuration comes last, so that its text
+ * may contain what a macro takes for the end of an argument.
  */
 #define RIG_SUITE(suite, seconds, workers, ...)                                                                        \
     static struct rig rig;                                                                                             \

@@ -19,7 +19,7 @@ static char certificate[96], key[96];
 
 /*
  * nats.c (3.4) ends its garbage collector as soon as nats_CloseAndWait is called, and only then waits for its other
- * threads: what one of them lets go of after that is freed by nobody. That is a race at the end of test programs only;
+ * threads: memory that one of them releases after that is never freed. That is a race at the end of test programs only;
  * the gateway never closes the library, and its leak check has no such exception.
  */
 const char *__lsan_default_suppressions(void);
@@ -107,11 +107,11 @@ void sleep_ms(int64_t ms)
 }
 
 /*
- * The end of the process is seen as the end of a pipe whose other side only it
- * holds. A shell and no function of ours: the fork may find other threads in
- * the middle of an allocation, and would wait for their lock for ever. It
- * shows each log before it goes, has a session of its own and so no terminal's
- * signals, and tries again where a dying server still writes.
+ * It sees the end of the process as the end of a pipe whose other side only the
+ * process holds. A shell, not a function of ours: a fork may catch other threads
+ * in the middle of an allocation, and would wait for their lock for ever. It
+ * prints each log before it removes it, has a session of its own and so gets no
+ * terminal's signals, and tries again where a dying server still writes.
  */
 static void start_cleaner(void)
 {
@@ -260,7 +260,7 @@ static void pass_sockets(const int *sockets, size_t count)
     if (count == 0)
         return;
     for (size_t i = 0; i < count; i++) {
-        /* by way of a number that none of the others goes to */
+        /* by way of a number that no other socket is moved to */
         int copy = fcntl(sockets[i], F_DUPFD_CLOEXEC, 3 + (int)count);
         if (copy < 0 || dup2(copy, 3 + (int)i) < 0)
             _exit(126);

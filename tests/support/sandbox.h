@@ -10,10 +10,10 @@
 #include <sys/types.h>
 
 /*
- * Plain C without a test framework, so that stress programs use it too. What
- * goes wrong inside the support code (a server that does not start, a full
- * disk) ends the process by fixture_fail; what is being tested never does.
- * One thread.
+ * Plain C without a test framework, so that stress programs can use it, too. A
+ * failure of the support code (a server that does not start, a full disk) ends
+ * the process by fixture_fail; a failure of the code under test never does. One
+ * thread.
  */
 
 /*
@@ -26,7 +26,7 @@ const char *sandbox_dir(void);
 char *sandbox_path(const char *suffix);
 /* Writes a whole file; fixture_fail when it can't. */
 void sandbox_write(const char *path, const char *text);
-/* … at once: a reader sees either the whole old text or the whole new one. */
+/* … atomically: a reader sees either the whole old text or the whole new one. */
 void sandbox_replace(const char *path, const char *text);
 /* The whole file as a NUL-terminated string, empty when it can't be read. The caller frees. */
 char *sandbox_read(const char *path);
@@ -38,7 +38,7 @@ const char *sandbox_key(void);
 /* printf into a new string. The caller frees. */
 char *text_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *text_format_list(const char *format, va_list list) __attribute__((format(printf, 1, 0)));
-/* Takes a malloc'd text over and returns one with each `from` as `to`; free with free. */
+/* Takes over a malloc'd text, and returns one in which each `from` has become `to`. The caller frees. */
 char *text_replace(char *text, const char *from, const char *to);
 
 _Noreturn void fixture_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -47,7 +47,7 @@ _Noreturn void fixture_fail(const char *format, ...) __attribute__((format(print
 int64_t now_ms(void);
 /* ms times the environment's FRESHET_TIME_FACTOR (sanitizer builds set 5 or so). */
 int64_t scaled_ms(int64_t ms);
-/* That variable is set: memory is no measure then, a sanitizer keeps what is freed for a while. */
+/* Whether that variable is set: memory says nothing then, since a sanitizer keeps freed blocks for a while. */
 bool is_sanitizer_run(void);
 /* now_ms() + scaled_ms(ms): when to give up. */
 int64_t deadline_in(int64_t ms);
@@ -56,7 +56,7 @@ void sleep_ms(int64_t ms);
 
 /*
  * Starts argv[0] (an absolute path, or searched in PATH) with stdout and
- * stderr appended to the given files (NULL: the one of the test). The child
+ * stderr appended to the given files (NULL: the test's own). The child
  * dies with this process.
  */
 pid_t child_start(char *const argv[], const char *stdout_path, const char *stderr_path);

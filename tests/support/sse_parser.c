@@ -74,7 +74,7 @@ static void dispatch(struct sse_parser *parser)
     bytes_set(&parser->event_type, "", 0);
 }
 
-/* Anything but ASCII digits leaves the time as it was; so does what no clock could hold. */
+/* Anything but ASCII digits leaves the time as it was; so does a time that no clock could hold. */
 static void set_retry(struct sse_parser *parser, const char *value, size_t len)
 {
     int64_t ms = 0;

@@ -1,4 +1,4 @@
-/* stress_numbers.h - subjects whose messages are numbered, and what readers have of them */
+/* stress_numbers.h - subjects whose messages are numbered, and whether readers have them all */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_STRESS_NUMBERS_H
 #define TESTS_SUPPORT_STRESS_NUMBERS_H
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of each subject that a reader follows, the next number it waits for is the one after the last published. */
+/* True if the reader expects the number after the last one published, for each subject that it follows. */
 static inline bool stress_numbers_all_came(const bool *follows, const unsigned long *next,
                                            const unsigned long *published, size_t subjects)
 {

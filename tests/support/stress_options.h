@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* [--quick] [--seed N]: true if it is to be quick. seed stays as it is if none is given, and is printed. */
+/* Reads [--quick] [--seed N]; true for --quick. Without --seed, seed stays as it is. Prints the seed. */
 bool stress_options_read(int argc, char **argv, unsigned *seed);
 
 #endif

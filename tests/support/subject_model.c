@@ -76,7 +76,7 @@ struct search {
     bool in_both, in_b_only;
 };
 
-/* The states that some subject leads to, each once; no deeper than the number of pairs, and that seldom. */
+/* Visits each pair of states that some subject leads to, once; the recursion is no deeper than there are pairs. */
 static void visit(struct search *search, int a, int b)
 {
     if (search->seen[a][b] || b == DEAD)

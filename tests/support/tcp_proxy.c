@@ -16,7 +16,7 @@
 
 #define PAIRS_MAX 16
 
-/* One connection: [0] is who connected, [1] the target. */
+/* One connection: [0] is the client, [1] the target. */
 struct pair {
     int sockets[2];
     pthread_t threads[2];
@@ -32,7 +32,7 @@ struct direction {
 struct tcp_proxy {
     int listener, port, target_port;
     pthread_t acceptor;
-    pthread_mutex_t lock; /* of what follows */
+    pthread_mutex_t lock; /* guards what follows */
     bool is_cut, stops;
     struct pair pairs[PAIRS_MAX];
 };

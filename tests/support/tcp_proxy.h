@@ -5,8 +5,8 @@
 
 /*
  * Threads of its own accept on a free port of 127.0.0.1 and forward to another
- * port there, both ways. The calls are for one thread at a time; what cannot
- * be done ends the process by fixture_fail.
+ * port there, both ways. The calls are for one thread at a time; a failure ends
+ * the process by fixture_fail.
  */
 struct tcp_proxy;
 

@@ -1,4 +1,4 @@
-/* text_case.h - a row of the plainest table there is: a text that is given, and one that has to come of it */
+/* text_case.h - a row of the simplest table: a text, and the text expected of it */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_TEXT_CASE_H
 #define TESTS_SUPPORT_TEXT_CASE_H

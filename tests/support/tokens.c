@@ -1,4 +1,4 @@
-/* tokens.c - makes keys, JWKS files and signed tokens, by OpenSSL alone */
+/* tokens.c - makes keys, JWKS files and signed tokens, with OpenSSL alone */
 /* SPDX-License-Identifier: MIT */
 #include "tests/support/tokens.h"
 
@@ -185,7 +185,7 @@ void tokens_write_jwks(const char *path, ...)
     free(list);
 }
 
-/* The two numbers of an ECDSA signature at their full length, as RFC 7518, 3.4 has it. */
+/* The two numbers of an ECDSA signature at their full length, as in RFC 7518, 3.4. */
 static unsigned char *plain_ecdsa(const unsigned char *der, size_t der_len, size_t size)
 {
     ECDSA_SIG *signature = d2i_ECDSA_SIG(NULL, &der, (long)der_len);

@@ -1,4 +1,4 @@
-/* tokens.h - makes keys, JWKS files and signed tokens, by OpenSSL alone */
+/* tokens.h - makes keys, JWKS files and signed tokens, with OpenSSL alone */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_SUPPORT_TOKENS_H
 #define TESTS_SUPPORT_TOKENS_H
@@ -7,9 +7,9 @@
 
 /*
  * JSON Web Signature (RFC 7515, 7517, 7518) without any of the gateway's code
- * or libraries for it, so that a mistake there is not made here as well. What
- * OpenSSL refuses ends the process by fixture_fail. Strings that are returned
- * belong to the caller, who frees them.
+ * or libraries for it, so that a mistake there is not made here as well. An
+ * error of OpenSSL ends the process by fixture_fail. The caller frees the
+ * strings that are returned.
  */
 struct tokens_key;
 
@@ -17,7 +17,7 @@ struct tokens_key;
 struct tokens_key *tokens_key(const char *alg, const char *kid);
 /* The same for RSA with so many bits. */
 struct tokens_key *tokens_key_rsa(const char *alg, const char *kid, unsigned bits);
-/* HS256 with a secret of one's own choice, of any length. */
+/* HS256 with the given secret, of any length. */
 struct tokens_key *tokens_key_secret(const char *kid, const void *secret, size_t len);
 void tokens_key_free(struct tokens_key *key);
 

@@ -1,4 +1,4 @@
-/* auth_claims.c - what a rightly signed token says, when it counts, and what it lets one do */
+/* auth_claims.c - the claims of a properly signed token: when they count, and what they allow */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/token_verify.h"
 
@@ -44,7 +44,7 @@ static const struct {
     {"{\"nbf\":1699999990,\"exp\":1699999995}", TOKEN_EXPIRED},
     {"{\"iat\":1800000000}", TOKEN_OK},
     {"{\"iat\":\"now\"}", TOKEN_BAD_CLAIMS},
-    /* two of a name, of which each reader takes another */
+    /* two of a name: one parser takes the first, another the last */
     {"{\"exp\":1600000000,\"exp\":1800000000}", TOKEN_BAD_CLAIMS},
     {"{\"sub\":\"a\",\"sub\":\"a\"}", TOKEN_BAD_CLAIMS},
     {"{\"sub\":\"a\",\"s\\u0075b\":\"b\"}", TOKEN_BAD_CLAIMS},
@@ -71,7 +71,7 @@ static const struct {
     {"{\"freshet\":{\"subscribe\":[[[[[[]]]]]]}}", TOKEN_BAD_CLAIMS},
     {"{\"freshet\":{\"subscribe\":[7]}}", TOKEN_BAD_CLAIMS},
     {"{\"freshet\":{\"subscribe\":[\"a\",null]}}", TOKEN_BAD_CLAIMS},
-    /* no patterns of NATS, or of subjects that nobody gets */
+    /* no patterns of NATS, or of reserved subjects */
     {"{\"freshet\":{\"subscribe\":[\"\"]}}", TOKEN_BAD_CLAIMS},
     {"{\"freshet\":{\"subscribe\":[\"a..b\"]}}", TOKEN_BAD_CLAIMS},
     {"{\"freshet\":{\"subscribe\":[\"a.>.b\"]}}", TOKEN_BAD_CLAIMS},
@@ -96,7 +96,7 @@ static const struct {
     {"{\"a\":\"\xff\"}", TOKEN_BAD_CLAIMS},
     {"{\"a\":\"\\ud800\"}", TOKEN_BAD_CLAIMS},
     {"{\"a\":NaN}", TOKEN_BAD_CLAIMS},
-    /* what is ours to read is strict; what isn't is no business of ours */
+    /* our own claims are read strictly; the others don't concern us */
     {" {\"scope\":[[[[{\"a\":[null,true,-1e-5]}]]]],\"iss\":\"\",\"aud\":[],\"freshet\":{\"other\":7}}\r\n", TOKEN_OK},
 };
 
@@ -267,7 +267,7 @@ Test(auth_claims, a_remembered_token_is_asked_again)
     end_rig(&rig);
 }
 
-/* Several times what is remembered, and held by somebody when it is forgotten. */
+/* Several times as many as are remembered, some of them still in use when they are forgotten. */
 Test(auth_claims, more_tokens_than_are_remembered)
 {
     enum { COUNT = 4000 };

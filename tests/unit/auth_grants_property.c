@@ -1,4 +1,4 @@
-/* auth_grants_property.c - whatever a request that is granted could deliver lies inside the grants */
+/* auth_grants_property.c - all that a granted request could deliver lies inside the grants */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/token.h"
 

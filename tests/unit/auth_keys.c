@@ -1,4 +1,4 @@
-/* auth_keys.c - JWKS files: what is taken, what is refused, and what counts after a change */
+/* auth_keys.c - JWKS files: which keys are taken, which are refused, and which count after a change */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/keys.h"
 
@@ -297,7 +297,7 @@ Test(auth_keys, a_broken_file_keeps_the_keys_and_is_reported_once)
     end_rig(&rig);
 }
 
-/* Within one tick of the file system's clock, in the same file, with as many bytes: only the content tells. */
+/* Within one tick of the file system's clock, in the same file, with as many bytes: only the content differs. */
 Test(auth_keys, a_file_written_twice_at_once_is_read_twice)
 {
     struct tokens_key *keys[2] = {tokens_key_secret("a", "0123456789abcdef0123456789abcdef", 32),

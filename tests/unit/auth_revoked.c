@@ -122,7 +122,7 @@ Test(auth_revoked, a_holder_is_blocked_with_all_tokens_issued_so_far)
     revoked_add_named(revoked, &everything, NOW);
     cr_assert(has(revoked, "alice", "1", "{\"iat\":1699999999}", NOW));
     cr_assert(has(revoked, "alice", NULL, "{\"iat\":1700000000}", NOW));
-    cr_assert(has(revoked, "alice", NULL, "{}", NOW), "who doesn't say when may have been issued before");
+    cr_assert(has(revoked, "alice", NULL, "{}", NOW), "a token without iat may have been issued before");
     cr_assert(has(revoked, "alice", NULL, "{\"iat\":\"1800000000\"}", NOW));
     cr_assert_not(has(revoked, "alice", "2", "{\"iat\":1700000001}", NOW + 5), "she has logged in again");
     cr_assert_not(has(revoked, "bob", "alice", "{}", NOW));

@@ -1,4 +1,4 @@
-/* auth_token.c - tokens that are rightly signed are taken, everything else is refused alike */
+/* auth_token.c - properly signed tokens are taken, everything else is refused alike */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/auth/token_verify.h"
 

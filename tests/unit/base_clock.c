@@ -1,4 +1,4 @@
-/* base_clock.c - clocks run forwards and tell the time everybody else has */
+/* base_clock.c - clocks run forwards and agree with the system's time */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/base/clock.h"
 

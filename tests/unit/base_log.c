@@ -35,7 +35,7 @@ static void capture_start(void)
     captured = ends[0];
 }
 
-/* What has been written since capture_start; stderr is itself again. */
+/* Restores stderr; returns what was written to it since capture_start. */
 static const char *capture_stop(void)
 {
     static char text[1 << 16];

@@ -1,4 +1,4 @@
-/* config_access.c - who may do what, as the configuration says it */
+/* config_access.c - access rules, as the configuration states them */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/config_rig.h"
 

@@ -1,4 +1,4 @@
-/* config_errors.c - what is wrong in a configuration, said with its line and key path */
+/* config_errors.c - errors in a configuration, reported with line and key path */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/config_rig.h"
 

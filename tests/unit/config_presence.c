@@ -1,4 +1,4 @@
-/* config_presence.c - a gateway's name, and the subjects on which its routes say who is there */
+/* config_presence.c - a gateway's name, and the subjects on which its routes publish presence */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/config_rig.h"
 

@@ -1,4 +1,4 @@
-/* config_read.c - what a configuration that is accepted says */
+/* config_read.c - the values of an accepted configuration */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/config_rig.h"
 

@@ -1,4 +1,4 @@
-/* config_reload.c - what may change without a restart, and what is said of it */
+/* config_reload.c - what may change without a restart, and how the rest is reported */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/config_rig.h"
 
@@ -21,7 +21,7 @@ static struct config *parse(const char *yaml)
 Test(base_config_reload, what_needs_a_restart_is_named)
 {
     static const struct {
-        const char *first, *next, *text; /* of all that is said */
+        const char *first, *next, *text; /* text: the whole report */
     } cases[] = {
         {"workers: 2\n" ROUTE, "workers: 3\n" ROUTE, "workers: 3 instead of 2 needs a restart\n"},
         {"watchdog: 10s\n" ROUTE, "watchdog: 0\n" ROUTE, "watchdog: has changed, which needs a restart\n"},
@@ -122,7 +122,7 @@ Test(base_config_reload, streams_keep_the_numbers_they_have)
     cr_expect_eq(config_find_route(next, "/m")->history.source, 0);
     cr_assert_eq(next->streams_count, 3);
     cr_expect_str_eq(next->streams[1].name, "B");
-    cr_expect_eq(next->streams[1].subjects_count, 0, "nobody reads it");
+    cr_expect_eq(next->streams[1].subjects_count, 0, "it is not used");
     cr_expect_str_eq(next->streams[2].subjects[0], "C");
     config_destroy(next);
     config_destroy(first);

@@ -1,4 +1,4 @@
-/* config_rig.h - a configuration in a text, and all that is said of it */
+/* config_rig.h - a configuration from a text, and the errors it gets */
 /* SPDX-License-Identifier: MIT */
 #ifndef TESTS_UNIT_CONFIG_RIG_H
 #define TESTS_UNIT_CONFIG_RIG_H
@@ -27,7 +27,7 @@ static inline void errors_add(void *arg, const char *message)
     cr_assert_lt(errors->len, sizeof(errors->text));
 }
 
-/* A file's text; errors: what is said of it alone. */
+/* The text of a file; errors: those it gets. */
 static inline struct config *rig_parse(const char *yaml, struct errors *errors)
 {
     *errors = (struct errors){0};

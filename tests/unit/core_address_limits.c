@@ -52,7 +52,7 @@ Test(core_clients, connections)
     address_limits_give(held[0], ADDRESS_CONNECTION, 9, NOW);
     address_limits_give(held[1], ADDRESS_CONNECTION, 9, NOW);
     address_limits_give(other, ADDRESS_CONNECTION, 9, NOW);
-    cr_expect_eq(address_limits_count(clients), 0, "who holds nothing is forgotten");
+    cr_expect_eq(address_limits_count(clients), 0, "an address that holds nothing is forgotten");
     address_limits_destroy(clients);
 }
 
@@ -119,7 +119,7 @@ Test(core_clients, without_limits_nothing_is_kept)
     address_limits_destroy(clients);
 }
 
-/* Each of these has its own bucket to be remembered; when there is no room for more, who comes shares one. */
+/* Each of these has its own bucket to be remembered; when there is no room for more, new addresses share one. */
 Test(core_clients, the_table_is_bounded)
 {
     struct ip ip = address("2001:db8::");

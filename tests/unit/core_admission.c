@@ -79,7 +79,7 @@ Test(core_admission, bearers)
     admission_give_bearer(ann[1]);
     cr_expect_eq(admission_bearers(admission), 1);
     admission_give_bearer(bob);
-    cr_expect_eq(admission_bearers(admission), 0, "who has no stream is not known");
+    cr_expect_eq(admission_bearers(admission), 0, "a bearer without streams is forgotten");
     admission_give_bearer(NULL);
 }
 

@@ -71,7 +71,7 @@ static void check_way_back(void)
 {
     cr_assert(asking.errand.is_out);
     rig_turn();
-    cr_assert_eq(asking.backs, 0, "nobody has answered yet");
+    cr_assert_eq(asking.backs, 0, "there is no answer yet");
     answer_elsewhere();
     cr_assert_eq(asking.backs, 0, "not on the source's thread");
     cr_assert_eq(rig.wakes, 1);

@@ -97,7 +97,7 @@ Test(core_evict, all_that_is_named_has_to_match)
     }
 }
 
-/* Whoever is gone, or told to go, is not counted again; one that opens gets a refusal. */
+/* Readers that are gone or ending are not counted again; one that is opening gets a refusal. */
 Test(core_evict, in_every_state)
 {
     static const struct identity alice = {.sub = "alice"};
@@ -127,7 +127,7 @@ Test(core_evict, in_every_state)
     rig_close(opening);
 }
 
-/* A browser that is asked for a retry comes back; who was revoked has nothing to come back with. */
+/* A browser that is given a retry reconnects; a revoked client has no token to reconnect with. */
 Test(core_evict, nobody_is_asked_back)
 {
     static const struct identity alice = {.sub = "alice"};

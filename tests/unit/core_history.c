@@ -1,4 +1,4 @@
-/* core_history.c - readers of a store: whatever the order of things, each event once, and gaps told */
+/* core_history.c - readers of a store get each event once, or a gap, whatever the order of things */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_store.h"
 
@@ -165,7 +165,7 @@ static void one_run(unsigned seed, unsigned steps)
             continue;
         cr_assert(f->follow || f->r->final, "seed %u: it ends", seed);
         cr_assert(strstr(f->r->log, "freshet.bye") == NULL, "seed %u: the store has what a ring has not", seed);
-        /* a reader that was slow in the rings and may skip was told, and is another test's */
+        /* a reader that fell out of its ring and may skip got a gap for it: that is another test's concern */
         if (strstr(f->r->log, "\"slow\"") == NULL)
             check_follower(f);
         rig_close(f->r);

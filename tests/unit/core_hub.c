@@ -1,4 +1,4 @@
-/* core_hub.c - tasks, wakes, fair turns, and views that nobody reads */
+/* core_hub.c - tasks, wakes, fair turns, and views without readers */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
@@ -287,7 +287,7 @@ Test(core_hub, a_view_stays_a_second_for_who_comes_back)
     r = rig_open_one(READER_FROM_NOW, NULL, "a");
     rig.now_ns += 10000000000;
     rig_turn();
-    cr_assert_eq(view_count(), 1, "who came back keeps it");
+    cr_assert_eq(view_count(), 1, "a reader that returned keeps it");
     rig_close(r);
     rig.now_ns += 1000000000;
     rig_turn();

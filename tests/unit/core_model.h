@@ -252,7 +252,7 @@ static inline void account_marks(struct client *client, uint64_t end)
         const struct model_mark *mark = &model.marks[i];
         if (mark->number <= client->marks_told || mark->number <= client->marks_optional || mark->number >= end)
             continue;
-        cr_assert(!needs_telling(client, mark), "outage %u is not told", (unsigned)mark->number);
+        cr_assert(!needs_telling(client, mark), "outage %u is not announced", (unsigned)mark->number);
     }
     if (client->marks_told < end - 1)
         client->marks_told = end - 1;
@@ -303,7 +303,7 @@ static inline void on_broker_lost(struct client *client, uint64_t id)
         if (client->lost_told < mark->message)
             client->lost_told = mark->message;
     }
-    cr_assert(found, "a gap (%u) for an outage that was none, or was told (up to %u): %s", (unsigned)id,
+    cr_assert(found, "a gap (%u) for an outage that was none, or was announced already (up to %u): %s", (unsigned)id,
               (unsigned)client->marks_told, describe(client));
 }
 

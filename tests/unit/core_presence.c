@@ -1,4 +1,4 @@
-/* core_presence.c - joins and leaves: gathered, bounded, and told once */
+/* core_presence.c - joins and leaves: gathered, bounded, and published once */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/presence.h"
 
@@ -8,7 +8,7 @@
 
 #define PERIOD PRESENCE_PERIOD_NS
 
-/* What was published and waits for its end; a broker that is there or not. */
+/* Publishes that wait for their confirmation; a broker that is up or not. */
 static struct source broker;
 static struct publish *waiting[1024];
 static size_t waiting_count, published;
@@ -69,7 +69,7 @@ static struct rig_reader *open_one(const char *subject)
     return r;
 }
 
-/* All that is to be told now. */
+/* Publishes all that is due now. */
 static void flush(void)
 {
     while (presence_flush(presence, now_ns))

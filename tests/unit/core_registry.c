@@ -1,4 +1,4 @@
-/* core_registry.c - who shares a channel, how long it stays, and a source that takes its time */
+/* core_registry.c - which readers share a channel, how long it stays, and a source that is slow to close */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/registry.h"
 
@@ -149,7 +149,7 @@ Test(core_registry, users_share_a_channel_and_the_last_one_starts_its_linger)
     cr_assert_eq(channel->users, 2);
     registry_release(&registry, channel, clock_mono_ns());
     registry_sweep(&registry, clock_mono_ns() + 3600 * SECOND);
-    cr_assert_eq(registry_channel_count(&registry), 1, "somebody is still there");
+    cr_assert_eq(registry_channel_count(&registry), 1, "one user is still there");
     registry_release(&registry, channel, clock_mono_ns());
     registry_sweep(&registry, channel->idle_since_ns + 60 * SECOND - 1);
     cr_assert_eq(registry_channel_count(&registry), 1);
@@ -205,11 +205,11 @@ Test(core_registry, a_new_channel_beside_one_that_its_source_still_has)
     cr_assert_eq(registry_channel_count(&registry), 0);
     cr_assert_eq(registry.closing_count, 1);
     registry_sweep(&registry, INT64_MAX);
-    cr_assert_eq(closing_count, 1, "told once");
+    cr_assert_eq(closing_count, 1, "the source is told once");
 
     struct channel *fresh = acquire("a");
     cr_assert_neq(fresh, old);
-    append(old, "still on its way"); /* the broker had sent it before it was told */
+    append(old, "still on its way"); /* the broker had sent it before it knew */
     append(fresh, "x");
     cr_assert_eq(fresh->ring.head - fresh->ring.tail, 1);
     ingress_closed(old);

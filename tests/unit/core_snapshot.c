@@ -123,7 +123,7 @@ Test(core_survey, one_that_is_cancelled_or_too_much_says_nothing)
     ask(1, NULL);
 }
 
-/* A hub whose thread is held: nobody turns it. */
+/* A hub whose thread is held: it takes no turns. */
 Test(core_survey, a_hub_that_does_not_answer_makes_it_incomplete)
 {
     struct hub other;

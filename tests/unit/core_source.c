@@ -1,4 +1,4 @@
-/* core_source.c - what a source tells the core: numbers, horizons, marks, states */
+/* core_source.c - what a source reports to the core: numbers, horizons, marks, states */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
@@ -118,7 +118,7 @@ Test(core_source, a_reader_in_flight_hears_of_a_denial_when_it_has_sent)
     rig_close(r);
 }
 
-/* What the source delivers before it says that the channel stands is kept, but promises nothing. */
+/* Messages that the source delivers before it reports the channel as open are kept, but promise nothing. */
 Test(core_source, what_comes_in_before_open_is_below_the_floor)
 {
     rig.hold_open = true;

@@ -82,7 +82,7 @@ Test(core_view, lets_go_of_what_the_channel_has_evicted)
     rig_publish_n("a", "a", 4, 2);
     cr_assert(view_sync(view, 5), "the two new ones are beyond this horizon …");
     cr_assert_eq(view->head, RING_ORIGIN + 4);
-    cr_assert_eq(view->tail, RING_ORIGIN + 2, "… but the two oldest are gone for everybody");
+    cr_assert_eq(view->tail, RING_ORIGIN + 2, "… but the two oldest are gone for all");
     cr_assert_eq(view->floor, 3);
     cr_assert_not(view_sync(view, 7));
     expect_same_ring();

@@ -1,4 +1,4 @@
-/* core_wheel.c - deadlines come up when they are due, however time goes */
+/* core_wheel.c - timers run when they are due, however time passes */
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/wheel.h"
 
@@ -188,7 +188,7 @@ Test(core_wheel, many_at_random_never_early_never_late)
     for (int i = 0; i != MANY; ++i)
         add(&work, &timers[i], now + rand() % 60000 * 1000000LL);
     while (work.runs != MANY) {
-        /* mostly small steps, sometimes a pause; all of it below the span, so that nobody is early */
+        /* mostly small steps, sometimes a pause; all of it below the span, so that no timer is early */
         int64_t step = rand() % 20 == 0 ? rand() % 10000 * 1000000LL : rand() % 200 * 1000000LL;
         int64_t before = now;
         now += step;

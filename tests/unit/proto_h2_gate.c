@@ -83,7 +83,7 @@ Test(h2_gate, the_preface_comes_first)
     expect(put(&gate, PING, 0, 0, NULL, 8), H2_GATE_KILL, H2_GATE_FIRST_FRAME, "a ping");
 }
 
-/* Nothing but the end of a frame changes what is said of it, or what is counted. */
+/* Only the end of a frame changes the verdict on it, or what is counted. */
 Test(h2_gate, frames_wait_until_they_are_whole)
 {
     struct h2_gate gate, before;

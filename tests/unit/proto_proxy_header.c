@@ -112,7 +112,7 @@ Test(proto_proxy_header, what_is_none)
         {START("\x21", "\x21", "\x0c"), 16, PROXY_HEADER_BAD},
         {START("\x21", "\x41", "\x0c"), 16, PROXY_HEADER_BAD}, /* no such family */
         {START("\x21", "\x13", "\x0c"), 16, PROXY_HEADER_BAD}, /* no such transport */
-        {SIGNATURE "\x21\x11\xff\xff", 16, PROXY_HEADER_BAD},  /* longer than anybody's */
+        {SIGNATURE "\x21\x11\xff\xff", 16, PROXY_HEADER_BAD},  /* longer than any header */
     };
     struct proxy_header header;
     size_t size;

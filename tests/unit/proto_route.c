@@ -1,4 +1,4 @@
-/* proto_route.c - path templates, what they match, and the subjects that come of it */
+/* proto_route.c - path templates, what they match, and the subjects they expand to */
 /* SPDX-License-Identifier: MIT */
 #include "proto/route.h"
 
@@ -355,7 +355,7 @@ Test(route, subject_limits)
 
     for (int i = 1; i < SUBJECT_TOKENS_MAX; i++)
         append_text(subject, sizeof(subject), ".{a_rather_long_parameter_name}");
-    /* Far over 256 bytes as it stands, yet what it expands to need not be. */
+    /* Far over 256 bytes as written, yet what it expands to need not be. */
     cr_expect(route_check_subject(&route, subject, &detail) == NULL);
     append_text(subject, sizeof(subject), ".x");
     cr_expect_str_eq(route_check_subject(&route, subject, &detail), subject_verdict_text(SUBJECT_TOO_MANY_TOKENS));

@@ -1,4 +1,4 @@
-/* proto_route_personal.c - subjects that depend on who asks */
+/* proto_route_personal.c - subjects that depend on the client */
 /* SPDX-License-Identifier: MIT */
 #include "proto/route.h"
 

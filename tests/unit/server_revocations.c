@@ -1,4 +1,4 @@
-/* server_revocations.c - from a message to every worker, whenever it comes */
+/* server_revocations.c - a revocation reaches every worker, whenever it comes */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_rig.h"
 
