@@ -5,7 +5,7 @@
 # before knows better, and goes by that.
 set(test_costs
     lint/selftest=12 lint/run=8
-    integration/source_js_replay=40 integration/mtls=30 integration/source_js_replay_slots=30 integration/durable_lossy=60 integration/durable_purge=30 integration/durable_cluster=20
+    integration/source_js_replay=40 integration/mtls=30 integration/source_js_replay_slots=30 integration/durable_lossy=60 integration/durable_purge=15 integration/durable_cluster=20
     integration/durable_slow=20 integration/durable_gaps=13 integration/durable_handover=13 integration/outage=12
     integration/nats_permissions=11 integration/heartbeat=9 integration/history_limit=9 integration/durable_resume=8
     integration/notify=8 integration/admin_streams=7 integration/auth_expiry=7 integration/cluster_example=7

@@ -15,11 +15,12 @@
 #define GROUPS 3
 #define ALL_GROUPS ((1U << GROUPS) - 1)
 #define PURGED_GROUP 1 /* every reader here wants it */
-#define KEYS 2001      /* a multiple of GROUPS: so the last message that store_keys publishes is never purged */
+#define KEYS 501       /* a multiple of GROUPS: so the last message that store_keys publishes is never purged */
 #define STORED (6 * KEYS)
 #define MANY_KEYS 20001 /* likewise */
-#define PADDING 250     /* bytes: a catch-up has to be longer than what its connection's buffers hold */
+#define PADDING 1000    /* bytes: a catch-up has to be longer than what its connection's buffers hold */
 #define ROLLUP_EVERY 20
+#define WRITES 6000
 #define WRITES_PER_SECOND 8000
 #define NUMBERS_MAX 32768
 #define SETTLE_MS 10000
@@ -410,7 +411,7 @@ static void open_live_reader(void)
 
 static void check_writes(unsigned rollup_every, int64_t max_messages_per_subject)
 {
-    struct writing writing = {.count = is_sanitizer_run() ? 6000 : 15000, .rollup_every = rollup_every};
+    struct writing writing = {.count = WRITES, .rollup_every = rollup_every};
     pthread_t thread;
     size_t i;
 

@@ -7,14 +7,14 @@
 #include "tests/support/h2_raw.h"
 
 #define WINDOW 65535
-/* More than everything a connection may have under way, and a small part of the replay (1,000,000 events: 70 MB). */
+/* More than everything a connection may have under way, and a part of the replay (400,000 events: 28 MB). */
 #define GROWTH_MAX ((size_t)12 << 20)
 
 static uint64_t total;
 
 static void setup(void)
 {
-    total = is_sanitizer_run() ? 100000 : 1000000;
+    total = is_sanitizer_run() ? 100000 : 400000;
 }
 
 TestSuite(durable_slow, .init = setup, .fini = durable_stop, .timeout = 170);
