@@ -41,7 +41,8 @@ static bool parse_document(struct config_report *report, const char *yaml, size_
         bool is_alone = yaml_parser_load(&parser, &second) != 0;
         const yaml_node_t *root = is_alone ? yaml_document_get_root_node(&second) : NULL;
         if (root != NULL)
-            config_report_at(report, root->start_mark.line + 1, "", "a second YAML document begins; one is wanted");
+            config_report_at(report, root->start_mark.line + 1, "",
+                             "a second YAML document begins; only one is allowed");
         if (is_alone)
             yaml_document_delete(&second);
         if (!is_alone)

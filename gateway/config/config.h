@@ -67,7 +67,7 @@ struct config_cors {
 enum config_token_from { CONFIG_FROM_HEADER = 1, CONFIG_FROM_COOKIE = 2, CONFIG_FROM_QUERY = 4 };
 
 struct config_auth {
-    bool required;           /* false: anybody may; the rest is empty */
+    bool required;           /* false: open to any client; the rest is empty */
     bool is_public;          /* as the file says it; settled, it is false */
     bool jwt;                /* a token is wanted, verified by: */
     unsigned keys;           /* config.key_files[keys] */

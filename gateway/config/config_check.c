@@ -35,10 +35,11 @@ static void check_name(const struct config_scope *top, const char *name)
         return;
     enum subject_verdict verdict = subject_check_literal(name, strlen(name));
     if (verdict != SUBJECT_OK)
-        config_report_key(top, "name", "%s %s; it is one token of a subject", config_report_quote(name).text,
+        config_report_key(top, "name", "%s %s; the name must be one subject token", config_report_quote(name).text,
                           subject_verdict_text(verdict));
     else if (strchr(name, '.') != NULL)
-        config_report_key(top, "name", "%s has a '.'; it is one token of a subject", config_report_quote(name).text);
+        config_report_key(top, "name", "%s has a '.'; the name must be one subject token",
+                          config_report_quote(name).text);
     else if (strlen(name) > NAME_MAX)
         config_report_key(top, "name", "%s is longer than %d bytes", config_report_quote(name).text, NAME_MAX);
 }
@@ -81,11 +82,11 @@ static void check_distinct_addresses(const struct config_scope *top, const struc
         snprintf(key, sizeof(key), "listen[%u].address", i);
         for (unsigned j = 0; j != i; ++j) {
             if (is_taken(address, config->listen[j].address))
-                config_report_key(top, key, "%s is the address of listen[%u] already",
+                config_report_key(top, key, "%s is already the address of listen[%u]",
                                   config_report_quote(address).text, j);
         }
         if (config->admin_address != NULL && is_taken(config->admin_address, address))
-            config_report_key(top, "admin.address", "%s is the address of listen[%u] already",
+            config_report_key(top, "admin.address", "%s is already the address of listen[%u]",
                               config_report_quote(address).text, i);
     }
 }
@@ -95,7 +96,7 @@ static void check_nats(const struct config_scope *top, struct config_nats *nats)
     int ways = (nats->user != NULL || nats->password != NULL) + (nats->token != NULL) + (nats->credentials != NULL);
     if (ways > 1)
         config_report_key(top, nats->token != NULL ? "nats.token" : "nats.credentials",
-                          "only one of user and password, token, and credentials is possible");
+                          "set only one of user/password, token and credentials");
     CHECK(nats->url != NULL);
     /* an empty tls mapping turns it on, too */
     nats->tls.enabled |= config_text_uses_tls(nats->url);

@@ -66,7 +66,7 @@ static const char *parse_choice(const struct config_option *option, const char *
             return NULL;
         }
     }
-    snprintf(room, CONFIG_REASON_MAX, "is none of %s", config_number_words(option, ", ", words));
+    snprintf(room, CONFIG_REASON_MAX, "is not one of %s", config_number_words(option, ", ", words));
     return room;
 }
 
@@ -74,7 +74,7 @@ static const char *parse_flag(const char *text, uint64_t *number)
 {
     /* YAML 1.1 would also take yes, on and True: one way to say it is enough */
     if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0)
-        return "is neither true nor false";
+        return "is not true or false";
     *number = strcmp(text, "true") == 0;
     return NULL;
 }

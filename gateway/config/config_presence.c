@@ -62,19 +62,19 @@ static void check_presence(const struct config_scope *scope, const struct config
     if (wrong != NULL)
         config_report_key(scope, "presence", "%s %s", config_report_quote(written).text, wrong);
     else if (strpbrk(subject, "*>") != NULL)
-        config_report_key(scope, "presence", "%s is a pattern; it is published to", config_report_quote(written).text);
-    else if (*subject == '{') /* a path's segment may be $SYS or _INBOX */
-        config_report_key(scope, "presence", "%s begins with what the client chooses",
+        config_report_key(scope, "presence", "%s is a pattern; presence needs a literal subject",
                           config_report_quote(written).text);
     else if (route_is_personal(subject))
         config_report_key(scope, "presence",
-                          "%s has a claim or a certificate's name; only {route} and the path's "
-                          "parameters go there",
+                          "%s uses a claim or a certificate name; only {route} and path parameters are allowed",
+                          config_report_quote(written).text);
+    else if (*subject == '{') /* a path's segment may be $SYS or _INBOX */
+        config_report_key(scope, "presence", "%s must not begin with a path parameter",
                           config_report_quote(written).text);
     else if (config_text_is_control(subject)) /* a gateway would take it for a revocation */
-        config_report_key(scope, "presence", "%s is what gateways are told on", config_report_quote(written).text);
+        config_report_key(scope, "presence", "%s is reserved for gateways", config_report_quote(written).text);
     else if (strstr(written, ROUTE_NAME) != NULL && has_parameter_route(route))
-        config_report_key(scope, "presence", "{route} is a parameter of this path, and the name of the route here");
+        config_report_key(scope, "presence", "{route} is ambiguous: this path has a parameter of that name");
 }
 
 void config_presence_check(const struct config_scope *scope, struct config_route *route)
@@ -83,7 +83,7 @@ void config_presence_check(const struct config_scope *scope, struct config_route
     CHECK(route->path != NULL && *route->path == '/');
     /* a route that publishes may inherit one, for its defaults are those of all routes; it may not ask for one */
     if (route->publish && config_report_has(scope, "presence"))
-        config_report_key(scope, "presence", "goes with streams; nobody stays on a route that publishes");
+        config_report_key(scope, "presence", "is for routes with streams; a route that publishes has none");
     route->presence = NULL;
     if (written != NULL && !route->publish && strcmp(written, "none") != 0) {
         route->presence = put_route_name(written, route->path);

@@ -199,8 +199,7 @@ static bool is_too_much(struct reader *reader)
         return false;
     if (reader->values == VALUES_MAX + 1) /* once: there may be millions more */
         config_report_at(reader->report, reader->line, reader->path,
-                         "the file has more than %u values, with what its aliases repeat and its routes inherit",
-                         VALUES_MAX);
+                         "the file has more than %u values, counting aliases and inherited ones", VALUES_MAX);
     reader->is_broken = true;
     return true;
 }
@@ -247,7 +246,7 @@ static void check_distinct(struct reader *reader, const struct config_option *op
         return;
     for (size_t i = 0; i != last && texts[last] != NULL; ++i) {
         if (texts[i] != NULL && strcmp(texts[i], texts[last]) == 0)
-            report_value(reader, option, (const char *)node->data.scalar.value, "is listed already");
+            report_value(reader, option, (const char *)node->data.scalar.value, "is listed twice");
     }
 }
 
@@ -270,9 +269,9 @@ static void read_list(struct reader *reader, const struct config_option *option,
     const yaml_node_item_t *items = node->data.sequence.items.start;
     size_t count = (size_t)(node->data.sequence.items.top - items), len = reader->len, line = reader->line;
     if (count < option->least)
-        REPORT_BROKEN(reader, "is empty; it takes at least %u", (unsigned)option->least);
+        REPORT_BROKEN(reader, "is empty; at least %u is required", (unsigned)option->least);
     if (count > option->most)
-        REPORT_BROKEN(reader, "has %zu entries; at most %u are possible", count, (unsigned)option->most);
+        REPORT_BROKEN(reader, "has %zu entries; at most %u are allowed", count, (unsigned)option->most);
     /* Too many are read all the same: what is wrong with the entries is reported at the first try. */
     char *list = make_list(option, count, at);
     for (size_t i = 0; i != count; ++i) {
@@ -313,9 +312,9 @@ static void read_value(struct reader *reader, const struct config_option *option
 static void check_siblings(struct reader *reader, const struct config_option *option, const struct config_place *place)
 {
     if (!config_place_has_needed(place, option))
-        reader_report(reader, "goes together with %s, which is missing", option->needs);
+        reader_report(reader, "requires %s", option->needs);
     if (!config_place_is_in_force(place, option))
-        reader_report(reader, "goes with \"%s\" only", option->only_with);
+        reader_report(reader, "is only valid with \"%s\"", option->only_with);
 }
 
 static void report_unknown(struct reader *reader, unsigned mapping, const char *name)
@@ -340,7 +339,7 @@ static void read_key(struct reader *reader, unsigned mapping, const struct confi
     /* libyaml keeps repeated keys, which YAML 1.2 forbids (3.2.1.1): one of the values would silently not count. */
     const yaml_node_pair_t *first = config_place_pair(place->document, place->own, name, strlen(name));
     if (first != pair) {
-        REPORT_BROKEN(reader, "duplicate key, it is on line %zu already",
+        REPORT_BROKEN(reader, "duplicate key, first set on line %zu",
                       yaml_document_get_node(place->document, first->key)->start_mark.line + 1);
         return;
     }
@@ -424,7 +423,7 @@ bool config_read(struct config_report *report, const char *folder, struct config
     struct config_place top = {.document = report->document, .own = root};
     struct reader reader = {.report = report, .folder = folder};
     if (root == NULL) {
-        config_report_at(report, 0, "", "holds no configuration");
+        config_report_at(report, 0, "", "is empty");
         return false;
     }
     reader.line = root->start_mark.line + 1;

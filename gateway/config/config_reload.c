@@ -43,7 +43,7 @@ static void refuse_option(struct refusals *refusals, const char *path, const str
     uint32_t before, after;
     /* Only numbers are shown: a text may be a password, or a URL with one. */
     if (option->type != CONFIG_TYPE_NUMBER || option->storage != CONFIG_STORED_32) {
-        refuse(refusals, "%s: has changed, which needs a restart", path);
+        refuse(refusals, "%s: this change needs a restart", path);
         return;
     }
     memcpy(&before, (const char *)first + option->offset, sizeof(before));
@@ -86,11 +86,12 @@ static void check_streams(struct refusals *refusals, const struct config *first,
     for (unsigned i = 0; i != next->streams_count; ++i) {
         const struct config_stream *stream = &next->streams[i], *before = find_stream(first, stream->name);
         if (before == NULL)
-            refuse(refusals, "routes[].history.stream: %s is not followed yet, which needs a restart", stream->name);
+            refuse(refusals, "routes[].history.stream: following stream %s needs a restart", stream->name);
         else if (before->live != stream->live)
-            refuse(refusals, "routes[].history.live: of %s has changed, which needs a restart", stream->name);
+            refuse(refusals, "routes[].history.live: changing it for stream %s needs a restart", stream->name);
         else if (before->events == 0 && stream->events != 0)
-            refuse(refusals, "routes[].history.stream: %s has only been published to, reading it needs a restart",
+            refuse(refusals,
+                   "routes[].history.stream: stream %s was only used for publishing; reading it needs a restart",
                    stream->name);
     }
 }
@@ -109,7 +110,7 @@ bool config_reload_check(const struct config *first, const struct config *next, 
     check_options(&refusals, CONFIG_TOP, "", false, first, next);
     check_streams(&refusals, first, next);
     if (!asks_anybody(first) && asks_anybody(next))
-        refuse(&refusals, "auth: the first route that has it needs a restart, revocations are not listened for yet");
+        refuse(&refusals, "auth: adding the first route with auth needs a restart");
     return refusals.count == 0;
 }
 

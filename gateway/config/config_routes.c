@@ -24,9 +24,9 @@ static void check_cors(const struct config_scope *scope, const struct config_cor
             continue;
         snprintf(key, sizeof(key), "cors.origins[%u]", i);
         if (cors->origins_count != 1)
-            config_report_key(scope, key, "\"*\" is any origin and stands alone");
+            config_report_key(scope, key, "\"*\" allows any origin and must be the only entry");
         else if (cors->credentials) /* Fetch, "CORS protocol and credentials": browsers refuse the pair */
-            config_report_key(scope, key, "\"*\" is not possible with credentials: true; list the origins");
+            config_report_key(scope, key, "\"*\" is not allowed with credentials: true; list the origins");
     }
 }
 
@@ -39,9 +39,9 @@ static void check_auth(const struct config_scope *scope, const struct config_aut
     for (size_t i = 0; i != sizeof(others) / sizeof(others[0]); ++i)
         has_other |= config_report_has(scope, others[i]);
     if (auth->is_public && has_other)
-        config_report_key(scope, "auth.public", "true stands alone: anybody may");
+        config_report_key(scope, "auth.public", "true can't be combined with other auth keys");
     if (!auth->is_public && !auth->jwt && auth->request == NULL)
-        config_report_key(scope, "auth", "has neither jwt nor request; it takes one of them, or public: true");
+        config_report_key(scope, "auth", "requires jwt, request or public: true");
 }
 
 static void check_policy(const struct config_scope *scope, const struct config_route *route)
@@ -86,11 +86,11 @@ static void check_claims(const struct config_scope *scope, const char *key, cons
                          const struct config_auth *auth, const struct config *config)
 {
     if (strstr(subject, "{token.") != NULL && !auth->jwt)
-        config_report_key(scope, key, "%s has a claim of a token, and the route's auth has no jwt",
+        config_report_key(scope, key, "%s uses a token claim, but the route's auth has no jwt",
                           config_report_quote(subject).text);
     /* One listener is enough: on the others the route answers 403. */
     if (strstr(subject, "{certificate.") != NULL && !has_client_ca(config))
-        config_report_key(scope, key, "%s has a name of a certificate, and no listener has a client_ca",
+        config_report_key(scope, key, "%s uses a certificate name, but no listener has a client_ca",
                           config_report_quote(subject).text);
 }
 
@@ -107,7 +107,7 @@ static void check_subject(const struct config_scope *scope, const struct config 
     else if (wrong != NULL)
         config_report_key(scope, key, "%s %s", quoted.text, wrong);
     else if (config_text_is_control(subject))
-        config_report_key(scope, key, "%s is the gateways' own; no stream carries it, and nobody publishes there",
+        config_report_key(scope, key, "%s is reserved for gateways; clients can't read it or publish to it",
                           quoted.text);
     if (wrong == NULL)
         check_claims(scope, key, subject, &route->auth, config);
@@ -117,12 +117,12 @@ static void check_subject(const struct config_scope *scope, const struct config 
 static void check_publish(const struct config_scope *scope, const struct config_route *route)
 {
     if (route->subjects_count > 1)
-        config_report_key(scope, "subjects", "a route that publishes has exactly one subject");
+        config_report_key(scope, "subjects", "a route that publishes needs exactly one subject");
     for (unsigned i = 0; i != route->subjects_count; ++i) {
         char key[32];
         snprintf(key, sizeof(key), "subjects[%u]", i);
         if (strpbrk(route->subjects[i], "*>") != NULL)
-            config_report_key(scope, key, "%s is a pattern; publishing takes a literal subject",
+            config_report_key(scope, key, "%s is a pattern; publishing needs a literal subject",
                               config_report_quote(route->subjects[i]).text);
     }
 }
@@ -130,11 +130,11 @@ static void check_publish(const struct config_scope *scope, const struct config_
 static void check_sources(const struct config_scope *scope, const struct config_route *route)
 {
     if (route->history.store == POLICY_STORE_JETSTREAM && route->history.stream == NULL)
-        config_report_key(scope, "history.stream", "is missing; \"store: jetstream\" needs the name of a stream");
+        config_report_key(scope, "history.stream", "is missing; \"store: jetstream\" requires a stream name");
     if (route->subjects_count == 0 && route->allow_count == 0)
-        config_report_key(scope, "path", "the route has neither subjects nor allow; it takes one of them");
+        config_report_key(scope, "path", "the route needs either subjects or allow");
     if (route->subjects_count != 0 && route->allow_count != 0)
-        config_report_key(scope, "allow", "the route has subjects too; it takes only one of them");
+        config_report_key(scope, "allow", "the route can't have both subjects and allow");
     if (route->publish)
         check_publish(scope, route);
 }
@@ -173,7 +173,7 @@ static void check_conflicts(const struct config_scope *top, const struct config 
                 !route_conflicts(&config->routes[i].compiled, &config->routes[j].compiled))
                 continue;
             snprintf(key, sizeof(key), "routes[%u].path", i);
-            config_report_key(top, key, "%s takes the same requests as routes[%u].path, %s",
+            config_report_key(top, key, "%s matches the same requests as routes[%u].path, %s",
                               config_report_quote(config->routes[i].path).text, j,
                               config_report_quote(config->routes[j].path).text);
         }
@@ -198,7 +198,7 @@ static void check_few(const struct config_scope *top, const struct config *confi
         char path[48];
         snprintf(path, sizeof(path), "routes[%u].%s", i, key);
         if (!is_known && distinct == most + 1)
-            config_report_key(top, path, "%s is one subject too many; at most %u are possible",
+            config_report_key(top, path, "%s exceeds the limit of %u different subjects",
                               config_report_quote(subject).text, most);
     }
 }

@@ -78,7 +78,7 @@ static void check_live(const struct config_scope *top, const struct config *conf
     if (history->live == stream->live)
         return;
     snprintf(path, sizeof(path), "routes[%u].history.live", route);
-    config_report_key(top, path, "%s is followed by %s here, and by %s in routes[%u]; a stream is followed in one way",
+    config_report_key(top, path, "%s is followed with live: %s here but with live: %s in routes[%u]; use one of them",
                       config_report_quote(stream->name).text, lives[history->live], lives[stream->live],
                       first_route_of(config, source));
 }
@@ -97,7 +97,7 @@ void config_streams_check(struct config_report *report, struct config *config)
         if (source == 0 && config->streams_count == CONFIG_STREAMS_MAX) {
             char path[48];
             snprintf(path, sizeof(path), "routes[%u].history.stream", i);
-            config_report_key(&top, path, "%s is one JetStream stream too many; at most %d are possible",
+            config_report_key(&top, path, "%s exceeds the limit of %d JetStream streams",
                               config_report_quote(history->stream).text, CONFIG_STREAMS_MAX);
             continue;
         }

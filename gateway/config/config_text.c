@@ -65,11 +65,11 @@ const char *config_text_network(const char *text, struct ip_network *network)
     size_t len = strcspn(text, "/");
     unsigned most;
     if (len >= sizeof(host))
-        return "is no address";
+        return "is not an address";
     memcpy(host, text, len);
     host[len] = '\0';
     if (!parse_ip(host, network->address, &most))
-        return "is no address or network (such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32)";
+        return "is not an address or network (such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32)";
     network->bits = 128;
     if (text[len] == '/') {
         const char *digits = text + len + 1;
@@ -82,7 +82,7 @@ const char *config_text_network(const char *text, struct ip_network *network)
     /* 10.0.0.1/8 is a slip in the address or in the length; which one is not ours to guess */
     for (unsigned i = network->bits; i != 128; ++i) {
         if ((network->address[i / 8] & (0x80 >> i % 8)) != 0)
-            return "has bits set behind its prefix";
+            return "has host bits set after its prefix";
     }
     return NULL;
 }
@@ -95,12 +95,12 @@ static const char *check_origin_host(const char *scheme, size_t scheme_len, cons
     const char *colon = strrchr(after_ip6 != NULL ? after_ip6 : host, ':');
     struct address parsed;
     if (*host == '*')
-        return "has a wildcard host (only \"*\" alone is possible)";
+        return "has a wildcard host (only a plain \"*\" is allowed)";
     if (strpbrk(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL)
         return "has upper-case letters, which browsers never send";
     if (colon != NULL && ((scheme_len == 5 && strncmp(scheme, "https", 5) == 0 && strcmp(colon, ":443") == 0) ||
                           (scheme_len == 4 && strncmp(scheme, "http", 4) == 0 && strcmp(colon, ":80") == 0)))
-        return "has its scheme's own port, which browsers leave out";
+        return "has its scheme's default port, which browsers omit";
     if (strlen(host) > ADDRESS_HOST_MAX)
         return "is too long";
     return check_host(host, ":1", &parsed);
@@ -119,7 +119,7 @@ static const char *check_origin(const char *text)
         return "is not an origin: scheme://host[:port] in lower case";
     host += 3;
     if (strpbrk(host, "/?#@") != NULL)
-        return "has more than scheme://host[:port] (no path, not even a final '/')";
+        return "must be just scheme://host[:port], without a path or trailing '/'";
     return check_origin_host(text, scheme_len, host);
 }
 
@@ -145,7 +145,7 @@ static const char *check_url(const char *text, size_t len)
         return "has a path, which NATS URLs do not have";
     struct address parsed;
     const char *wrong = check_host(host, ":4222", &parsed);
-    return wrong == NULL && *parsed.host == '\0' ? "has \"*\" for a host" : wrong;
+    return wrong == NULL && *parsed.host == '\0' ? "has \"*\" as its host" : wrong;
 }
 
 /* The next of a list without the blanks around it, and its length; *rest is behind its comma, NULL: it is the last. */
@@ -205,8 +205,8 @@ static bool is_token(const char *text)
 static const char *check_name(const char *text)
 {
     if (!is_token(text) || strpbrk(text, "&=+%") != NULL) /* queries and cookies are split and decoded at these */
-        return "is no name (1 to " TEXT_OF(NAME_MAX) " letters, digits, '-', '_', '.')";
-    return is_taken_name(text) ? "means something else in a query" : NULL;
+        return "is not a valid name (1 to " TEXT_OF(NAME_MAX) " letters, digits, '-', '_', '.')";
+    return is_taken_name(text) ? "is a reserved query parameter" : NULL;
 }
 
 /* As a server names its streams: they become tokens of subjects, and folders. */
@@ -216,21 +216,21 @@ static const char *check_stream(const char *text)
     for (const char *p = text; *p != '\0'; ++p)
         has_control |= (unsigned char)*p < 0x20 || *p == 0x7f;
     if (has_control || strpbrk(text, " .*>/\\") != NULL)
-        return "is no name of a stream: it has a blank, '.', '*', '>', '/', '\\' or a control byte";
+        return "is not a valid stream name: it has a blank, '.', '*', '>', '/', '\\' or a control byte";
     return strlen(text) > STREAM_NAME_MAX ? "is longer than " TEXT_OF(STREAM_NAME_MAX) " bytes" : NULL;
 }
 
 static const char *check_header(const char *text)
 {
-    return is_token(text) ? NULL : "is no name of a header";
+    return is_token(text) ? NULL : "is not a valid header name";
 }
 
 static const char *check_message_header(const char *text)
 {
     if (strncasecmp(text, "nats-", 5) == 0 && is_token(text))
-        return "is the broker's; Nats-Msg-Id needs no mention, and no other may come from outside";
+        return "is reserved for the broker; Nats-Msg-Id is always passed on, other Nats- headers never";
     if (strcasecmp(text, "authorization") == 0 || strcasecmp(text, "cookie") == 0)
-        return "is a secret, which every subscriber of the subject would get to see";
+        return "is a secret that every subscriber would see";
     return check_header(text);
 }
 
@@ -247,7 +247,7 @@ static const char *check_subject(const char *text)
     enum subject_verdict verdict = subject_check_literal(text, strlen(text));
     if (verdict != SUBJECT_OK)
         return subject_verdict_text(verdict);
-    return config_text_is_control(text) ? "is the gateways' own" : NULL;
+    return config_text_is_control(text) ? "is reserved for gateways" : NULL;
 }
 
 static const char *check_pattern(const char *text)
@@ -256,8 +256,8 @@ static const char *check_pattern(const char *text)
     if (verdict != SUBJECT_OK)
         return subject_verdict_text(verdict);
     if (config_text_is_control(text))
-        return "is the gateways' own; no stream carries it, and nobody publishes there";
-    return strpbrk(text, "{}") != NULL ? "has a brace; path parameters only go into subjects" : NULL;
+        return "is reserved for gateways; clients can't read it or publish to it";
+    return strpbrk(text, "{}") != NULL ? "has a brace; path parameters are only allowed in subjects" : NULL;
 }
 
 /* Any text will do where there is none. What a template is depends on the path of its route, see config_routes.h. */

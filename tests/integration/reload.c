@@ -271,8 +271,8 @@ Test(reload, what_needs_a_restart_is_named_and_nothing_is_half_done)
     static const struct text_case cases[] = {
         {"watchdog: 20s\n", "watchdog"},
         {"limits: {replays: 3, streams: 1}\n", "limits.replays: 3 instead of 16 needs a restart"},
-        {"defaults: {history: {store: jetstream, stream: NEW}}\n", "NEW is not followed yet"},
-        {"defaults: {auth: {request: ask.somebody}}\n", "auth: the first route that has it needs a restart"},
+        {"defaults: {history: {store: jetstream, stream: NEW}}\n", "following stream NEW needs a restart"},
+        {"defaults: {auth: {request: ask.somebody}}\n", "auth: adding the first route with auth needs a restart"},
     };
     struct http_stream *stream;
 
@@ -288,8 +288,8 @@ Test(reload, what_needs_a_restart_is_named_and_nothing_is_half_done)
     rig.gateway->workers = 2;
     free(rig.gateway->nats_lines);
     rig.gateway->nats_lines = text_format("  url: \"nats://127.0.0.1:1\"\n  name: other\n");
-    require_refused("routes:\n" ROUTE_A, "nats.url: has changed");
-    REQUIRE(gateway_wait_log(rig.gateway, "nats.name: has changed", 0));
+    require_refused("routes:\n" ROUTE_A, "nats.url: this change needs a restart");
+    REQUIRE(gateway_wait_log(rig.gateway, "nats.name: this change needs a restart", 0));
     require_event(stream, "b.1", "untouched");
     open_at("/b/2");
 }

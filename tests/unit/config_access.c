@@ -97,10 +97,9 @@ Test(base_config_access, a_mistake_in_defaults)
     cr_expect_null(parse(LISTEN "defaults:\n  auth: {request: ask.me, timeout: 1h, from: [cookie]}\n"
                                 "routes:\n  - {path: /a, subjects: [a]}\n  - {path: /b, subjects: [b]}\n"));
     cr_expect_str_eq(errors.text, "f.yaml:3: defaults.auth.timeout: \"1h\" is out of range: 100ms to 30s\n"
-                                  "f.yaml:3: defaults.auth.from: goes together with auth.jwt, which is missing\n");
+                                  "f.yaml:3: defaults.auth.from: requires auth.jwt\n");
     cr_expect_null(parse(LISTEN "defaults: {auth: {}}\nroutes: [{path: /a, subjects: [a]}]\n"));
-    cr_expect_str_eq(errors.text,
-                     "f.yaml:2: defaults.auth: has neither jwt nor request; it takes one of them, or public: true\n");
+    cr_expect_str_eq(errors.text, "f.yaml:2: defaults.auth: requires jwt, request or public: true\n");
 }
 
 /* To a reload, too, it is no auth at all. */
@@ -189,55 +188,54 @@ Test(base_config_access, too_many_questions)
         len += (size_t)snprintf(yaml + len, sizeof(yaml) - len,
                                 "  - {path: /b%u, subjects: [a], auth: {request: other.%u}}\n", i, i);
     cr_expect_null(parse(yaml));
-    cr_expect_str_eq(errors.text,
-                     "f.yaml:52: routes[49].auth.request: \"other.15\" is one subject too many; at most 32 are "
-                     "possible\n");
+    cr_expect_str_eq(errors.text, "f.yaml:52: routes[49].auth.request: \"other.15\" exceeds the limit of 32 different "
+                                  "subjects\n");
 }
 
 static const struct {
     const char *yaml, *message;
 } refused[] = {
-    {ROUTE("auth: {}"), "f.yaml:5: routes[0].auth: has neither jwt nor request; it takes one of them, or public: true"},
-    {ROUTE("auth: {public: true, request: a}"), "f.yaml:5: routes[0].auth.public: true stands alone: anybody may"},
+    {ROUTE("auth: {}"), "f.yaml:5: routes[0].auth: requires jwt, request or public: true"},
+    {ROUTE("auth: {public: true, request: a}"),
+     "f.yaml:5: routes[0].auth.public: true can't be combined with other auth keys"},
     {ROUTE("auth: {jwt: {}}"), "f.yaml:5: routes[0].auth.jwt.keys: required key is missing"},
     {ROUTE("auth: {jwt: {keys: KEYS}, from: [body]}"),
-     "f.yaml:5: routes[0].auth.from[0]: \"body\" is none of header, cookie, query"},
+     "f.yaml:5: routes[0].auth.from[0]: \"body\" is not one of header, cookie, query"},
     {ROUTE("auth: {jwt: {keys: KEYS}, query: since}"),
-     "f.yaml:5: routes[0].auth.query: \"since\" means something else in a query"},
-    {ROUTE("auth: {jwt: {keys: KEYS}, cookie: 'a b'}"), "f.yaml:5: routes[0].auth.cookie: \"a b\" is no name "},
+     "f.yaml:5: routes[0].auth.query: \"since\" is a reserved query parameter"},
+    {ROUTE("auth: {jwt: {keys: KEYS}, cookie: 'a b'}"),
+     "f.yaml:5: routes[0].auth.cookie: \"a b\" is not a valid name "},
     {ROUTE("auth: {jwt: {keys: KEYS, leeway: 1h}}"), "f.yaml:5: routes[0].auth.jwt.leeway: \"1h\" "},
-    {ROUTE("auth: {jwt: {keys: KEYS}, timeout: 1s}"),
-     "f.yaml:5: routes[0].auth.timeout: goes together with auth.request, which is missing"},
-    {ROUTE("auth: {request: a, from: [cookie]}"),
-     "f.yaml:5: routes[0].auth.from: goes together with auth.jwt, which is missing"},
+    {ROUTE("auth: {jwt: {keys: KEYS}, timeout: 1s}"), "f.yaml:5: routes[0].auth.timeout: requires auth.request"},
+    {ROUTE("auth: {request: a, from: [cookie]}"), "f.yaml:5: routes[0].auth.from: requires auth.jwt"},
     {ROUTE("auth: {request: 'a.*'}"), "f.yaml:5: routes[0].auth.request: \"a.*\" has a wildcard"},
     {ROUTE("auth: {request: $SYS.x}"), "f.yaml:5: routes[0].auth.request: \"$SYS.x\" "},
     {ROUTE("auth: {request: freshet.control.ask}"),
-     "f.yaml:5: routes[0].auth.request: \"freshet.control.ask\" is the gateways' own"},
+     "f.yaml:5: routes[0].auth.request: \"freshet.control.ask\" is reserved for gateways"},
     {LISTEN "routes: [{path: /a, subjects: ['freshet.control.>']}]\n",
-     "f.yaml:2: routes[0].subjects[0]: \"freshet.control.>\" is the gateways' own"},
+     "f.yaml:2: routes[0].subjects[0]: \"freshet.control.>\" is reserved for gateways"},
     {LISTEN "routes: [{path: /a, allow: [freshet.control.revoke]}]\n",
-     "f.yaml:2: routes[0].allow[0]: \"freshet.control.revoke\" is the gateways' own"},
+     "f.yaml:2: routes[0].allow[0]: \"freshet.control.revoke\" is reserved for gateways"},
     {ROUTE("auth: {request: a, headers: ['x y']}"),
-     "f.yaml:5: routes[0].auth.headers[0]: \"x y\" is no name of a header"},
-    {ROUTE("headers: [x-a]"), "f.yaml:5: routes[0].headers: goes with \"publish: true\" only"},
+     "f.yaml:5: routes[0].auth.headers[0]: \"x y\" is not a valid header name"},
+    {ROUTE("headers: [x-a]"), "f.yaml:5: routes[0].headers: is only valid with \"publish: true\""},
     {ROUTE("publish: true\n    headers: [Nats-Expected-Stream]"),
-     "f.yaml:6: routes[0].headers[0]: \"Nats-Expected-Stream\" is the broker's"},
-    {ROUTE("publish: true\n    headers: [x-a, X-A]"), "f.yaml:6: routes[0].headers[1]: \"X-A\" is listed already"},
+     "f.yaml:6: routes[0].headers[0]: \"Nats-Expected-Stream\" is reserved for the broker"},
+    {ROUTE("publish: true\n    headers: [x-a, X-A]"), "f.yaml:6: routes[0].headers[1]: \"X-A\" is listed twice"},
     {ROUTE("publish: true\n    headers: [cookie]"), "f.yaml:6: routes[0].headers[0]: \"cookie\" is a secret"},
     {LISTEN "routes: [{path: /a, subjects: ['u.{token.sub}']}]\n",
-     "f.yaml:2: routes[0].subjects[0]: \"u.{token.sub}\" has a claim of a token, and the route's auth has no jwt"},
+     "f.yaml:2: routes[0].subjects[0]: \"u.{token.sub}\" uses a token claim, but the route's auth has no jwt"},
     {LISTEN "routes: [{path: /a, subjects: ['u.{certificate.cn}']}]\n",
-     "f.yaml:2: routes[0].subjects[0]: \"u.{certificate.cn}\" has a name of a certificate, and no listener has a "
+     "f.yaml:2: routes[0].subjects[0]: \"u.{certificate.cn}\" uses a certificate name, but no listener has a "
      "client_ca"},
     {"listen: [{address: '127.0.0.1:0', proxy_protocol: [10.0.0.1/8]}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f.yaml:1: listen[0].proxy_protocol[0]: \"10.0.0.1/8\" has bits set behind its prefix"},
+     "f.yaml:1: listen[0].proxy_protocol[0]: \"10.0.0.1/8\" has host bits set after its prefix"},
     {"listen: [{address: '127.0.0.1:0', forwarded: [10.0.0.0/33]}]\nroutes: [{path: /a, subjects: [a]}]\n",
      "f.yaml:1: listen[0].forwarded[0]: \"10.0.0.0/33\" has a bad prefix length (0 to 32)"},
     {"listen: [{address: '127.0.0.1:0', forwarded: [home]}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f.yaml:1: listen[0].forwarded[0]: \"home\" is no address or network"},
+     "f.yaml:1: listen[0].forwarded[0]: \"home\" is not an address or network"},
     {"listen: [{address: '127.0.0.1:0', client_ca: KEYS}]\nroutes: [{path: /a, subjects: [a]}]\n",
-     "f.yaml:1: listen[0].client_ca: goes together with certificate, which is missing"},
+     "f.yaml:1: listen[0].client_ca: requires certificate"},
     {ROUTE("slow: skip") "limits: {streams: 101}\n", "f.yaml:6: limits.streams: \"101\" "},
     {ROUTE("slow: skip") "limits: {header_bytes: 17KiB}\n", "f.yaml:6: limits.header_bytes: \"17KiB\" "},
     {ROUTE("slow: skip") "watchdog: 10ms\n", "f.yaml:6: watchdog: \"10ms\" "},

@@ -45,15 +45,15 @@ static void refuse_all(const struct refused *cases, size_t count)
 #define REFUSE_ALL(cases) refuse_all(cases, sizeof(cases) / sizeof((cases)[0]))
 
 static const struct refused not_yaml[] = {
-    {"", " holds no configuration"},
-    {"# nothing\n", " holds no configuration"},
+    {"", " is empty"},
+    {"# nothing\n", " is empty"},
     {"- a\n", "1: the file must be a mapping of keys, such as \"routes:\""},
     {"a: [\n", "2: not valid YAML: did not find expected node content, while parsing a flow node"},
     {"a: b\n\tc: d\n",
      "2: not valid YAML: found a tab character that violates indentation, while scanning a plain scalar"},
     {"a: *b\n", "1: not valid YAML: found undefined alias"},
     {"a: b\nc: \xff\n", "2: not valid YAML: invalid leading UTF-8 octet"},
-    {WITH("---\n") ROUTES, "5: a second YAML document begins; one is wanted"},
+    {WITH("---\n") ROUTES, "5: a second YAML document begins; only one is allowed"},
 };
 
 Test(base_config_errors, not_yaml)
@@ -64,8 +64,8 @@ Test(base_config_errors, not_yaml)
 static const struct refused keys[] = {
     {ROUTES, "1: listen: required key is missing"},
     {LISTEN, "1: routes: required key is missing"},
-    {LISTEN "routes: []\n", "2: routes: is empty; it takes at least 1"},
-    {"listen: []\n" ROUTES, "1: listen: is empty; it takes at least 1"},
+    {LISTEN "routes: []\n", "2: routes: is empty; at least 1 is required"},
+    {"listen: []\n" ROUTES, "1: listen: is empty; at least 1 is required"},
     {"listen: [{certificate: /dev/null, key: /dev/null}]\n" ROUTES, "1: listen[0].address: required key is missing"},
     {LISTEN "routes:\n  - subjects: [a]\n", "3: routes[0].path: required key is missing"},
     {WITH("worker: 1"), "3: worker: unknown key (did you mean workers?)"},
@@ -75,10 +75,10 @@ static const struct refused keys[] = {
     {WITH("<<: {}"), "3: …: unknown key"},
     {ROUTE("subjects: [a]\n    history:\n      byts: 1KiB"),
      "6: routes[0].history.byts: unknown key (did you mean bytes?)"},
-    {WITH("workers: 1\nworkers: 1"), "4: workers: duplicate key, it is on line 3 already"},
-    {WITH("routes: []"), "3: routes: duplicate key, it is on line 2 already"},
-    {ROUTE("subjects: [a]\n    path: /b"), "5: routes[0].path: duplicate key, it is on line 3 already"},
-    {WITH("nats:\n  url: nats://a\n  'url': nats://b"), "5: nats.url: duplicate key, it is on line 4 already"},
+    {WITH("workers: 1\nworkers: 1"), "4: workers: duplicate key, first set on line 3"},
+    {WITH("routes: []"), "3: routes: duplicate key, first set on line 2"},
+    {ROUTE("subjects: [a]\n    path: /b"), "5: routes[0].path: duplicate key, first set on line 3"},
+    {WITH("nats:\n  url: nats://a\n  'url': nats://b"), "5: nats.url: duplicate key, first set on line 4"},
     {WITH("? [a]\n: b"), "3: has a key that is not plain text"},
 };
 
@@ -95,22 +95,22 @@ static const struct refused kinds[] = {
     {WITH("workers: {}"), "3: workers: must be a single value, not a mapping"},
     {ROUTE("subjects: a"), "4: routes[0].subjects: must be a list, not a single value"},
     {ROUTE("subjects: [[a]]"), "4: routes[0].subjects[0]: must be a single value, not a list"},
-    {ROUTE("subjects: []"), "4: routes[0].subjects: is empty; it takes at least 1"},
+    {ROUTE("subjects: []"), "4: routes[0].subjects: is empty; at least 1 is required"},
     {WITH("defaults:"), "3: defaults: has no value"},
     {WITH("workers: ~"), "3: workers: has no value"},
     {WITH("nats: {name: null}"), "3: nats.name: has no value"},
     {WITH("nats: {name: ''}"), "3: nats.name: is empty"},
     {WITH("nats: {name: \"a\\0b\"}"), "3: nats.name: has a NUL byte in it"},
-    {WITH("log: {level: loud}"), "3: log.level: \"loud\" is none of error, warn, info, debug"},
-    {WITH("log: {level: 2}"), "3: log.level: \"2\" is none of error, warn, info, debug"},
-    {WITH("log: {format: xml}"), "3: log.format: \"xml\" is none of text, json"},
-    {WITH("defaults: {slow: fast}"), "3: defaults.slow: \"fast\" is none of disconnect, skip, latest"},
-    {WITH("defaults: {event: name}"), "3: defaults.event: \"name\" is none of none, subject, header"},
-    {WITH("defaults: {format: json}"), "3: defaults.format: \"json\" is none of text, base64, cloudevents"},
+    {WITH("log: {level: loud}"), "3: log.level: \"loud\" is not one of error, warn, info, debug"},
+    {WITH("log: {level: 2}"), "3: log.level: \"2\" is not one of error, warn, info, debug"},
+    {WITH("log: {format: xml}"), "3: log.format: \"xml\" is not one of text, json"},
+    {WITH("defaults: {slow: fast}"), "3: defaults.slow: \"fast\" is not one of disconnect, skip, latest"},
+    {WITH("defaults: {event: name}"), "3: defaults.event: \"name\" is not one of none, subject, header"},
+    {WITH("defaults: {format: json}"), "3: defaults.format: \"json\" is not one of text, base64, cloudevents"},
     {WITH("defaults: {history: {store: disk}}"),
-     "3: defaults.history.store: \"disk\" is none of memory, none, jetstream"},
+     "3: defaults.history.store: \"disk\" is not one of memory, none, jetstream"},
     {WITH("defaults: {cors: {origins: ['https://a'], credentials: yes}}"),
-     "3: defaults.cors.credentials: \"yes\" is neither true nor false"},
+     "3: defaults.cors.credentials: \"yes\" is not true or false"},
     {WITH("defaults: {cors: {}}"), "3: defaults.cors.origins: required key is missing"},
 };
 
@@ -190,9 +190,9 @@ static const struct refused addresses[] = {
     {WITH("admin: {address: here}"), "3: admin.address: \"here\" has no port (write host:port)"},
     {WITH("admin: {}"), "3: admin.address: required key is missing"},
     {"listen:\n  - address: 127.0.0.1:80\n  - address: 127.0.0.1:80\n" ROUTES,
-     "3: listen[1].address: \"127.0.0.1:80\" is the address of listen[0] already"},
+     "3: listen[1].address: \"127.0.0.1:80\" is already the address of listen[0]"},
     {"listen: [{address: '127.0.0.1:80'}]\n" ROUTES "admin: {address: '127.0.0.1:80'}\n",
-     "3: admin.address: \"127.0.0.1:80\" is the address of listen[0] already"},
+     "3: admin.address: \"127.0.0.1:80\" is already the address of listen[0]"},
     BAD_ADMIN("*:9090"),
     BAD_ADMIN("0.0.0.0:9090"),
     BAD_ADMIN("[::]:9090"),
@@ -211,27 +211,26 @@ Test(base_config_errors, addresses)
 }
 
 static const struct refused routes[] = {
-    {ROUTE("retry: 2s"), "3: routes[0].path: the route has neither subjects nor allow; it takes one of them"},
-    {ROUTE("subjects: [a]\n    allow: [b]"),
-     "5: routes[0].allow: the route has subjects too; it takes only one of them"},
+    {ROUTE("retry: 2s"), "3: routes[0].path: the route needs either subjects or allow"},
+    {ROUTE("subjects: [a]\n    allow: [b]"), "5: routes[0].allow: the route can't have both subjects and allow"},
     {ROUTE("subjects: ['a.{id}']"),
      "4: routes[0].subjects[0]: \"a.{id}\" names a parameter that the path does not have (at \"{id}\")"},
     {ROUTE("subjects: ['a..b']"), "4: routes[0].subjects[0]: \"a..b\" has an empty token (at \".b\")"},
     {ROUTE("subjects: ['a.>.b']"), NULL},
     {ROUTE("subjects: ['a b']"), NULL},
     {ROUTE("subjects: [$SYS.a]"), NULL},
-    {ROUTE("subjects: [a, b, a]"), "4: routes[0].subjects[2]: \"a\" is listed already"},
+    {ROUTE("subjects: [a, b, a]"), "4: routes[0].subjects[2]: \"a\" is listed twice"},
     {ROUTE("allow: ['a.>.b']"), NULL},
     {ROUTE("allow: ['_INBOX.>']"), NULL},
     {ROUTE("allow: ['a.{id}']"),
-     "4: routes[0].allow[0]: \"a.{id}\" has a brace; path parameters only go into subjects"},
+     "4: routes[0].allow[0]: \"a.{id}\" has a brace; path parameters are only allowed in subjects"},
     {LISTEN "routes: [{path: a, subjects: [a]}]", "2: routes[0].path: \"a\" does not begin with '/'"},
     {LISTEN "routes: [{path: '/{id', subjects: [a]}]", NULL},
     {LISTEN "routes: [{path: '/a/', subjects: [a]}]", NULL},
     {LISTEN "routes: [{path: '/{a}/{a}', subjects: [a]}]", NULL},
     {LISTEN "routes:\n  - {path: '/a/{x}', subjects: [a]}\n  - {path: /a/b, subjects: [a]}\n"
             "  - {path: '/a/{y}', subjects: [a]}\n",
-     "5: routes[2].path: \"/a/{y}\" takes the same requests as routes[0].path, \"/a/{x}\""},
+     "5: routes[2].path: \"/a/{y}\" matches the same requests as routes[0].path, \"/a/{x}\""},
 };
 
 Test(base_config_errors, routes)
@@ -251,22 +250,22 @@ Test(base_config_errors, routes)
     }
 }
 
-#define LITERAL_WANTED "is a pattern; publishing takes a literal subject"
+#define LITERAL_WANTED "is a pattern; publishing needs a literal subject"
 
 static const struct refused publishes[] = {
-    {ROUTE("publish: yes\n    subjects: [a]"), "4: routes[0].publish: \"yes\" is neither true nor false"},
-    {ROUTE("publish: 1\n    subjects: [a]"), "4: routes[0].publish: \"1\" is neither true nor false"},
-    {ROUTE("publish: True\n    subjects: [a]"), "4: routes[0].publish: \"True\" is neither true nor false"},
+    {ROUTE("publish: yes\n    subjects: [a]"), "4: routes[0].publish: \"yes\" is not true or false"},
+    {ROUTE("publish: 1\n    subjects: [a]"), "4: routes[0].publish: \"1\" is not true or false"},
+    {ROUTE("publish: True\n    subjects: [a]"), "4: routes[0].publish: \"True\" is not true or false"},
     {ROUTE("publish:\n    subjects: [a]"), "4: routes[0].publish: has no value"},
     {ROUTE("publish: [true]\n    subjects: [a]"), "4: routes[0].publish: must be a single value, not a list"},
-    {ROUTE("publish: true"), "3: routes[0].path: the route has neither subjects nor allow; it takes one of them"},
+    {ROUTE("publish: true"), "3: routes[0].path: the route needs either subjects or allow"},
     {WITH("defaults: {publish: true}"), "3: defaults.publish: unknown key"},
     {ROUTE("subjects: [a, b]\n    publish: true"),
-     "4: routes[0].subjects: a route that publishes has exactly one subject"},
+     "4: routes[0].subjects: a route that publishes needs exactly one subject"},
     {ROUTE("subjects: ['a.>']\n    publish: true"), "4: routes[0].subjects[0]: \"a.>\" " LITERAL_WANTED},
     {ROUTE("subjects: ['a.*.b']\n    publish: true"), "4: routes[0].subjects[0]: \"a.*.b\" " LITERAL_WANTED},
     {ROUTE("subjects: [a, '*']\n    publish: true"),
-     "4: routes[0].subjects: a route that publishes has exactly one subject\n"
+     "4: routes[0].subjects: a route that publishes needs exactly one subject\n"
      "f.yaml:4: routes[0].subjects[1]: \"*\" " LITERAL_WANTED},
 };
 
@@ -282,7 +281,7 @@ Test(base_config_errors, too_many_subjects)
 
     for (int i = 0; i != 33; ++i)
         snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml), "      - s%d\n", i);
-    cr_expect_str_eq(refuse(yaml).text, "f.yaml:4: routes[0].subjects: has 33 entries; at most 32 are possible\n");
+    cr_expect_str_eq(refuse(yaml).text, "f.yaml:4: routes[0].subjects: has 33 entries; at most 32 are allowed\n");
 }
 
 #define ORIGIN(value) WITH("defaults: {cors: {origins: ['" value "']}}")
@@ -297,18 +296,18 @@ static const struct refused origins[] = {
     BAD_ORIGIN("HTTPS://app.example", "is not an origin: scheme://host[:port] in lower case"),
     BAD_ORIGIN("https:/app.example", "is not an origin: scheme://host[:port] in lower case"),
     BAD_ORIGIN("https://App.example", "has upper-case letters, which browsers never send"),
-    BAD_ORIGIN("https://app.example/", "has more than scheme://host[:port] (no path, not even a final '/')"),
-    BAD_ORIGIN("https://u@app.example", "has more than scheme://host[:port] (no path, not even a final '/')"),
-    BAD_ORIGIN("https://*.example", "has a wildcard host (only \"*\" alone is possible)"),
-    BAD_ORIGIN("https://app.example:443", "has its scheme's own port, which browsers leave out"),
-    BAD_ORIGIN("http://app.example:80", "has its scheme's own port, which browsers leave out"),
+    BAD_ORIGIN("https://app.example/", "must be just scheme://host[:port], without a path or trailing '/'"),
+    BAD_ORIGIN("https://u@app.example", "must be just scheme://host[:port], without a path or trailing '/'"),
+    BAD_ORIGIN("https://*.example", "has a wildcard host (only a plain \"*\" is allowed)"),
+    BAD_ORIGIN("https://app.example:443", "has its scheme's default port, which browsers omit"),
+    BAD_ORIGIN("http://app.example:80", "has its scheme's default port, which browsers omit"),
     BAD_ORIGIN("https://app.example:0", "has a bad port (1 to 65535)"),
     BAD_ORIGIN("https://app.example:x", "has a bad port (at most 65535)"),
     BAD_ORIGIN("https://", "has no host (\"*\" is every address of this machine)"),
     {WITH("defaults: {cors: {origins: ['*'], credentials: true}}"),
-     "3: defaults.cors.origins[0]: \"*\" is not possible with credentials: true; list the origins"},
+     "3: defaults.cors.origins[0]: \"*\" is not allowed with credentials: true; list the origins"},
     {WITH("defaults: {cors: {origins: ['https://a', '*']}}"),
-     "3: defaults.cors.origins[1]: \"*\" is any origin and stands alone"},
+     "3: defaults.cors.origins[1]: \"*\" allows any origin and must be the only entry"},
 };
 
 Test(base_config_errors, origins)
@@ -323,10 +322,10 @@ static const struct refused nats[] = {
     {WITH("nats: {url: 'nats://a/b'}"), "3: nats.url: has a path, which NATS URLs do not have"},
     {WITH("nats: {url: 'nats://a:0'}"), "3: nats.url: has a bad port (1 to 65535)"},
     {WITH("nats: {url: 'nats://a:x'}"), "3: nats.url: has a bad port (at most 65535)"},
-    {WITH("nats: {url: 'nats://*:4222'}"), "3: nats.url: has \"*\" for a host"},
-    {WITH("nats: {password: hunter2}"), "3: nats.password: goes together with user, which is missing"},
+    {WITH("nats: {url: 'nats://*:4222'}"), "3: nats.url: has \"*\" as its host"},
+    {WITH("nats: {password: hunter2}"), "3: nats.password: requires user"},
     {WITH("nats: {user: u, password: hunter2, token: hunter2}"),
-     "3: nats.token: only one of user and password, token, and credentials is possible"},
+     "3: nats.token: set only one of user/password, token and credentials"},
 };
 
 Test(base_config_errors, nats)
@@ -371,11 +370,11 @@ Test(base_config_errors, all_that_is_wrong_is_said)
     cr_expect_eq(errors.count, 7, "%s", errors.text);
     cr_expect_not_null(strstr(errors.text, "f.yaml:1: workers: "));
     cr_expect_not_null(strstr(errors.text, "f.yaml:3: listen[0].address: "));
-    cr_expect_not_null(strstr(errors.text, "f.yaml:4: listen[0].key: goes together with certificate"));
+    cr_expect_not_null(strstr(errors.text, "f.yaml:4: listen[0].key: requires certificate"));
     cr_expect_not_null(strstr(errors.text, "f.yaml:4: listen[0].key: \"/nonexistent/key\" cannot be read: No such"));
     cr_expect_not_null(strstr(errors.text, "f.yaml:6: routes[0].path: "));
     cr_expect_not_null(strstr(errors.text, "f.yaml:8: routes[0].retry: "));
-    cr_expect_not_null(strstr(errors.text, "f.yaml:9: routes[1].path: the route has neither"));
+    cr_expect_not_null(strstr(errors.text, "f.yaml:9: routes[1].path: the route needs either"));
 
     errors = refuse("listne: []\nroutes:\n  - pth: /a\n    slow: x\n    slow: y\n");
     cr_expect_eq(errors.count, 6, "%s", errors.text);
@@ -428,7 +427,7 @@ Test(base_config_errors, aliases_do_not_make_a_short_file_long)
     text = buffer_take(&yaml);
     errors = refuse(text);
     cr_expect_eq(errors.count, 1);
-    cr_expect_not_null(strstr(errors.text, "the file has more than 4194304 values, with what its aliases repeat"));
+    cr_expect_not_null(strstr(errors.text, "the file has more than 4194304 values, counting aliases"));
     free(text);
 }
 

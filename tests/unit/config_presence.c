@@ -58,16 +58,20 @@ Test(base_config_presence, defaults)
 
 Test(base_config_presence, what_is_wrong)
 {
-    refuse("", "/a", "subjects: [a], presence: 'p.>'", "routes[0].presence: \"p.>\" is a pattern");
+    refuse("", "/a", "subjects: [a], presence: 'p.>'",
+           "routes[0].presence: \"p.>\" is a pattern; presence needs a literal subject");
     refuse("", "/a", "subjects: [a], presence: '$SYS.a'", "routes[0].presence: \"$SYS.a\"");
     refuse("", "/a", "subjects: [a], presence: _p", "routes[0].presence: \"_p\"");
     refuse("", "/a", "subjects: [a], presence: 'p..a'", "routes[0].presence: \"p..a\"");
     refuse("", "/a", "subjects: [a], presence: 'p.{id}'", "routes[0].presence: \"p.{id}\"");
-    refuse("", "/a/{id}", "subjects: ['a.{id}'], presence: '{id}.p'", "begins with what the client chooses");
-    refuse("", "/a/{route}", "subjects: ['a.{route}'], presence: 'p.{route}'", "{route} is a parameter of this path");
-    refuse("", "/a", "subjects: [a], presence: 'p.{token.sub}'", "has a claim");
-    refuse("", "/a", "subjects: [a], presence: 'freshet.control.x'", "is what gateways are told on");
-    refuse("", "/a", "subjects: [a], publish: true, presence: p", "nobody stays on a route that publishes");
+    refuse("", "/a/{id}", "subjects: ['a.{id}'], presence: '{id}.p'", "must not begin with a path parameter");
+    refuse("", "/a/{route}", "subjects: ['a.{route}'], presence: 'p.{route}'",
+           "{route} is ambiguous: this path has a parameter of that name");
+    refuse("", "/a", "subjects: [a], presence: 'p.{token.sub}'", "uses a claim or a certificate name");
+    refuse("", "/a", "subjects: [a], presence: '{token.sub}.p'", "uses a claim or a certificate name");
+    refuse("", "/a", "subjects: [a], presence: 'freshet.control.x'", "is reserved for gateways");
+    refuse("", "/a", "subjects: [a], publish: true, presence: p",
+           "presence: is for routes with streams; a route that publishes has none");
 }
 
 Test(base_config_presence, there_are_few)
@@ -83,7 +87,7 @@ Test(base_config_presence, there_are_few)
         snprintf(yaml + len, sizeof(yaml) - len, "  - {path: /r%u, subjects: [a]}\n", i);
     }
     cr_expect_null(rig_parse(yaml, &errors));
-    cr_expect_not_null(strstr(errors.text, "is one subject too many; at most 64 are possible"), "%s", errors.text);
+    cr_expect_not_null(strstr(errors.text, "exceeds the limit of 64 different subjects"), "%s", errors.text);
 }
 
 Test(base_config_presence, the_gateways_name)
@@ -96,7 +100,7 @@ Test(base_config_presence, the_gateways_name)
     cr_assert_not_null(config);
     cr_expect_null(config->name);
     config_destroy(config);
-    refuse("name: a.b", "/a", "subjects: [a]", "name: \"a.b\" has a '.'");
+    refuse("name: a.b", "/a", "subjects: [a]", "name: \"a.b\" has a '.'; the name must be one subject token");
     refuse("name: 'a b'", "/a", "subjects: [a]", "name: \"a b\"");
     refuse("name: '*'", "/a", "subjects: [a]", "name: \"*\"");
 }

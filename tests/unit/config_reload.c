@@ -24,26 +24,26 @@ Test(base_config_reload, what_needs_a_restart_is_named)
         const char *first, *next, *text; /* text: the whole report */
     } cases[] = {
         {"workers: 2\n" ROUTE, "workers: 3\n" ROUTE, "workers: 3 instead of 2 needs a restart\n"},
-        {"watchdog: 10s\n" ROUTE, "watchdog: 0\n" ROUTE, "watchdog: has changed, which needs a restart\n"},
-        {"info: false\n" ROUTE, "info: true\n" ROUTE, "info: has changed, which needs a restart\n"},
+        {"watchdog: 10s\n" ROUTE, "watchdog: 0\n" ROUTE, "watchdog: this change needs a restart\n"},
+        {"info: false\n" ROUTE, "info: true\n" ROUTE, "info: this change needs a restart\n"},
         {"limits: {replays: 1}\n" ROUTE, "limits: {replays: 2}\n" ROUTE,
          "limits.replays: 2 instead of 1 needs a restart\n"},
         {"nats: {url: \"nats://a:1\", user: u, password: p}\n" ROUTE,
          "nats: {url: \"nats://b:1\", user: u, password: q, name: n}\n" ROUTE,
-         "nats.url: has changed, which needs a restart\nnats.password: has changed, which needs a restart\n"
-         "nats.name: has changed, which needs a restart\n"},
+         "nats.url: this change needs a restart\nnats.password: this change needs a restart\n"
+         "nats.name: this change needs a restart\n"},
         {"nats: {url: \"nats://a:1\"}\n" ROUTE, "nats: {url: \"nats://a:1\", tls: {}}\n" ROUTE,
-         "nats.tls: has changed, which needs a restart\n"},
+         "nats.tls: this change needs a restart\n"},
         {"routes: [" STREAM("A") "]\n", "routes: [" STREAM("A") ", " STREAM("B") "]\n",
-         "routes[].history.stream: B is not followed yet, which needs a restart\n"},
+         "routes[].history.stream: following stream B needs a restart\n"},
         {"routes: [" STREAM("A") "]\n",
          "routes: [{path: /A, subjects: [A], history: {store: jetstream, stream: A, live: republish}}]\n",
-         "routes[].history.live: of A has changed, which needs a restart\n"},
+         "routes[].history.live: changing it for stream A needs a restart\n"},
         {"routes: [{path: /A, publish: true, subjects: [A], history: {store: jetstream, stream: A}}]\n",
          "routes: [" STREAM("A") "]\n",
-         "routes[].history.stream: A has only been published to, reading it needs a restart\n"},
+         "routes[].history.stream: stream A was only used for publishing; reading it needs a restart\n"},
         {ROUTE, "routes: [{path: /r, subjects: [r], auth: {request: ask.me}}]\n",
-         "auth: the first route that has it needs a restart, revocations are not listened for yet\n"},
+         "auth: adding the first route with auth needs a restart\n"},
     };
     for (size_t i = 0; i != sizeof(cases) / sizeof(cases[0]); ++i) {
         char first_yaml[1024], next_yaml[1024];

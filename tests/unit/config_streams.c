@@ -125,17 +125,18 @@ Test(base_config_streams, defaults_may_leave_the_name_to_routes)
 Test(base_config_streams, what_goes_together)
 {
     refuse(ONE("store: jetstream"),
-           "f.yaml:3: routes[0].history.stream: is missing; \"store: jetstream\" needs the name of a stream\n");
+           "f.yaml:3: routes[0].history.stream: is missing; \"store: jetstream\" requires a stream name\n");
     refuse("defaults: {history: {store: jetstream}}\n" ROUTE_LIST "  - {path: /a, subjects: [a]}\n",
-           "f.yaml:4: routes[0].history.stream: is missing; \"store: jetstream\" needs the name of a stream\n");
-    refuse(ONE("stream: A"), "f.yaml:3: routes[0].history.stream: goes with \"store: jetstream\" only\n");
-    refuse(ONE("store: none, stream: A"), "f.yaml:3: routes[0].history.stream: goes with \"store: jetstream\" only\n");
+           "f.yaml:4: routes[0].history.stream: is missing; \"store: jetstream\" requires a stream name\n");
+    refuse(ONE("stream: A"), "f.yaml:3: routes[0].history.stream: is only valid with \"store: jetstream\"\n");
+    refuse(ONE("store: none, stream: A"),
+           "f.yaml:3: routes[0].history.stream: is only valid with \"store: jetstream\"\n");
     refuse(ONE("store: memory, live: republish"),
-           "f.yaml:3: routes[0].history.live: goes with \"store: jetstream\" only\n");
+           "f.yaml:3: routes[0].history.live: is only valid with \"store: jetstream\"\n");
     refuse("defaults: {history: {stream: A}}\n" ROUTE_LIST "  - {path: /a, subjects: [a]}\n",
-           "f.yaml:1: defaults.history.stream: goes with \"store: jetstream\" only\n");
+           "f.yaml:1: defaults.history.stream: is only valid with \"store: jetstream\"\n");
     refuse(ONE("store: jetstream, stream: A, live: push"),
-           "f.yaml:3: routes[0].history.live: \"push\" is none of consumer, republish\n");
+           "f.yaml:3: routes[0].history.live: \"push\" is not one of consumer, republish\n");
 }
 
 /* Found by a fuzzer: the name that doesn't end was read beyond the end of the template. */
@@ -157,7 +158,7 @@ Test(base_config_streams, names)
         cr_expect_null(rig_parse(yaml, &errors), "%s", yaml);
         cr_expect_eq(errors.count, 1, "%s", errors.text);
         cr_expect_not_null(strstr(errors.text, "f.yaml:3: routes[0].history.stream: \""), "%s", errors.text);
-        cr_expect_not_null(strstr(errors.text, "\" is no name of a stream: "), "%s", errors.text);
+        cr_expect_not_null(strstr(errors.text, "\" is not a valid stream name: "), "%s", errors.text);
         free(yaml);
     }
     memset(name, 'a', 255);
@@ -177,8 +178,8 @@ Test(base_config_streams, one_stream_is_followed_in_one_way)
     refuse(ROUTE_LIST "  - {path: /b, subjects: [b]}\n"
                       "  - {path: /c, subjects: [c], history: {store: jetstream, stream: S}}\n"
                       "  - {path: /a, subjects: [a], history: {store: jetstream, stream: S, live: republish}}\n",
-           "f.yaml:5: routes[2].history.live: \"S\" is followed by republish here, and by consumer in routes[1]; a "
-           "stream is followed in one way\n");
+           "f.yaml:5: routes[2].history.live: \"S\" is followed with live: republish here but with live: consumer in "
+           "routes[1]; use one of them\n");
 }
 
 Test(base_config_streams, there_is_a_limit)
@@ -191,8 +192,7 @@ Test(base_config_streams, there_is_a_limit)
     config_destroy(rig_accept(yaml));
     snprintf(yaml + strlen(yaml), sizeof(yaml) - strlen(yaml),
              "  - {path: /more, subjects: [s], history: {store: jetstream, stream: MORE}}\n");
-    refuse(yaml, "f.yaml:18: routes[15].history.stream: \"MORE\" is one JetStream stream too many; at most 15 are "
-                 "possible\n");
+    refuse(yaml, "f.yaml:18: routes[15].history.stream: \"MORE\" exceeds the limit of 15 JetStream streams\n");
 }
 
 Test(base_config_streams, replays)
