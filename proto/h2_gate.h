@@ -18,17 +18,18 @@
  *     WAIT   these bytes are the beginning of something: ask again, from the
  *            same place, when there are more of them. Nothing was counted.
  *     SHOW   the first v.len bytes (the preface or one whole frame) may be
- *            shown. Go on behind them.
+ *            shown. Continue after them.
  *     ASK    the same, but only if the library is in a state that can stand
  *            it: it has to have been shown all that came before, and
  *              - v.stream != 0: stream v.stream can take v.window more bytes
  *              - v.stream == 0 and v.settings: every open stream can have its
  *                window start at v.window instead of what it was
  *              - else: the connection can take v.window more bytes
- *            Else the asker drops the bytes or kills the connection. Go on
- *            behind them in either case.
- *     DROP   the first v.len bytes must not be shown. Go on behind them. They
- *            may end inside a frame, whose rest is then dropped as it comes.
+ *            Else the asker drops the bytes or kills the connection. Shown
+ *            or dropped, continue after them.
+ *     DROP   the first v.len bytes must not be shown. Continue after them.
+ *            They may end inside a frame, whose rest is then dropped as it
+ *            comes.
  *     KILL   v.reason says why the connection must end. From now on every
  *            answer is this one.
  *

@@ -142,7 +142,7 @@ static bool read_follow(struct ask *ask, const char *value, size_t len)
     ask->options.follow = !h2o_memis(value, len, H2O_STRLIT("false"));
     if (!ask->options.follow || h2o_memis(value, len, H2O_STRLIT("true")))
         return true;
-    reply_problem(ask->exchange, 400, "follow=\"%.*s\" is neither true nor false", (int)len, value);
+    reply_problem(ask->exchange, 400, "follow=\"%.*s\" is not true or false", (int)len, value);
     return false;
 }
 

@@ -47,7 +47,7 @@ test('the console', { timeout: 120000 }, async (t) => {
     assert.ok(Number(kept.replaceAll(',', '')) > 0);
     assert.match(bytes, /^[\d.]+ (B|KiB|MiB)$/);
     assert.match(newest, /^[0-9a-f]+-\d+$/);
-    await reads(page, '#slow-absent', /^Nobody is behind\.$/);
+    await reads(page, '#slow-absent', /^No stream is behind\.$/);
 
     // under the pointer, the figures of that moment
     await page.locator('.chart').first().hover({ position: { x: 2, y: 20 } });

@@ -79,7 +79,7 @@ function showState(state) {
   const busiest = channels.toSorted((a, b) => b.streams - a.streams || a.pattern.localeCompare(b.pattern));
   const rows = busiest.slice(0, ROWS).map(channelRow);
   fill('channels', rows, 'There are none: nobody has subscribed yet.');
-  fill('slow', slow.slice(0, ROWS).map(slowRow), 'Nobody is behind.');
+  fill('slow', slow.slice(0, ROWS).map(slowRow), 'No stream is behind.');
   const some = total > rows.length ? `${number.format(rows.length)} of ${number.format(total)}` : '';
   put($('channels-count'), 'textContent', state.complete === false ? `${some} not all workers have answered` : some);
 }
