@@ -44,18 +44,18 @@ Test(source_js_replay_slots, two_hundred_readers_sixteen_consumers)
 {
     struct test_reader *readers[READERS];
     struct watch watch;
-    rig_start_with(16, 3000, 10);
+    rig_start_with(16, 2000, 10);
     watch_start(&watch);
     for (unsigned i = 0; i < READERS; ++i) {
         char pattern[32];
         snprintf(pattern, sizeof(pattern), i % 2 ? "s.%u" : "s.>", i % 10);
-        readers[i] = reader_start(pattern, FETCH_AFTER, 1000, 3000);
+        readers[i] = reader_start(pattern, FETCH_AFTER, 1000, 2000);
     }
     for (unsigned i = 0; i < READERS; ++i) {
         if (i % 2)
-            reader_finish(readers[i], 1000 + i % 10, 2990 + i % 10, 10);
+            reader_finish(readers[i], 1000 + i % 10, 1990 + i % 10, 10);
         else
-            reader_finish(readers[i], 1001, 3000, 1);
+            reader_finish(readers[i], 1001, 2000, 1);
     }
     long most = watch_stop(&watch);
     cr_assert(most > 1 && most <= 16, "%ld consumers", most);
