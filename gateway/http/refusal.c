@@ -92,7 +92,7 @@ void refusal_send(struct exchange *exchange, enum limit limit)
     char peer[CONNECTION_PEER_MAX], client[IP_TEXT_MAX];
     metrics_add(app->hub->metrics, row->metric, 1);
     log_write_limited(LOG_WARN, "request-refused", log_str("limit", row->name),
-                      log_str("client", ip_write(&exchange->ip, client)),
+                      log_str("client", exchange_address(exchange, client)),
                       log_str("peer", connection_peer(exchange->connection, peer)));
     /* a client with too large headers would send them again: it gets no invitation to retry */
     if (row->status != HEADERS_TOO_LARGE && is_event_source(exchange)) {

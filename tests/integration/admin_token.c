@@ -47,7 +47,8 @@ Test(admin_token, opens_everything)
     REQUIRE(response->status == 200 && strstr(response->body, "s3cret") == NULL);
     REQUIRE_STR(json_field(json_field(response->body, "admin"), "token"), "***");
     REQUIRE(strstr(get("/readyz", "authorization: Bearer " TOKEN)->body, "nats: ok\n") != NULL);
-    REQUIRE(get("/nowhere", "authorization: Bearer " TOKEN)->status == 404);
+    response = get("/nowhere/eyJhbGciOiJFUzI1NiJ9", "authorization: Bearer " TOKEN);
+    REQUIRE(response->status == 404 && strstr(response->body, "no page at /nowhere/: ") != NULL, "%s", response->body);
 }
 
 Test(admin_token, without_it_there_is_nothing_to_see)

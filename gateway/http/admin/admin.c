@@ -123,8 +123,9 @@ static int on_req(h2o_handler_t *self, h2o_req_t *req)
     } else if (!is_read) {
         reply_not_allowed(exchange, "GET, HEAD");
     } else {
+        size_t len = reply_path_len(req->path.base, exchange_path_len(exchange));
         reply_problem(exchange, 404, "no page at %.*s: there are /metrics, /streams, /config, /livez and /readyz",
-                      (int)exchange_path_len(exchange), req->path.base);
+                      (int)len, req->path.base);
     }
     return 0;
 }
