@@ -148,6 +148,18 @@ Test(shutdown, idle_connections_do_not_hold_it_up)
     check_idle_exits(true);
 }
 
+/* Two that come together, as from a terminal and from the service manager: the second finds no drain to cut. */
+Test(shutdown, a_second_signal_does_not_kill_it)
+{
+    for (int pause_ms = 0; pause_ms < 12; pause_ms++) {
+        kill(rig.gateway->pid, SIGINT);
+        sleep_ms(pause_ms);
+        kill(rig.gateway->pid, SIGINT);
+        require_clean_exit();
+        gateway_restart(rig.gateway);
+    }
+}
+
 Test(shutdown, without_the_broker_as_well)
 {
     struct http_client *client = http_client_create(rig.gateway, HTTP_H2);

@@ -15,6 +15,7 @@
 
 /* A process has one set of signals, and one main thread that takes them. */
 static int signal_fd = -1, wake_fd = -1;
+static unsigned ends; /* SIGTERM and SIGINT that have been taken */
 
 static void fill_set(sigset_t *signals)
 {
@@ -45,7 +46,10 @@ int signals_take(int64_t timeout_ns)
     CHECK(signal_fd != -1 && timeout_ns >= 0);
     (void)ppoll(fds, 2, &timeout, NULL);
     (void)!eventfd_read(wake_fd, &calls);
-    return read(signal_fd, &info, sizeof(info)) == sizeof(info) ? (int)info.ssi_signo : 0;
+    if (read(signal_fd, &info, sizeof(info)) != sizeof(info))
+        return 0;
+    ends += info.ssi_signo != SIGHUP;
+    return (int)info.ssi_signo;
 }
 
 void signals_wake(void)
@@ -54,13 +58,26 @@ void signals_wake(void)
     (void)!eventfd_write(wake_fd, 1);
 }
 
+static void let_kill(int number)
+{
+    (void)number;
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+}
+
 void signals_release(void)
 {
+    struct sigaction action = {.sa_handler = let_kill, .sa_flags = SA_RESTART};
     sigset_t signals;
     fill_set(&signals);
     sigdelset(&signals, SIGHUP); /* stays blocked: by default a late reload would kill */
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
+    /* A second signal cuts the drain short. One that comes when there is no drain to cut any more must do no harm. */
+    if (ends < 2) {
+        sigaction(SIGTERM, &action, NULL);
+        sigaction(SIGINT, &action, NULL);
+    } else {
+        let_kill(0);
+    }
     pthread_sigmask(SIG_UNBLOCK, &signals, NULL);
 }
 
