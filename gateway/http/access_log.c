@@ -44,7 +44,7 @@ void access_log_stream(const struct exchange *exchange, const struct reader *rea
     struct buffer subjects = list_subjects(reader);
     fields[n++] = log_str("route", reader->route->path);
     fields[n++] = log_bytes("subjects", subjects.bytes, subjects.len);
-    fields[n++] = log_f64("duration", (double)(clock_mono_coarse_ns() - reader->opened_ns) / (double)NS_PER_S);
+    fields[n++] = log_f64("duration", (double)(clock_mono_ns() - reader->opened_ns) / (double)NS_PER_S);
     fields[n++] = log_u64("events", reader->events);
     fields[n++] = log_u64("bytes", reader->bytes);
     fields[n++] = log_u64("gaps", reader->gaps);
