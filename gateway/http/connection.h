@@ -114,9 +114,9 @@ void connection_kill(struct connection *connection);
 
 /*
  * The client should open its next streams over another connection: over HTTP/2
- * the next turn sends it a GOAWAY. Some clients drop
- * a connection at that, with all that is open on it, so it comes with the first
- * end of a stream and not before. Idempotent.
+ * the next turn sends it a GOAWAY. To be called when one of its streams ends
+ * and not before: some clients drop a connection at a GOAWAY, with all that is
+ * open on it. Idempotent.
  */
 void connection_send_away(struct connection *connection);
 void connections_kill_all(struct connections *connections);

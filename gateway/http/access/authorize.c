@@ -171,7 +171,7 @@ static void send_expansion_error(struct exchange *exchange, const struct route_e
                       error->missing ? "is missing, and the subject depends on it"
                                      : subject_verdict_text(error->verdict));
     } else if (error->name != NULL) {
-        reply_problem(exchange, 400, "path parameter %.*s %s", (int)error->name_len, error->name,
+        reply_problem(exchange, 400, "path parameter {%.*s} %s", (int)error->name_len, error->name,
                       subject_verdict_text(error->verdict));
     } else {
         reply_problem(exchange, 400, "the subject %s", subject_verdict_text(error->verdict));
