@@ -8,6 +8,7 @@
 
 #include "gateway/base/check.h"
 #include "gateway/base/random.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/run.h"
@@ -62,6 +63,7 @@ bool batch_has_room(const struct batch *batch)
 
 void batch_add_run(struct reader *reader, struct run *run, uint32_t offset, uint32_t size, uint64_t events)
 {
+    CHECK_THREAD(reader->hub);
     struct batch *batch = reader->batch;
     const char *base = run->segment->bytes + offset;
     struct piece *last = batch->count != 0 ? &batch->pieces[batch->count - 1] : NULL;
@@ -101,6 +103,7 @@ static size_t write_id(const struct reader *reader, char *dst, uint64_t sequence
 
 void batch_add_preamble(struct reader *reader, bool with_id)
 {
+    CHECK_THREAD(reader->hub);
     char id[EVENT_ID_MAX];
     struct sse_event event = {.retry_ms = random_spread(&reader->hub->random, reader->route->retry_ms)};
     if (with_id && has_ids(reader)) {
@@ -138,6 +141,7 @@ static size_t write_json_string(char *dst, const char *s, size_t len)
 void batch_add_gap(struct reader *reader, enum gap_reason reason, const char *last, size_t last_len,
                    uint64_t next_sequence)
 {
+    CHECK_THREAD(reader->hub);
     char id[EVENT_ID_MAX], next[EVENT_ID_MAX];
     char last_json[CURSOR_SHOWN_MAX * 6 + 3], next_json[EVENT_ID_MAX + 3], data[TEXT_MAX - 100];
     struct sse_event event = {.name = "freshet.gap", .name_len = 11, .retry_ms = -1, .data = data, .has_data = true};
@@ -163,6 +167,7 @@ void batch_add_gap(struct reader *reader, enum gap_reason reason, const char *la
 
 void batch_add_bye(struct reader *reader, enum close_reason reason)
 {
+    CHECK_THREAD(reader->hub);
     char data[64];
     struct sse_event event = {.name = "freshet.bye", .name_len = 11, .data = data, .has_data = true};
     int len = snprintf(data, sizeof(data), "{\"reason\":\"%s\"}", close_reason_label(reason));
@@ -177,6 +182,7 @@ void batch_add_bye(struct reader *reader, enum close_reason reason)
 
 void batch_add_heartbeat(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     struct batch *batch = reader->batch;
     char *dst = batch->scratch + batch->scratch_used;
     size_t size = sse_comment_size(0);

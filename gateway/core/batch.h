@@ -49,6 +49,8 @@ struct batch_pool {
 struct batch *batch_take(struct batch_pool *pool);
 /* What it refers to may go: it has been sent, or never will be. */
 void batch_give(struct batch_pool *pool, struct run_pool *runs, struct batch *batch);
+/* For one more text of the reader's own (gap, bye, preamble) and one more stretch. */
+bool batch_has_room(const struct batch *batch);
 /* All have been given back. */
 void batch_pool_dispose(struct batch_pool *pool);
 
@@ -57,9 +59,6 @@ void batch_pool_dispose(struct batch_pool *pool);
  * last_sequence on. Hub thread. A batch that is full takes no more; what is
  * left comes with the next one.
  */
-
-/* Room for one more text of the reader's own (gap, bye, preamble) and one more stretch. */
-bool batch_has_room(const struct batch *batch);
 
 /* A stretch of a run; continues the piece before it when it lies right behind it. */
 void batch_add_run(struct reader *reader, struct run *run, uint32_t offset, uint32_t size, uint64_t events);

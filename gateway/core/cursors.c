@@ -2,11 +2,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/core/cursors.h"
 
+#include "gateway/base/thread.h"
+#include "gateway/core/hub.h"
 #include "gateway/core/reader.h"
 #include "gateway/core/view.h"
 
 uint64_t cursors_next_sequence(const struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     uint64_t next = 0;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         const struct cursor *cursor = &reader->cursors[i];
@@ -24,6 +27,7 @@ uint64_t cursors_next_sequence(const struct reader *reader)
 
 void cursors_place_after(struct reader *reader, uint64_t sequence)
 {
+    CHECK_THREAD(reader->hub);
     reader->last_sequence = reader->skip_to = sequence;
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         reader->cursors[i].position = view_after(reader->cursors[i].view, sequence);
@@ -31,6 +35,7 @@ void cursors_place_after(struct reader *reader, uint64_t sequence)
 
 void cursors_place_at_tails(struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     const struct source_epoch *epoch = atomic_load(&reader->source->epoch);
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         const struct view *view = reader->cursors[i].view;
@@ -42,6 +47,7 @@ void cursors_place_at_tails(struct reader *reader)
 
 uint64_t cursors_place_before_time(struct reader *reader, int64_t ns)
 {
+    CHECK_THREAD(reader->hub);
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         reader->cursors[i].position = view_since(reader->cursors[i].view, ns);
     uint64_t next = cursors_next_sequence(reader);
@@ -50,6 +56,7 @@ uint64_t cursors_place_before_time(struct reader *reader, int64_t ns)
 
 bool cursors_reach(const struct reader *reader, uint64_t after)
 {
+    CHECK_THREAD(reader->hub);
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         if (reader->cursors[i].view->floor > after)
             return false;
@@ -59,6 +66,7 @@ bool cursors_reach(const struct reader *reader, uint64_t after)
 
 bool cursors_reach_time(const struct reader *reader, int64_t ns)
 {
+    CHECK_THREAD(reader->hub);
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         const struct view *view = reader->cursors[i].view;
         if (view_since(view, ns) == view->tail)
@@ -69,6 +77,7 @@ bool cursors_reach_time(const struct reader *reader, int64_t ns)
 
 uint64_t cursors_hole(const struct reader *reader)
 {
+    CHECK_THREAD(reader->hub);
     uint64_t hole = 0;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         if (hole < reader->cursors[i].view->hole)

@@ -38,6 +38,7 @@ void drain_begin_parting(struct hub *hub, int64_t window_ns)
 
 void drain_part(struct hub *hub, struct reader *reader)
 {
+    CHECK_THREAD(hub);
     hub->parting.total += !reader->is_parting;
     reader->is_parting = true;
     list_remove(&reader->all);
@@ -71,6 +72,7 @@ static bool step_drain(struct hub *hub, struct drain_begin *drain, struct list *
 /* Readers the current walk has not visited yet are in neither list; the walk puts them back. */
 bool drain_step(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     bool more = step_drain(hub, &hub->drain, &hub->readers);
     if (hub->drain.active) /* a walk has put parting readers back into their own list */
         list_concat(&hub->readers, &hub->parting.waiting);
@@ -80,6 +82,7 @@ bool drain_step(struct hub *hub)
 
 void drain_end(struct hub *hub, struct list *all)
 {
+    CHECK_THREAD(hub);
     list_concat(all, &hub->parting.waiting);
     list_concat(all, &hub->parting.told);
     list_concat(all, &hub->drain.told);

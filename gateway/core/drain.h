@@ -25,7 +25,7 @@ void drain_begin(struct hub *hub, int64_t window_ns);
  */
 void drain_begin_parting(struct hub *hub, int64_t window_ns);
 
-/* ---- of the hub ---- */
+/* ---- of the hub, hub thread ---- */
 
 /* Ends those whose time has come, a bounded number. True: there are more. */
 bool drain_step(struct hub *hub);

@@ -223,6 +223,7 @@ static bool step_snapshot(struct snapshot *snapshot, int64_t now_ns)
 
 bool snapshot_step(struct hub *hub)
 {
+    CHECK_THREAD(hub);
     bool more = false;
     for (struct list *node = hub->snapshots.next, *next; node != &hub->snapshots; node = next) {
         struct snapshot *snapshot = LIST_ENTRY(node, struct snapshot, link);

@@ -46,11 +46,11 @@ struct snapshot *snapshot_start(struct hub *hub, const struct snapshot_options *
 /* Before done: it will not be called. */
 void snapshot_cancel(struct snapshot *snapshot);
 
-/* ---- of the hub ---- */
+/* ---- of the hub, hub thread ---- */
 
 /* A slice of the snapshots. True: there is more. */
 bool snapshot_step(struct hub *hub);
-/* The hub ends: all snapshots are done with what they have. */
+/* The loop has ended: all snapshots are done with what they have. Any thread. */
 void snapshot_end_all(struct hub *hub);
 
 #endif

@@ -8,12 +8,14 @@
 #include "gateway/base/check.h"
 #include "gateway/base/hash.h"
 #include "gateway/base/lock.h"
+#include "gateway/base/thread.h"
 #include "gateway/core/hub.h"
 #include "gateway/core/registry.h"
 #include "gateway/core/segment.h"
 
 struct view *view_create(struct hub *hub, struct channel *channel, uint64_t horizon)
 {
+    CHECK_THREAD(hub);
     struct view *view = check_calloc(1, sizeof(*view));
     view->hub = hub;
     view->channel = channel;
@@ -136,6 +138,7 @@ static void schedule_readers(struct view *view)
 
 bool view_sync(struct view *view, uint64_t horizon)
 {
+    CHECK_THREAD(view->hub);
     struct channel *channel = view->channel;
     uint64_t head_before = view->head;
     bool more = false;
@@ -173,6 +176,7 @@ bool view_sync(struct view *view, uint64_t horizon)
 
 uint64_t view_after(const struct view *view, uint64_t sequence)
 {
+    CHECK_THREAD(view->hub);
     uint64_t low = view->tail, high = view->head;
     while (low != high) {
         uint64_t middle = low + (high - low) / 2;
@@ -186,6 +190,7 @@ uint64_t view_after(const struct view *view, uint64_t sequence)
 
 uint64_t view_since(const struct view *view, int64_t ns)
 {
+    CHECK_THREAD(view->hub);
     /* in order of arrival; a wall clock that was set back makes times fall, so no bisection */
     uint64_t position = view->head;
     while (position != view->tail) {
@@ -199,6 +204,7 @@ uint64_t view_since(const struct view *view, int64_t ns)
 
 const char *view_subject(const struct view *view, const struct view_entry *entry, size_t *len)
 {
+    CHECK_THREAD(view->hub);
     if (view->channel->literal || entry->run == NULL) {
         *len = view->channel->pattern_len;
         return view->channel->pattern;
@@ -217,6 +223,7 @@ static bool same_subject(const struct view *view, const struct view_entry *a, co
 
 void view_mark_superseded(struct view *view)
 {
+    CHECK_THREAD(view->hub);
     if (view->marked_head == view->head)
         return;
     view->marked_head = view->head;

@@ -11,11 +11,6 @@
 #include "gateway/core/channel.h"
 #include "gateway/core/run.h"
 
-/*
- * Hub thread only, but for `follower`. The copy is of entries (pointers and
- * numbers), never of events. It is made in view_sync under one short lock for
- * all that is new; readers then go through it without any.
- */
 struct view_entry {
     struct run *run; /* NULL: a loss mark */
     uint64_t sequence;
@@ -35,6 +30,11 @@ struct cursor {
     uint64_t end;      /* where a reader with follow=false stops */
 };
 
+/*
+ * Hub thread only, but for `follower`. The copy is of entries (pointers and
+ * numbers), never of events. It is made in view_sync under one short lock for
+ * all that is new; readers then go through it without any.
+ */
 struct view {
     struct hub *hub;
     struct channel *channel;
@@ -55,9 +55,9 @@ struct view {
     int64_t idle_since_ns;
 };
 
-/* Attaches to the channel (a user of it) and takes what is numbered up to horizon. */
+/* Hub thread. Attaches to the channel (a user of it) and takes what is numbered up to horizon. */
 struct view *view_create(struct hub *hub, struct channel *channel, uint64_t horizon);
-/* Detaches; no reader is left. */
+/* Detaches; no reader is left. Any thread, once the loop has ended. */
 void view_destroy(struct view *view);
 
 /*

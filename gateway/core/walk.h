@@ -24,9 +24,9 @@ struct walk {
  */
 void walk_start(struct hub *hub, struct walk *walk);
 
-/* ---- of the hub ---- */
+/* ---- of the hub, hub thread ---- */
 
-/* A slice of the walks. True: there is more. */
+/* A slice of the walks. True: there is more. Once the loop has ended any thread, and no reader is visited. */
 bool walk_step(struct hub *hub);
 
 #endif

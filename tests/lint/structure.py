@@ -28,7 +28,7 @@ WORDS = [
 COMMENT_OR_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.S)
 KEYWORDS = {"if", "while", "for", "switch", "return", "sizeof", "void", "int", "__attribute__", "_Static_assert"}
 SECTION = re.compile(r"/\*\s*----")
-ON_HUB = re.compile(r"\bhub(?:'s)?\s+thread\b", re.I)
+ON_HUB = re.compile(r"\bhub(?:'s)?[\s-]+thread\b|\bthread\s+of\s+(?:the|its)\s+hub\b", re.I)
 
 
 def blank(text):
@@ -124,23 +124,35 @@ def check_headers(headers, sources, find):
                 find(path, line_of(source.text, offset), "header", f"{name} is in no header: static, or declared")
 
 
+def is_remark_in_code(header, comment):
+    """Behind code on its line, or within a struct: it is about that member."""
+    line = header.code.rfind("\n", 0, comment.start()) + 1
+    before = header.code[:comment.start()]
+    return bool(header.code[line:comment.start()].strip()) or before.count("{") > before.count("}")
+
+
 def thread_functions(header):
     """The functions that, as the header says, only a hub's thread may call:
     - "hub thread" in the comment before a function, or behind it on its line
-    - … in the comment of a section (/* ---- … ---- */): all functions up to the next section
-    - … in the comment of a struct: the header's functions whose first parameter is that struct
+    - … in any other comment of its own: all functions up to the next section (/* ---- … ---- */), unless that comment
+      is a struct's: then the header's functions whose first parameter is that struct
     An inline function is left to its callers; a function's own "any thread" is an exception."""
     structs, section, functions = set(), "", header.declared()
     marks = sorted([(c.start(), "comment", c) for c in header.comments] + [(f.offset, "function", f) for f in functions],
                    key=lambda mark: mark[0])
-    for comment in header.comments:
-        after = re.match(r"\s*struct\s+(\w+)\s*\{", header.code[comment.end():])
-        if after and ON_HUB.search(flat(comment.group(0))):
-            structs.add(after.group(1))
     previous = None
     for _, kind, mark in marks:
         if kind == "comment":
-            section = flat(mark.group(0)) if SECTION.match(mark.group(0)) else section
+            text, rest = flat(mark.group(0)), header.code[mark.end():]
+            own_struct = re.match(r"\s*struct\s+(\w+)\s*\{", rest)
+            # What stands between it and the next code, if anything: a blank line, or another comment.
+            stands_alone = re.match(r"[ \t]*\n[ \t]*\n", header.text[mark.end():])
+            if SECTION.match(mark.group(0)):
+                section = text
+            elif ON_HUB.search(text) and own_struct and not stands_alone:
+                structs.add(own_struct.group(1))
+            elif ON_HUB.search(text) and stands_alone and not is_remark_in_code(header, mark):
+                section = text
             previous = mark
             continue
         own = ""
