@@ -134,7 +134,7 @@ static const char *check_url(const char *text, size_t len)
     memcpy(url, text, len);
     url[len] = '\0';
     const char *host = strstr(url, "://");
-    if (host != NULL && strncmp(url, "nats://", 7) != 0 && strncmp(url, "tls://", 6) != 0)
+    if (host != NULL && strncasecmp(url, "nats://", 7) != 0 && strncasecmp(url, "tls://", 6) != 0)
         return "has a scheme that is neither nats:// nor tls://";
     host = host != NULL ? host + 3 : url;
     const char *at = strrchr(host, '@'); /* the last one: a password may have one of its own */
