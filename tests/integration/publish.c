@@ -176,7 +176,7 @@ Test(publish, refusals_name_what_is_wrong)
         {"/orders/a%20b", 400, "id"},
         {"/orders/a%00", 400, "id"},
         {"/orders/", 400, "id"},
-        {"/first/$SYS", 400, "token begins with '$'"},
+        {"/first/$SYS", 400, "{token} begins with '$'"},
         {"/first/_INBOX", 400, "token begins with"},
         {"/say", 400, "?subject="},
         {"/say?", 400, "?subject="},

@@ -135,6 +135,7 @@ static size_t settle(unsigned descriptors)
 
     while (gateway_fd_count(rig.gateway) > descriptors) {
         if (now_ms() > deadline) {
+            gateway_show_fds(rig.gateway);
             fprintf(stderr, "churn: %u descriptors, %u before\n", gateway_fd_count(rig.gateway), descriptors);
             fail("descriptors stay open");
         }
@@ -143,6 +144,20 @@ static size_t settle(unsigned descriptors)
     for (until = now_ms() + 5000; now_ms() < until;)
         sleep_ms(100);
     return gateway_rss_bytes(rig.gateway);
+}
+
+/* The workers' threads open what they need a moment after the gateway is ready: until the number stays for a second. */
+static unsigned count_at_rest(void)
+{
+    unsigned count = gateway_fd_count(rig.gateway), now;
+
+    for (int64_t since = now_ms(); now_ms() - since < 1000; sleep_ms(20)) {
+        if ((now = gateway_fd_count(rig.gateway)) == count)
+            continue;
+        count = now;
+        since = now_ms();
+    }
+    return count;
 }
 
 int main(int argc, char **argv)
@@ -160,7 +175,7 @@ int main(int argc, char **argv)
     rig_start_workers(&rig, yaml, 2);
     if (!gateway_wait_log(rig.gateway, "nats-connected", 10000))
         fail("no connection to the broker");
-    descriptors = gateway_fd_count(rig.gateway);
+    descriptors = count_at_rest();
     run(wanted / 2);
     before = settle(descriptors);
     for (int i = 0; i < PERIODS; i++, before = after) {

@@ -391,19 +391,48 @@ double gateway_cpu_seconds(const struct gateway *gateway)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-unsigned gateway_fd_count(const struct gateway *gateway)
+/* Counts them, and writes a line for each to the file, if there is one. */
+static unsigned list_fds(const struct gateway *gateway, FILE *file)
 {
-    char *path = text_format("/proc/%d/fd", (int)gateway->pid);
+    char *path = text_format("/proc/%d/fd", (int)gateway->pid), target[256];
     DIR *d = opendir(path);
     struct dirent *entry;
     unsigned count = 0;
 
-    while (d != NULL && (entry = readdir(d)) != NULL)
+    while (d != NULL && (entry = readdir(d)) != NULL) {
+        ssize_t len = file != NULL ? readlinkat(dirfd(d), entry->d_name, target, sizeof(target)) : -1;
         count += entry->d_name[0] != '.';
+        if (len > 0)
+            fprintf(file, "descriptor %s: %.*s\n", entry->d_name, (int)len, target);
+    }
     if (d != NULL)
         closedir(d);
     free(path);
     return count;
+}
+
+unsigned gateway_fd_count(const struct gateway *gateway)
+{
+    return list_fds(gateway, NULL);
+}
+
+void gateway_show_fds(const struct gateway *gateway)
+{
+    list_fds(gateway, stderr);
+    fprintf(stderr, "its TCP sockets, in hexadecimal (proc_net(5)):\n");
+    fflush(stderr);
+    char *path = text_format("/proc/%d/net/tcp", (int)gateway->pid), line[512];
+    FILE *file = fopen(path, "r");
+    char ports[2][8];
+
+    snprintf(ports[0], sizeof(ports[0]), ":%04X ", gateway->tls_port);
+    snprintf(ports[1], sizeof(ports[1]), ":%04X ", gateway->clear_port);
+    while (file != NULL && fgets(line, sizeof(line), file) != NULL)
+        if (strstr(line, ports[0]) != NULL || strstr(line, ports[1]) != NULL)
+            fputs(line, stderr);
+    if (file != NULL)
+        fclose(file);
+    free(path);
 }
 
 struct run_result gateway_run(const char *const arguments[])
