@@ -177,7 +177,7 @@ Test(publish, refusals_name_what_is_wrong)
         {"/orders/a%00", 400, "id"},
         {"/orders/", 400, "id"},
         {"/first/$SYS", 400, "{token} begins with '$'"},
-        {"/first/_INBOX", 400, "token begins with"},
+        {"/first/_INBOX", 400, "{token} begins with"},
         {"/say", 400, "?subject="},
         {"/say?", 400, "?subject="},
         {"/say?topic=chat.a", 400, "?subject="},
