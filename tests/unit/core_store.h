@@ -22,6 +22,7 @@ static struct {
         int64_t ns;
     } messages[STORE_MAX]; /* of sequence i + 1 */
     uint64_t first, last, seen;
+    bool opens_later; /* the test opens the channel */
     struct look *looks[WAITING_MAX];
     struct channel *fills[WAITING_MAX];
     uint64_t fill_after[WAITING_MAX];
@@ -70,7 +71,8 @@ static void do_open(struct source *source, struct channel *channel)
 {
     (void)source;
     rig.channels[rig.channel_count++] = channel;
-    ingress_opened_at(channel, store.seen);
+    if (!store.opens_later)
+        ingress_opened_at(channel, store.seen);
 }
 
 static void drop_fill(size_t i)
