@@ -14,10 +14,9 @@ set(test_costs
     attack/connections=45 attack/frames=35 attack/killers=20 attack/soup=20
     browser/chromium=20 browser/page=20)
 
-# What keeps a processor busy takes two places, so that the tests beside it find the other one free; two of the stress
-# programs mostly wait. What measures time takes them as well, and is never beside another that does.
+# What keeps a processor busy takes two places, so that the tests beside it find the other one free; what
+# measures time takes them as well, and is never beside another that does.
 set(tests_that_are_heavy "^(stress|attack|browser)/")
-set(tests_that_wait "^stress/(churn|durable)$")
 set(tests_that_measure "^attack/|^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
 
 # Where two of our threads meet. The others are about what one worker says and does: ThreadSanitizer sees nothing in
@@ -55,7 +54,7 @@ function(freshet_schedule label name)
     if("${test_costs}" MATCHES "(^|;)${test}=([0-9]+)")
         set_property(TEST ${test} PROPERTY COST ${CMAKE_MATCH_2})
     endif()
-    if(test MATCHES "${tests_that_are_heavy}" AND NOT test MATCHES "${tests_that_wait}")
+    if(test MATCHES "${tests_that_are_heavy}")
         set_property(TEST ${test} PROPERTY PROCESSORS 2)
     endif()
     if(test MATCHES "${tests_that_measure}")

@@ -120,6 +120,7 @@ test('the console', { timeout: 120000 }, async (t) => {
 
   await t.test('cuts its connection, and shows that nothing is missing', async () => {
     const { page, complaints } = await visit(world);
+    await reads(page, '#link-text', /connection \d+/); // from here on the buttons do something
     await page.getByRole('button', { name: 'Open 10 streams' }).click();
     await page.getByRole('button', { name: 'demo.clock' }).click();
     await page.getByRole('button', { name: 'demo.>' }).click();

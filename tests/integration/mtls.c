@@ -260,7 +260,7 @@ static int refusal(int listener, int version, const struct party *party, SSL_SES
 
     /* Nothing is sent: what lies unread when a socket closes takes the alert with it. */
     if (client.failure == 0 && version == TLS1_3_VERSION && listener != OPEN) {
-        struct timeval soon = {.tv_usec = 300000};
+        struct timeval soon = {.tv_sec = scaled_ms(5000) / 1000}; /* every caller expects an alert */
         setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
         read_more(&client);
         if (client.failure == -1 && SSL_get_shutdown(client.ssl) == 0)
