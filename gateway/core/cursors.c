@@ -69,7 +69,9 @@ bool cursors_reach_time(const struct reader *reader, int64_t ns)
     CHECK_THREAD(reader->hub);
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
         const struct view *view = reader->cursors[i].view;
-        if (view_since(view, ns) == view->tail)
+        uint64_t position = view_since(view, ns);
+        /* Below the floor the ring has what came in before the subscription was confirmed, and that has holes. */
+        if (position == view->tail || view_entry(view, position - 1)->sequence < view->floor)
             return false;
     }
     return true;

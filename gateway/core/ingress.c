@@ -42,9 +42,6 @@ static void append_event(struct channel *channel, uint64_t sequence, const struc
     struct source *source = channel->profile.source;
     CHECK_HELD(&source->lock);
     CHECK_HELD(&channel->lock);
-    /* Readers get it from the store; the ring would have holes there, because not all that is late is brought here. */
-    if (channel->state == CHANNEL_OPEN && sequence <= channel->floor)
-        return;
     struct event_id id = {.incarnation = 0};
     if (channel->profile.store != POLICY_STORE_NONE)
         id = source_id(source, sequence);
@@ -223,21 +220,18 @@ void ingress_opened(struct channel *channel)
     registry_wake(channel->registry, wake);
 }
 
-bool ingress_opened_at(struct channel *channel, uint64_t floor)
+void ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     uint64_t wake = 0;
     lock_take(&channel->lock);
-    bool opens = channel->state == CHANNEL_PENDING;
-    if (opens) {
+    if (channel->state == CHANNEL_PENDING) {
         channel->state = CHANNEL_OPEN;
         if (channel->floor < floor)
             channel->floor = floor;
-        ring_forget(&channel->ring); /* it may have holes, and a fill would not close them */
         channel_mark_followers(channel, &wake);
     }
     lock_give(&channel->lock);
     registry_wake(channel->registry, wake);
-    return opens;
 }
 
 void ingress_denied(struct channel *channel)

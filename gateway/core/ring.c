@@ -246,13 +246,3 @@ uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns)
     shrink_entries(ring);
     return (uint64_t)(before - ring->balance);
 }
-
-void ring_forget(struct ring *ring)
-{
-    uint64_t evicted = ring->evicted;
-    while (ring->head != ring->tail)
-        drop_entry(ring, ring_entry(ring, ring->tail++));
-    ring->evicted = evicted;
-    close_segment(ring);
-    shrink_entries(ring);
-}

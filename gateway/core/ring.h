@@ -71,8 +71,6 @@ uint64_t ring_shed(struct ring *ring, int64_t balance);
  * next to nothing. Returns how many bytes became free.
  */
 uint64_t ring_trim(struct ring *ring, uint64_t bytes, int64_t before_ns);
-/* Lets go of all entries, as if they had never come in. */
-void ring_forget(struct ring *ring);
 
 static inline struct entry *ring_entry(const struct ring *ring, uint64_t position)
 {
