@@ -26,7 +26,7 @@ uint64_t cursors_place_before_time(struct reader *reader, int64_t ns);
 
 /* The rings hold all events above `after`. */
 bool cursors_reach(const struct reader *reader, uint64_t after);
-/* All rings have everything since that time. */
+/* All rings begin before that time. */
 bool cursors_reach_time(const struct reader *reader, int64_t ns);
 /* Up to here events may be missing in the rings because the store had let go of them; 0: none. */
 uint64_t cursors_hole(const struct reader *reader);

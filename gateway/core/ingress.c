@@ -66,6 +66,17 @@ static void publish_horizon(struct source *source, uint64_t sequence)
     atomic_store_explicit(&source->published, sequence, memory_order_release);
 }
 
+/*
+ * Readers get from the store what is not above the floor, and all that is
+ * from before there is one. A ring that had a part of it would hide from a
+ * fill what it lacks.
+ */
+static bool is_left_to_store(const struct channel *channel, uint64_t sequence)
+{
+    return source_has_store(channel->profile.source) &&
+           (channel->state == CHANNEL_PENDING || sequence <= channel->floor);
+}
+
 /* The source's lock is held. */
 static void append_to_all(struct channel *const *channels, size_t count, uint64_t sequence,
                           const struct message *message, uint64_t *wake)
@@ -75,11 +86,13 @@ static void append_to_all(struct channel *const *channels, size_t count, uint64_
         struct channel *channel = channels[i];
         channel_touch(channel, now_ns);
         lock_take(&channel->lock);
-        if (message != NULL)
-            append_event(channel, sequence, message);
-        else
-            append_mark(channel, sequence);
-        channel_mark_followers(channel, wake);
+        if (!is_left_to_store(channel, sequence)) {
+            if (message != NULL)
+                append_event(channel, sequence, message);
+            else
+                append_mark(channel, sequence);
+            channel_mark_followers(channel, wake);
+        }
         lock_give(&channel->lock);
     }
 }
@@ -220,11 +233,12 @@ void ingress_opened(struct channel *channel)
     registry_wake(channel->registry, wake);
 }
 
-void ingress_opened_at(struct channel *channel, uint64_t floor)
+bool ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     uint64_t wake = 0;
     lock_take(&channel->lock);
-    if (channel->state == CHANNEL_PENDING) {
+    bool opens = channel->state == CHANNEL_PENDING;
+    if (opens) {
         channel->state = CHANNEL_OPEN;
         if (channel->floor < floor)
             channel->floor = floor;
@@ -232,6 +246,7 @@ void ingress_opened_at(struct channel *channel, uint64_t floor)
     }
     lock_give(&channel->lock);
     registry_wake(channel->registry, wake);
+    return opens;
 }
 
 void ingress_denied(struct channel *channel)

@@ -59,8 +59,11 @@ void ingress_append_late(struct source *source, uint64_t sequence, const struct 
 bool ingress_has(struct channel *channel, uint64_t sequence);
 /* Nothing up to here is missing: the horizon moves there, unless it is further already. */
 void ingress_advance(struct source *source, uint64_t sequence);
-/* As ingress_opened, for a channel that will get everything that is numbered above `floor`. */
-void ingress_opened_at(struct channel *channel, uint64_t floor);
+/*
+ * As ingress_opened, for a channel that will get everything numbered above
+ * `floor`; what it has got before is left to the store. True: it was not open.
+ */
+bool ingress_opened_at(struct channel *channel, uint64_t floor);
 /*
  * As ingress_lost, with a number not below the horizon (it may be that of the
  * message that comes next), which moves there.

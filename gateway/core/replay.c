@@ -181,15 +181,16 @@ static void pass_mark(struct reader *reader, uint64_t sequence)
 }
 
 /*
- * Came in after others that are numbered higher had been sent. A reader of one
- * channel has it from elsewhere, or began behind it; of several, it is missing
- * what can't be sent in order any more.
+ * Came in after it, or others that are numbered higher, had been sent. A reader
+ * of one channel has it from elsewhere, or began behind it; of several, it is
+ * missing what can't be sent in order any more, unless it is the last it has.
  */
 static void pass_late(struct reader *reader, struct cursor *cursor)
 {
     char last[EVENT_ID_MAX];
+    uint64_t sequence = view_entry(cursor->view, cursor->position)->sequence;
     ++cursor->position;
-    if (reader->cursor_count > 1)
+    if (reader->cursor_count > 1 && sequence != reader->last_sequence)
         batch_add_gap(reader, GAP_BROKER_LOST, last, write_last_id(reader, last), 0);
 }
 
@@ -296,7 +297,7 @@ enum replay_result replay_fill(struct reader *reader)
         const struct view_entry *entry = view_entry(cursor->view, cursor->position);
         if (entry->run == NULL)
             pass_mark(reader, entry->sequence);
-        else if (entry->sequence < reader->last_sequence)
+        else if (entry->sequence <= reader->last_sequence)
             pass_late(reader, cursor);
         else if (whole_runs)
             take_run(reader, cursor);

@@ -50,12 +50,13 @@ static void write_all(enum record_kind kind, struct source *source, uint64_t num
     pthread_mutex_unlock(&recorder.lock);
 }
 
-void ingress_opened_at(struct channel *channel, uint64_t floor)
+bool ingress_opened_at(struct channel *channel, uint64_t floor)
 {
     pthread_mutex_lock(&recorder.lock);
     channel->floor = floor;
     recorder_add(OPENED, channel, floor, NULL);
     pthread_mutex_unlock(&recorder.lock);
+    return true;
 }
 
 void ingress_append_at(struct source *source, uint64_t number, const struct message *message,

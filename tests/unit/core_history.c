@@ -267,27 +267,73 @@ Test(core_history, a_cursor_that_another_gateway_gave_out_waits_for_its_events)
     rig_close(r);
 }
 
-/* What came in before the subscription was confirmed is in the ring, and may have holes. */
-Test(core_history, a_time_before_the_channel_was_open_is_read_from_the_store)
+/* The channel gets 1 to 3 before its subscription is confirmed, after 6; never 4 and 5; and 6 to 9 from then on. */
+static struct rig_reader *open_with_a_hole(void)
 {
-    struct follower none = {.r = NULL};
     store.opens_later = true;
     struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a.0");
     for (unsigned i = 0; i != 9; ++i)
         store_message(0);
     deliver(3);
-    store.seen = 6;
-    ingress_advance(&rig.source, store.seen);
-    ingress_opened_at(rig.channels[0], store.seen);
     rig_turn();
+    ingress_opened_at(rig.channels[0], 6);
+    rig_turn();
+    store.seen = 5;
     deliver_all();
-    struct reader_options options = rig_options(READER_FROM_TIME, true, (const char *const[]){"a.0", NULL}, 1);
-    options.start_ns = 2500;
-    struct rig_reader *r = rig_open_with(&options);
+    return first;
+}
+
+static void expect_from_3(struct rig_reader *first, struct rig_reader *r)
+{
+    struct follower none = {.r = NULL};
     settle(&none, 1);
     RIG_EXPECT(r, "|abc-3|3\n|abc-4|4\n|abc-5|5\n|abc-6|6\n|abc-7|7\n|abc-8|8\n|abc-9|9\n");
     rig_flush(first);
     RIG_EXPECT(first, "|abc-7|7\n|abc-8|8\n|abc-9|9\n");
+    rig_close(r);
+    rig_close(first);
+}
+
+Test(core_history, a_time_before_the_channel_was_open)
+{
+    struct rig_reader *first = open_with_a_hole();
+    struct reader_options options = rig_options(READER_FROM_TIME, true, (const char *const[]){"a.0", NULL}, 1);
+    options.start_ns = 2500;
+    expect_from_3(first, rig_open_with(&options));
+}
+
+Test(core_history, a_fill_of_what_came_before_the_channel_was_open)
+{
+    struct rig_reader *first = open_with_a_hole();
+    struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-2", "a.0");
+    rig_turn();
+    cr_assert_eq(store.fill_count, 1);
+    expect_from_3(first, r);
+}
+
+static void deliver_late(uint64_t sequence)
+{
+    char text[24];
+    struct message message = message_of(sequence, text);
+    ingress_append_late(&rig.source, sequence, &message, rig.channels, 1);
+    rig_turn();
+}
+
+Test(core_history, the_last_that_the_client_has_comes_in_late)
+{
+    struct rig_reader *first = rig_open_one(READER_FROM_NOW, NULL, "a.0");
+    for (unsigned i = 0; i != 5; ++i)
+        store_message(0);
+    deliver(3);
+    store.seen = 5;
+    ingress_advance(&rig.source, store.seen);
+    rig_turn();
+    struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-4", "a.0");
+    deliver_late(4);
+    deliver_late(5);
+    rig_flush(first);
+    RIG_EXPECT(first, "|abc-1|1\n|abc-2|2\n|abc-3|3\n|abc-4|4\n|abc-5|5\n");
+    RIG_EXPECT(r, "|abc-5|5\n");
     rig_close(r);
     rig_close(first);
 }

@@ -97,9 +97,8 @@ void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t l
             continue;
         channel->is_confirmed = true;
         --republish->unconfirmed;
-        if (republish->mode == JS_BY_REPUBLISH && channel->floor < floor)
+        if (ingress_opened_at(channel->channel, floor) && channel->floor < floor)
             channel->floor = channel->known = floor;
-        ingress_opened_at(channel->channel, floor);
     }
     if (republish->switch_at < last)
         republish->switch_at = last;
