@@ -35,7 +35,7 @@ static bool parse_document(struct config_report *report, const char *yaml, size_
     CHECK(yaml_parser_initialize(&parser));
     yaml_parser_set_input_string(&parser, (const unsigned char *)yaml, len);
     bool ok = yaml_parser_load(&parser, document) != 0;
-    if (ok && yaml_document_get_root_node(document) != NULL) { /* else the text is empty, which config_read reports */
+    if (ok && yaml_document_get_root_node(document) != NULL) { /* else config_read reports it */
         /* libyaml stops behind the first document: without a second load whatever follows would go unnoticed. */
         yaml_document_t second;
         bool is_alone = yaml_parser_load(&parser, &second) != 0;

@@ -423,7 +423,7 @@ bool config_read(struct config_report *report, const char *folder, struct config
     struct config_place top = {.document = report->document, .own = root};
     struct reader reader = {.report = report, .folder = folder};
     if (root == NULL) {
-        config_report_at(report, 0, "", "is empty");
+        config_report_at(report, 0, "", "has no configuration in it");
         return false;
     }
     reader.line = root->start_mark.line + 1;

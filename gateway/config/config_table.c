@@ -256,8 +256,9 @@ void config_table_dispose(unsigned mapping, void *at)
         else if (option->storage == CONFIG_STORED_INSIDE)
             config_table_dispose(option->keys, (char *)at + option->offset);
         else if (option->type == CONFIG_TYPE_MAPPING && !option->is_list)
-            config_table_dispose(option->keys, at);          /* its keys are members of this struct */
-        else if (option->is_list && option->entry_size != 0) /* a list of bits owns nothing */
+            config_table_dispose(option->keys, at); /* its keys are members of this struct */
+        /* A list of bits owns nothing. */
+        else if (option->is_list && option->entry_size != 0)
             dispose_list(option, at);
     }
 }

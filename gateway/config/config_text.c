@@ -206,7 +206,7 @@ static const char *check_name(const char *text)
 {
     if (!is_token(text) || strpbrk(text, "&=+%") != NULL) /* queries and cookies are split and decoded at these */
         return "is not a valid name (1 to " TEXT_OF(NAME_MAX) " letters, digits, '-', '_', '.')";
-    return is_taken_name(text) ? "is a reserved query parameter" : NULL;
+    return is_taken_name(text) ? "is the name of a query parameter of streams" : NULL;
 }
 
 /* As a server names its streams: they become tokens of subjects, and folders. */

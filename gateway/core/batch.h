@@ -40,6 +40,9 @@ struct batch {
     char scratch[BATCH_SCRATCH];
 };
 
+/* There is room for one more text of the reader's own (gap, bye, preamble) and one more stretch. */
+bool batch_has_room(const struct batch *batch);
+
 /* Free batches of one hub, whose thread alone uses it. All zero: there is none. */
 struct batch_pool {
     struct batch *free;
@@ -49,8 +52,6 @@ struct batch_pool {
 struct batch *batch_take(struct batch_pool *pool);
 /* What it refers to may go: it has been sent, or never will be. */
 void batch_give(struct batch_pool *pool, struct run_pool *runs, struct batch *batch);
-/* For one more text of the reader's own (gap, bye, preamble) and one more stretch. */
-bool batch_has_room(const struct batch *batch);
 /* All have been given back. */
 void batch_pool_dispose(struct batch_pool *pool);
 

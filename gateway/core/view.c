@@ -202,9 +202,8 @@ uint64_t view_since(const struct view *view, int64_t ns)
     return position;
 }
 
-const char *view_subject(const struct view *view, const struct view_entry *entry, size_t *len)
+static const char *subject_of(const struct view *view, const struct view_entry *entry, size_t *len)
 {
-    CHECK_THREAD(view->hub);
     if (view->channel->literal || entry->run == NULL) {
         *len = view->channel->pattern_len;
         return view->channel->pattern;
@@ -213,11 +212,17 @@ const char *view_subject(const struct view *view, const struct view_entry *entry
     return entry->run->segment->bytes + entry->subject_offset;
 }
 
+const char *view_subject(const struct view *view, const struct view_entry *entry, size_t *len)
+{
+    CHECK_THREAD(view->hub);
+    return subject_of(view, entry, len);
+}
+
 static bool same_subject(const struct view *view, const struct view_entry *a, const struct view_entry *b)
 {
     size_t a_len, b_len;
-    const char *a_subject = view_subject(view, a, &a_len);
-    const char *b_subject = view_subject(view, b, &b_len);
+    const char *a_subject = subject_of(view, a, &a_len);
+    const char *b_subject = subject_of(view, b, &b_len);
     return a_len == b_len && memcmp(a_subject, b_subject, a_len) == 0;
 }
 
@@ -234,7 +239,7 @@ void view_mark_superseded(struct view *view)
         if (entry->run == NULL)
             continue; /* marks are never skipped */
         size_t len;
-        const char *subject = view_subject(view, entry, &len);
+        const char *subject = subject_of(view, entry, &len);
         size_t slot = hash_keyed(subject, len) & (slots - 1);
         while (newest[slot] != NULL && !same_subject(view, newest[slot], entry))
             slot = (slot + 1) & (slots - 1);

@@ -57,7 +57,7 @@ struct view {
 
 /* Hub thread. Attaches to the channel (a user of it) and takes what is numbered up to horizon. */
 struct view *view_create(struct hub *hub, struct channel *channel, uint64_t horizon);
-/* Detaches; no reader is left. Any thread, once the loop has ended. */
+/* Detaches; no reader is left. Hub thread; any thread once the loop has ended. */
 void view_destroy(struct view *view);
 
 /*

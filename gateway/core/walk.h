@@ -26,7 +26,7 @@ void walk_start(struct hub *hub, struct walk *walk);
 
 /* ---- of the hub, hub thread ---- */
 
-/* A slice of the walks. True: there is more. Once the loop has ended any thread, and no reader is visited. */
+/* A slice of the walks. True: there is more. Any thread once the loop has ended; then no reader is visited. */
 bool walk_step(struct hub *hub);
 
 #endif

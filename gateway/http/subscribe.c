@@ -208,13 +208,13 @@ static bool read_query(struct ask *ask)
 static void read_cursor(struct ask *ask)
 {
     const h2o_req_t *req = ask->exchange->req;
-    /* It goes before a query value: a browser that reconnects sends both, and its URL has the older one. */
+    /* The header wins over the query value: a browser that reconnects sends both, and its URL has the older id. */
     ssize_t index = h2o_find_header_by_str(&req->headers, H2O_STRLIT("last-event-id"), -1);
     if (index != -1 && req->headers.entries[index].value.len != 0)
         ask->cursor = req->headers.entries[index].value; /* no copy: it lives with the request, as the reader does */
     if (ask->cursor.len == 0)
         return;
-    /* Wins over since=, which a reconnecting browser repeats, too. */
+    /* The id wins over since=, which a reconnecting browser repeats as well. */
     ask->options.start = READER_FROM_CURSOR;
     ask->options.cursor_text = ask->cursor.base;
     ask->options.cursor_len = ask->cursor.len;

@@ -267,7 +267,7 @@ static enum server_exit serve_until_signal(struct server *server)
         drain_workers(server, number);
     else
         log_write(LOG_ERROR, "stream-unusable", log_str("stream", report.stream), log_str("reason", report.reason));
-    /* A process that doesn't end from here on can be killed by a third signal. */
+    /* A process that doesn't end from here on can be killed by further signals. */
     signals_release();
     return number != 0 ? SERVER_CLEAN : SERVER_FAILED;
 }

@@ -20,7 +20,7 @@
 #define LIMIT_HANDSHAKE_MS 10000      /* not configurable */
 #define LIMIT_CONNECTIONS_QUICK 600ul /* in a full run: what the descriptors allow */
 
-/* Streams of these subjects never get an event, and their first blocks all have the same length. */
+/* A stream of QUIET_PATH never gets an event, NOWHERE_PATH has no route: all answers of each have the same length. */
 #define QUIET_PATH "/quiet/q"
 #define NOWHERE_PATH "/nowhere"
 

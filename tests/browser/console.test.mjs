@@ -151,7 +151,7 @@ test('the console', { timeout: 120000 }, async (t) => {
     await page.context().close();
   });
 
-  await t.test('is cut by nobody else', async () => {
+  await t.test('is cut by no other page', async () => {
     const { page } = await visit(world);
     await reads(page, '#open', /^1$/);
     const url = `https://localhost:${world.gateway.port}/dev/cut`;

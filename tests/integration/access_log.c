@@ -93,7 +93,7 @@ Test(access_log, says_what_happened)
     REQUIRE(waits_for("route", "/o/{id}"));
     REQUIRE_STR(last_line("subjects"), "o.17");
     REQUIRE_STR(last_line("reason"), "done");
-    REQUIRE(strtod(last_line("duration"), NULL) >= 0, "%s s", last_line("duration"));
+    REQUIRE(strspn(last_line("duration"), "0123456789") != 0, "\"%s\"", last_line("duration")); /* there, no sign */
     REQUIRE_STR(last_line("protocol"), "http/1.1");
     http_client_destroy(h1);
 }

@@ -105,7 +105,7 @@ Test(config, a_good_file_passes_the_check)
 static const struct {
     const char *yaml, *word;
 } bad[] = {
-    {"", "is empty"},
+    {"", "has no configuration in it"},
     {LISTEN NATS, "routes"},
     {NATS ROUTE, "listen"},
     {LISTEN NATS ROUTE "bogus: 1\n", "bogus"},

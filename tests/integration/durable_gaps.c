@@ -1,4 +1,4 @@
-/* durable_gaps.c - events that a JetStream stream no longer has are one gap, those it still has are none */
+/* durable_gaps.c - one gap announces the events that a JetStream stream no longer has, none those it still has */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 

@@ -261,7 +261,7 @@ static bool has_come(const struct http_stream *stream, const struct kind *kind, 
             REQUIRE(!kind->has_all, "%s: %llu is missing before %llu", kind->path, (unsigned long long)next,
                     (unsigned long long)number);
             is_missing = true;
-            snprintf(fault, 200, "%s: no gap follows %llu", kind->path, (unsigned long long)next);
+            snprintf(fault, 200, "%s: no gap announces %llu", kind->path, (unsigned long long)next);
         }
         next = number + 1;
     }

@@ -1,4 +1,4 @@
-/* durable_time.c - streams that begin a duration ago, or at a given time */
+/* durable_time.c - streams with since=DURATION or since=TIME */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/durable.h"
 

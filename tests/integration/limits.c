@@ -1,4 +1,4 @@
-/* limits.c - too much for one request, connection or address is answered, counted, and forgotten again */
+/* limits.c - a request, connection or address over its limit is refused, counted, and served again later */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <errno.h>

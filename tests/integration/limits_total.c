@@ -1,4 +1,4 @@
-/* limits_total.c - limits on streams in all, of one address and of one token, whose places become free again */
+/* limits_total.c - limits on all streams, and on those of an address or a token; a stream that ends frees its place */
 /* SPDX-License-Identifier: MIT */
 #include "tests/rigs/auth.h"
 

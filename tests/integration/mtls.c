@@ -1,4 +1,4 @@
-/* mtls.c - a listener with client_ca: which clients it lets in, what it tells the others, and how it names them */
+/* mtls.c - a listener with client_ca: which clients it lets in and by what name, and what it tells the others */
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

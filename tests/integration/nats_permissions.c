@@ -1,4 +1,4 @@
-/* nats_permissions.c - docs/nats/permissions.conf is enough for the gateway's user, and has no line too many */
+/* nats_permissions.c - docs/nats/permissions.conf is exactly what the gateway's user needs */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
 #include <nats/nats.h>
@@ -197,7 +197,7 @@ static bool follows_news(void)
     return await_events(stream, 1);
 }
 
-/* Whether a join of the news route is published. */
+/* Whether a join on the news route is published. */
 static bool tells_presence(void)
 {
     natsSubscription *told = NULL;

@@ -343,7 +343,7 @@ Test(reload, listeners_come_and_go)
     REQUIRE(http_wait_events(first, 1));
     REQUIRE_STR(http_event(first, 0)->data, "x");
     require_bye(third, "drain");
-    REQUIRE(open_by(second_port, &by_third) == NULL, "nobody listens there");
+    REQUIRE(open_by(second_port, &by_third) == NULL, "no listener is there");
     http_client_destroy(by_first);
     http_client_destroy(by_second);
     http_client_destroy(by_third);

@@ -1,12 +1,15 @@
 /* shutdown.c - SIGTERM ends every stream with a goodbye, and the process in seconds */
 /* SPDX-License-Identifier: MIT */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "tests/support/h2_raw.h"
+#include "tests/support/held_thread.h"
 #include "tests/support/http_client.h"
 #include "tests/support/json_text.h"
 #include "tests/support/rig.h"
@@ -148,7 +151,7 @@ Test(shutdown, idle_connections_do_not_hold_it_up)
     check_idle_exits(true);
 }
 
-/* Two that come together, as from a terminal and from the service manager: the second finds no drain to cut. */
+/* As from a terminal and the service manager: the second may come when the drain is already over. */
 Test(shutdown, a_second_signal_does_not_kill_it)
 {
     for (int pause_ms = 0; pause_ms < 12; pause_ms++) {
@@ -158,6 +161,22 @@ Test(shutdown, a_second_signal_does_not_kill_it)
         require_clean_exit();
         gateway_restart(rig.gateway);
     }
+}
+
+/* A worker that hangs holds the drain up, then the end of the process. */
+Test(shutdown, a_third_signal_kills_it)
+{
+    pid_t thread = thread_named(rig.gateway->pid, "worker-1");
+
+    REQUIRE(thread != 0 && thread_hold(thread), "%s", strerror(errno));
+    kill(rig.gateway->pid, SIGTERM);
+    REQUIRE(gateway_wait_log(rig.gateway, " draining ", 5000));
+    kill(rig.gateway->pid, SIGTERM);
+    REQUIRE(gateway_wait_log(rig.gateway, " drain-cut reason=\"a second signal\"", 5000));
+    kill(rig.gateway->pid, SIGTERM);
+    /* A process ends when its last thread is reaped, and this thread is ours to reap, since we hold it. */
+    REQUIRE(waitpid(thread, NULL, __WALL) == thread);
+    REQUIRE(gateway_wait_exit(rig.gateway) == 128 + SIGTERM);
 }
 
 Test(shutdown, without_the_broker_as_well)

@@ -4,7 +4,7 @@
 
 #include "tests/support/replay_channel.h"
 
-/* Asks the broker all the time, and leaves it time for the readers. */
+/* Samples the number of consumers, with pauses, so that the broker has time for the readers, too. */
 struct watch {
     pthread_t thread;
     atomic_bool stop;

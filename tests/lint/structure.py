@@ -145,7 +145,7 @@ def thread_functions(header):
         if kind == "comment":
             text, rest = flat(mark.group(0)), header.code[mark.end():]
             own_struct = re.match(r"\s*struct\s+(\w+)\s*\{", rest)
-            # What stands between it and the next code, if anything: a blank line, or another comment.
+            # A blank line behind it: it is about all that follows, not about the next declaration.
             stands_alone = re.match(r"[ \t]*\n[ \t]*\n", header.text[mark.end():])
             if SECTION.match(mark.group(0)):
                 section = text

@@ -244,7 +244,7 @@ int main(int argc, char **argv)
     int code;
 
     seed = (unsigned)now_ms();
-    if (stress_options_read(argc, argv, &seed) || is_sanitizer_run())
+    if (stress_options_read(argc, argv, &seed))
         connections = 10;
     prepare();
     sampling = true;

@@ -227,7 +227,7 @@ int main(int argc, char **argv)
     int64_t started;
 
     seed = (unsigned)now_ms();
-    if (stress_options_read(argc, argv, &seed) || is_sanitizer_run())
+    if (stress_options_read(argc, argv, &seed))
         wanted = 1000;
     rig_start_workers(&rig, yaml, 2);
     open_all();

@@ -91,7 +91,7 @@ static void run_readers(bool with_kill)
 int main(int argc, char **argv)
 {
     unsigned rounds = 8;
-    if (stress_options_read(argc, argv, &seed) || is_sanitizer_run())
+    if (stress_options_read(argc, argv, &seed))
         rounds = 2;
     rig_start_with(6, MESSAGES, SUBJECTS);
     for (unsigned round = 0; round < rounds; ++round)

@@ -295,7 +295,7 @@ void gateway_kill(struct gateway *gateway)
     gateway->pid = 0;
 }
 
-/* A sanitizer's finding in the gateway, or a leak at its end, fails any test. */
+/* A sanitizer's finding in the gateway, or a leak at its end, fails the test, whatever it is about. */
 static void judge_sanitizer(struct gateway *gateway)
 {
     int code = gateway->pid != 0 ? gateway_stop(gateway) : 0;
@@ -391,7 +391,7 @@ double gateway_cpu_seconds(const struct gateway *gateway)
     return (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Counts them, and writes a line for each to the file, if there is one. */
+/* Counts the gateway's descriptors, and lists them in the file unless it is NULL. */
 static unsigned list_fds(const struct gateway *gateway, FILE *file)
 {
     char *path = text_format("/proc/%d/fd", (int)gateway->pid), target[256];
@@ -419,8 +419,7 @@ unsigned gateway_fd_count(const struct gateway *gateway)
 void gateway_show_fds(const struct gateway *gateway)
 {
     list_fds(gateway, stderr);
-    fprintf(stderr, "its TCP sockets, in hexadecimal (proc_net(5)):\n");
-    fflush(stderr);
+    fprintf(stderr, "TCP sockets on its ports, in hexadecimal (proc_net(5)):\n");
     char *path = text_format("/proc/%d/net/tcp", (int)gateway->pid), line[512];
     FILE *file = fopen(path, "r");
     char ports[2][8];

@@ -72,7 +72,7 @@ size_t gateway_rss_bytes(const struct gateway *gateway);
 /* Processor time so far, of all its threads. */
 double gateway_cpu_seconds(const struct gateway *gateway);
 unsigned gateway_fd_count(const struct gateway *gateway);
-/* What they are, and its connections, on stderr: for a failing test. */
+/* Writes what each is, and the TCP sockets on its first two ports, to stderr: for a failing test. */
 void gateway_show_fds(const struct gateway *gateway);
 
 /* Runs the binary with arguments to its end: its exit code, and what it printed to stdout and stderr (freed by the caller). */

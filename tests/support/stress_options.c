@@ -24,5 +24,5 @@ bool stress_options_read(int argc, char **argv, unsigned *seed)
     }
     printf("%s: seed %u\n", program, *seed);
     fflush(stdout);
-    return is_quick;
+    return is_quick || is_sanitizer_run();
 }

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-/* Reads [--quick] [--seed N]; true for --quick. Without --seed, seed stays as it is. Prints the seed. */
+/* Reads [--quick] [--seed N]; true: a short run. Without --seed, seed stays as it is. Prints the seed. */
 bool stress_options_read(int argc, char **argv, unsigned *seed);
 
 #endif

@@ -202,7 +202,7 @@ static const struct {
     {ROUTE("auth: {jwt: {keys: KEYS}, from: [body]}"),
      "f.yaml:5: routes[0].auth.from[0]: \"body\" is not one of header, cookie, query"},
     {ROUTE("auth: {jwt: {keys: KEYS}, query: since}"),
-     "f.yaml:5: routes[0].auth.query: \"since\" is a reserved query parameter"},
+     "f.yaml:5: routes[0].auth.query: \"since\" is the name of a query parameter of streams"},
     {ROUTE("auth: {jwt: {keys: KEYS}, cookie: 'a b'}"),
      "f.yaml:5: routes[0].auth.cookie: \"a b\" is not a valid name "},
     {ROUTE("auth: {jwt: {keys: KEYS, leeway: 1h}}"), "f.yaml:5: routes[0].auth.jwt.leeway: \"1h\" "},

@@ -45,8 +45,8 @@ static void refuse_all(const struct refused *cases, size_t count)
 #define REFUSE_ALL(cases) refuse_all(cases, sizeof(cases) / sizeof((cases)[0]))
 
 static const struct refused not_yaml[] = {
-    {"", " is empty"},
-    {"# nothing\n", " is empty"},
+    {"", " has no configuration in it"},
+    {"# nothing\n", " has no configuration in it"},
     {"- a\n", "1: the file must be a mapping of keys, such as \"routes:\""},
     {"a: [\n", "2: not valid YAML: did not find expected node content, while parsing a flow node"},
     {"a: b\n\tc: d\n",

@@ -99,7 +99,7 @@ Test(core_admission, names_are_bytes)
 #define THREADS 4
 #define BEARERS 50
 
-/* One clock for all: a thread that begins when the others have ended must not find itself before them. */
+/* One clock for all: with its own, a thread that starts late would find the bucket far ahead of its time. */
 static _Atomic int64_t shared_ns = NOW;
 
 static void *open_and_close(void *arg)

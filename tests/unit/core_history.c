@@ -1,4 +1,4 @@
-/* core_history.c - readers of a store get each event once, or a gap, whatever the order of things */
+/* core_history.c - readers of a store get each event once, or a gap, in whatever order all arrives */
 /* SPDX-License-Identifier: MIT */
 #include "tests/unit/core_store.h"
 
@@ -243,8 +243,7 @@ Test(core_history, a_cursor_from_beyond_the_end_is_nobodys)
     store_message(0);
     deliver_all();
     struct rig_reader *r = rig_open_one(READER_FROM_CURSOR, "abc-99999999", "a.0");
-    struct follower none = {.r = NULL};
-    settle(&none, 1);
+    settle(NULL, 0);
     RIG_EXPECT(r, "freshet.gap|abc-1|{\"reason\":\"unknown-id\",\"last\":\"abc-99999999\",\"next\":null}\n");
     store_message(0);
     deliver_all();
@@ -285,8 +284,7 @@ static struct rig_reader *open_with_a_hole(void)
 
 static void expect_from_3(struct rig_reader *first, struct rig_reader *r)
 {
-    struct follower none = {.r = NULL};
-    settle(&none, 1);
+    settle(NULL, 0);
     RIG_EXPECT(r, "|abc-3|3\n|abc-4|4\n|abc-5|5\n|abc-6|6\n|abc-7|7\n|abc-8|8\n|abc-9|9\n");
     rig_flush(first);
     RIG_EXPECT(first, "|abc-7|7\n|abc-8|8\n|abc-9|9\n");

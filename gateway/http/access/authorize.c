@@ -72,9 +72,11 @@ static int64_t expiry_ns(const struct token *token, int64_t leeway_ms)
     int64_t now_ns = clock_mono_ns(), left_ns = token->expires_s * NS_PER_S - clock_wall_ns();
     if (left_ns <= 0)
         left_ns += leeway_ms * NS_PER_MS;
+    /* Beyond what the clock can say: never. */
     if (left_ns > INT64_MAX - now_ns)
-        return 0;                                       /* beyond what the clock can say: never */
-    return now_ns + left_ns > 0 ? now_ns + left_ns : 1; /* 0 would be never */
+        return 0;
+    /* 0 would be never. */
+    return now_ns + left_ns > 0 ? now_ns + left_ns : 1;
 }
 
 static const char *copy_string(h2o_req_t *req, const char *s)

@@ -202,7 +202,7 @@ static void on_back(struct errand *errand)
                 answer_unavailable(question);
         }
     }
-    withdraw_call(call); /* where no request waited it is still shared */
+    withdraw_call(call); /* a call whose requests have all gone was not withdrawn above */
     CHECK(list_is_empty(&call->tickets));
     list_remove(&call->link);
     free(call->request.reply);

@@ -33,8 +33,9 @@ static bool is_same(const char *given, size_t given_len, const char *token, size
 {
     CHECK(token_len != 0);
     size_t different = given_len ^ token_len;
+    /* %: a token shorter than what was given is not read past its end. */
     for (size_t i = 0; i != given_len; ++i)
-        different |= (size_t)(unsigned char)(given[i] ^ token[i % token_len]); /* not behind a shorter token */
+        different |= (size_t)(unsigned char)(given[i] ^ token[i % token_len]);
     return different == 0;
 }
 

@@ -89,7 +89,8 @@ static void run_checks(const struct app *app, struct checks *checks)
     snprintf(check->problem, sizeof(check->problem), "there is no connection to NATS");
     for (unsigned i = 0; i != app->config->streams_count; ++i) {
         const char *name = app->config->streams[i].name;
-        struct source *source = app->sources[i + 1];     /* 0 is core NATS */
+        /* Source 0 is core NATS. */
+        struct source *source = app->sources[i + 1];
         if (app->config->streams[i].subjects_count == 0) /* no route has it any more */
             continue;
         check = add_check(checks, source->ops->is_connected(source), "ok", "not reached");

@@ -15,7 +15,7 @@
 
 /* A process has one set of signals, and one main thread that takes them. */
 static int signal_fd = -1, wake_fd = -1;
-static unsigned ends; /* SIGTERM and SIGINT that have been taken */
+static unsigned ends; /* SIGTERM and SIGINT taken so far: the first begins the drain, the second cuts it */
 
 static void fill_set(sigset_t *signals)
 {
@@ -71,7 +71,7 @@ void signals_release(void)
     sigset_t signals;
     fill_set(&signals);
     sigdelset(&signals, SIGHUP); /* stays blocked: by default a late reload would kill */
-    /* A second signal cuts the drain short. One that comes when there is no drain to cut any more must do no harm. */
+    /* A second signal that comes after the drain has ended has nothing left to cut, and must not kill. */
     if (ends < 2) {
         sigaction(SIGTERM, &action, NULL);
         sigaction(SIGINT, &action, NULL);

@@ -11,7 +11,7 @@ void signals_block(void);
 int signals_take(int64_t timeout_ns);
 /* Ends the signals_take that is under way, or else the next one. Any thread. */
 void signals_wake(void);
-/* From here on the third SIGTERM or SIGINT of all kills, or a later one. */
+/* From here on SIGTERM and SIGINT kill; the first to come is ignored, unless two have been taken already. Once. */
 void signals_release(void);
 /* "SIGTERM" */
 const char *signals_name(int number);

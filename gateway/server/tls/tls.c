@@ -177,7 +177,6 @@ static SSL_CTX *create_context(char *error, size_t size)
 
 static bool load_key(SSL_CTX *context, const char *certificate_file, const char *key_file, char *error, size_t size)
 {
-    unsigned long error_code;
     bool was_asked = false;
     int loaded;
 
@@ -188,14 +187,13 @@ static bool load_key(SSL_CTX *context, const char *certificate_file, const char 
         return true;
     if (was_asked)
         return fail_with(error, size, "key %s: is protected by a password", key_file);
-    error_code = ERR_peek_last_error();
-    switch (ERR_GET_LIB(error_code) == ERR_LIB_X509 ? ERR_GET_REASON(error_code) : 0) {
-    case X509_R_KEY_VALUES_MISMATCH:
-    case X509_R_KEY_TYPE_MISMATCH:
+    unsigned long error_code = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(error_code);
+    /* Each of OpenSSL's libraries numbers its reasons from the start. */
+    if (ERR_GET_LIB(error_code) == ERR_LIB_X509 &&
+        (reason == X509_R_KEY_VALUES_MISMATCH || reason == X509_R_KEY_TYPE_MISMATCH))
         return fail_with(error, size, "key %s: does not belong to the certificate %s", key_file, certificate_file);
-    default:
-        return fail_with(error, size, "key %s: %s", key_file, tls_failure_take());
-    }
+    return fail_with(error, size, "key %s: %s", key_file, tls_failure_take());
 }
 
 static bool load_files(SSL_CTX *context, const char *certificate_file, const char *key_file, char *error, size_t size)
