@@ -137,8 +137,12 @@ test('the console', { timeout: 120000 }, async (t) => {
     await reads(page, '#link-text', /connection \d+ · 12 of 100$/);
     const [, after] = /connection (\d+)/.exec(await text(page, '#link-text'));
     assert.notEqual(after, before);
-    for (const [, state, , , , told] of await rowsOf(page, '#streams'))
-      assert.deepEqual([state, told], ['open', '1 resume']);
+    // the table follows the verdict by a moment
+    await until(
+      async () => `each row to say open and 1 resume: ${JSON.stringify(await rowsOf(page, '#streams'))}`,
+      async () =>
+        (await rowsOf(page, '#streams')).every(([, state, , , , told]) => state === 'open' && told === '1 resume'),
+    );
     assert.equal(await page.evaluate(() => document.activeElement.id), 'cut');
     assert.equal((await row(page, 'freshet.gap unknown-id')).length, 0);
     assert.equal(await number(page, '#gaps'), 0);
@@ -154,6 +158,7 @@ test('the console', { timeout: 120000 }, async (t) => {
   await t.test('is cut by no other page', async () => {
     const { page } = await visit(world);
     await reads(page, '#open', /^1$/);
+    await until('an open stream', async () => (await rowsOf(page, '#streams'))[0]?.[1] === 'open');
     const url = `https://localhost:${world.gateway.port}/dev/cut`;
     const ask = (method, headers = {}) => page.request.fetch(url, { method, headers });
     const got = await ask('GET');
