@@ -12,6 +12,7 @@
 #include "gateway/source/jetstream/js_live.h"
 #include "gateway/source/jetstream/js_republish.h"
 #include "gateway/source/jetstream/js_state.h"
+#include "gateway/source/nats/nats_denial.h"
 
 #define POLL_MS 1000
 #define QUIET_MS 150 /* after that long what was stored before has arrived, if it is to arrive at all */
@@ -86,6 +87,7 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
 {
     CHECK_THREAD(source);
     struct js_republish *republish = &source->republish;
+    char denial[NATS_ERROR_TEXT_MAX];
     size_t fed = 0;
     uint64_t last;
     if (!republish->is_wanted || republish->to == NULL)
@@ -101,6 +103,9 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
     js_feeds_end(source, link);
     if (natsConnection_FlushTimeout(link->session.connection, JS_API_WAIT_MS) != NATS_OK)
         return false;
+    /* Its report may come after the readers of another channel have started, who then miss what this one was to bring. */
+    if (nats_denial_noted(link->session.connection, denial))
+        js_republish_on_denial(source, denial);
     js_feeds_index(source, link);
     republish->poll_at_ns = now_ns + POLL_MS * NS_PER_MS;
     if (!read_last(source, link, &last))

@@ -28,10 +28,13 @@ void js_republish_polled(struct js_source *source, uint64_t last);
 /* The consumer has got further: may the subscriptions take over? */
 void js_republish_try(struct js_source *source);
 
+/* ---- any thread ---- */
+
+/* The broker has refused something, perhaps a subscription: then the consumer leads until the session ends. */
+void js_republish_on_denial(struct js_source *source, const char *text);
+
 /* ---- threads of the client library ---- */
 
-/* The broker has refused something: perhaps a subscription. */
-void js_republish_on_denial(struct js_source *source, const char *text);
 void js_republish_on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *feed);
 
 #endif

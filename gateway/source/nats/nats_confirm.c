@@ -2,7 +2,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "gateway/source/nats/nats_confirm.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "gateway/base/clock.h"
@@ -16,21 +15,12 @@
 #include "gateway/source/nats/nats_questions.h"
 #include "gateway/source/nats/nats_state.h"
 
-/*
- * The client library notes a refusal before the flush returns, but reports it
- * from another thread some time after. Only the last refusal is in the note;
- * reports keep their order, so with its last report all others are there.
- */
+/* Only the last refusal is noted; reports keep their order, so with its report all others are there. */
 static void await_denials(struct nats_source *source, const struct publish *publishes)
 {
-    const char *last;
     char text[NATS_ERROR_TEXT_MAX];
     struct nats_refused refused;
-    if (natsConnection_GetLastError(source->connection, &last) != NATS_NOT_PERMITTED)
-        return;
-    /* Copied at once: the library's reader may write the next one over it. */
-    snprintf(text, sizeof(text), "%s", last);
-    if (!nats_denial_parse(text, &refused))
+    if (!nats_denial_noted(source->connection, text) || !nats_denial_parse(text, &refused))
         return;
     unsigned expected = refused.is_publish ? nats_publish_count_denied(publishes, &refused)
                                            : nats_channels_count_denied(source, &refused);

@@ -10,13 +10,13 @@
 
 #include "gateway/base/condition.h"
 #include "gateway/base/lock.h"
+#include "gateway/source/nats/nats_denial.h"
 
 struct nats_channel;
 struct nats_feed;
 struct nats_question;
 struct publish;
 
-#define NATS_ERROR_TEXT_MAX 256 /* nats.c cuts the broker's errors to this */
 #define NATS_PUBLISHES_MAX 1024
 #define NATS_QUESTIONS_MAX 4096
 
