@@ -15,8 +15,9 @@
 #include "gateway/source/jetstream/js_session.h"
 
 #define CALL_WAIT_MS 2000
-#define PATIENCE_MAX 3 /* 16 s */
-#define SLICE_MS 20    /* an interrupt is noticed within */
+#define FORGET_WAIT_MS 200 /* to delete a consumer that perhaps no server answers for */
+#define PATIENCE_MAX 3     /* 16 s */
+#define SLICE_MS 20        /* an interrupt is noticed within */
 /* A pull waits so long for a message that is not stored yet. */
 #define EXPIRES_NS 500000000
 /* Counts of what pends can be wrong, and servers of the 2.9 series may drop a pull without a word as it expires. */
@@ -143,6 +144,7 @@ enum js_pull_status js_pull_open(struct js_pull *pull, const struct js_pull_star
     natsStatus status = js_AddConsumer(&info, session->js, session->stream, &config, &options, &error);
     note_answer(pull, "consumer-create", status, error);
     learn_patience(pull, status);
+    pull->is_unanswered = status == NATS_TIMEOUT;
     if (status != NATS_OK) {
         if (error != 0 || status == NATS_NO_RESPONDERS)
             pull->consumer[0] = '\0';
@@ -166,13 +168,15 @@ bool js_pull_close(struct js_pull *pull)
     forget_messages(pull);
     if (pull->consumer[0] == '\0')
         return true;
+    /* Perhaps it was placed on a server that is gone: the others delete it, and none answers. */
+    bool is_forgotten = pull->is_unanswered && pull->session->replicas > 1;
     jsOptions_Init(&options);
-    options.Wait = CALL_WAIT_MS;
+    options.Wait = is_forgotten ? FORGET_WAIT_MS : CALL_WAIT_MS;
     natsStatus status = js_DeleteConsumer(pull->session->js, pull->session->stream, pull->consumer, &options, &error);
     if (error == JSConsumerNotFoundErr || error == JSStreamNotFoundErr)
         status = NATS_OK;
     note_answer(pull, "consumer-delete", status, error);
-    if (status != NATS_OK)
+    if (status != NATS_OK && !(is_forgotten && status == NATS_TIMEOUT))
         return false;
     pull->consumer[0] = '\0';
     return true;

@@ -32,6 +32,9 @@ struct js_pulled {
  * Belongs to one thread; every call may block for some seconds. It never has
  * more than one consumer on the server: a consumer whose deletion wasn't
  * answered is deleted, on the next session if need be, before another is made.
+ * In a cluster, one whose creation wasn't answered either is left to end
+ * automatically: the broker places consumers on a server that has just died,
+ * too, and the next one may be placed elsewhere.
  */
 struct js_pull {
     struct js_session *session;   /* holds a reference; NULL: none */
@@ -39,6 +42,7 @@ struct js_pull {
     unsigned timeouts;            /* answers that didn't come, in a row */
     unsigned patience;            /* how many times the wait for the next consumer is doubled */
     bool is_open;                 /* there is a consumer to read from */
+    bool is_unanswered;           /* the broker hasn't said whether there is one */
     uint64_t pending;             /* what further it has, by its own account */
     struct js_answers inbox;      /* for messages */
     struct js_answers answers;    /* for js_ask_each, about the consumer's holes */
