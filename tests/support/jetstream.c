@@ -16,6 +16,7 @@
 #define GIVE_UP_MS 60000
 /* For one try: a leader that has been killed does not answer, and its successor takes seconds. */
 #define TRY_MS 500
+#define HEARTBEAT_NS 1000000000
 /* Acknowledgements in flight: behind more of them a try would time out. */
 #define PENDING_MAX 4096
 
@@ -263,6 +264,8 @@ void jetstream_read(struct jetstream *js, const char *stream, jetstream_on_messa
     jsSubOptions_Init(&options);
     options.Stream = stream;
     options.Ordered = true;
+    /* After two that are missed the library makes another consumer: with its 5 s, just as our patience ends. */
+    options.Config.Heartbeat = HEARTBEAT_NS;
     if (js_SubscribeSync(&subscription, js->context, ">", NULL, &options, NULL) != NATS_OK)
         fixture_fail("JetStream: reading %s: %s", stream, nats_GetLastError(NULL));
     while (sequence < state.last) {
