@@ -164,7 +164,7 @@ Test(http1, nonsense_is_answered_or_closed)
 /* An idle HTTP/1.1 stream shows that its client has gone only when something is written: the heartbeat does. */
 Test(http1, clients_that_left_are_noticed)
 {
-    unsigned before = gateway_fd_count(rig.gateway);
+    unsigned before = gateway_fd_count_at_rest(rig.gateway);
     struct http_client *clear = http_client_create(rig.gateway, HTTP_H1C);
     struct http_client *tls = http_client_create(rig.gateway, HTTP_H1);
     int64_t deadline = deadline_in(10000);

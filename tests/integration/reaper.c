@@ -188,7 +188,7 @@ Test(reaper, an_answer_without_a_window_is_no_reason_to_stay)
     int64_t deadline;
 
     start("idle: 1h, write_timeout: 1s");
-    before = gateway_fd_count(rig.gateway);
+    before = gateway_fd_count_at_rest(rig.gateway);
     h2 = h2_raw_connect(rig.gateway->clear_port, 0, 0);
     for (int i = 0; i != 50; i++)
         h2_raw_get(h2, "/nope");

@@ -238,7 +238,7 @@ Test(tls, noise_leaves_nothing_behind)
     unsigned before;
 
     require_served(HTTP_H2);
-    before = gateway_fd_count(rig.gateway);
+    before = gateway_fd_count_at_rest(rig.gateway);
     for (size_t i = 0; i != 200; i++) {
         const char *text = noise[i % 5];
         int fd = raw_http_socket(i % 3 == 0 ? rig.gateway->clear_port : rig.gateway->tls_port);

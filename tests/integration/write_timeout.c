@@ -27,7 +27,7 @@ static struct http_stream *open_witness(void)
     struct http_stream *witness = http_open_ready(rig.client, "/w", NULL);
 
     REQUIRE(witness != NULL);
-    baseline = gateway_fd_count(rig.gateway);
+    baseline = gateway_fd_count_at_rest(rig.gateway);
     return witness;
 }
 

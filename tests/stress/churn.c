@@ -146,20 +146,6 @@ static size_t settle(unsigned descriptors)
     return gateway_rss_bytes(rig.gateway);
 }
 
-/* Waits until the number stays the same for a second: workers open some just after the gateway is ready. */
-static unsigned count_at_rest(void)
-{
-    unsigned count = gateway_fd_count(rig.gateway), now;
-
-    for (int64_t since = now_ms(); now_ms() - since < 1000; sleep_ms(20)) {
-        if ((now = gateway_fd_count(rig.gateway)) == count)
-            continue;
-        count = now;
-        since = now_ms();
-    }
-    return count;
-}
-
 int main(int argc, char **argv)
 {
     unsigned long wanted = 50000;
@@ -173,7 +159,7 @@ int main(int argc, char **argv)
     rig_start_workers(&rig, yaml, 2);
     if (!gateway_wait_log(rig.gateway, "nats-connected", 10000))
         fail("no connection to the broker");
-    descriptors = count_at_rest();
+    descriptors = gateway_fd_count_at_rest(rig.gateway);
     run(wanted / 2);
     before = settle(descriptors);
     for (int i = 0; i < PERIODS; i++, before = after) {

@@ -416,6 +416,19 @@ unsigned gateway_fd_count(const struct gateway *gateway)
     return list_fds(gateway, NULL);
 }
 
+unsigned gateway_fd_count_at_rest(const struct gateway *gateway)
+{
+    unsigned count = gateway_fd_count(gateway), now;
+
+    for (int64_t since = now_ms(); now_ms() - since < 1000; sleep_ms(20)) {
+        if ((now = gateway_fd_count(gateway)) == count)
+            continue;
+        count = now;
+        since = now_ms();
+    }
+    return count;
+}
+
 void gateway_show_fds(const struct gateway *gateway)
 {
     list_fds(gateway, stderr);

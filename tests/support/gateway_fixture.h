@@ -72,6 +72,8 @@ size_t gateway_rss_bytes(const struct gateway *gateway);
 /* Processor time so far, of all its threads. */
 double gateway_cpu_seconds(const struct gateway *gateway);
 unsigned gateway_fd_count(const struct gateway *gateway);
+/* When it has stayed the same for a second: workers open some just after the gateway is ready. */
+unsigned gateway_fd_count_at_rest(const struct gateway *gateway);
 /* Writes what each is, and the TCP sockets on its first two ports, to stderr: for a failing test. */
 void gateway_show_fds(const struct gateway *gateway);
 
