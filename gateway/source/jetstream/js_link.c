@@ -170,7 +170,7 @@ static bool connect_any(struct js_source *source, struct js_link *link)
         const char *server = source->servers[source->server_next++ % source->servers_count];
         status = natsOptions_SetServers(source->settings.options, &server, 1);
         if (status == NATS_OK)
-            status = natsConnection_Connect(&link->session.connection, source->settings.options);
+            status = nats_settings_connect(&source->settings, &link->session.connection);
         if (status == NATS_OK)
             return true;
         const char *last = nats_GetLastError(NULL);

@@ -118,7 +118,7 @@ static void *connector_main(void *arg)
     struct nats_source *source = arg;
     natsConnection *connection = NULL;
     unsigned downs = nats_inbox_count_downs(&source->inbox);
-    natsStatus status = natsConnection_Connect(&connection, source->settings.options);
+    natsStatus status = nats_settings_connect(&source->settings, &connection);
     nats_inbox_connected(&source->inbox, connection, downs, status, nats_GetLastError(NULL));
     return NULL;
 }

@@ -215,6 +215,7 @@ static bool set_identity(struct nats_settings *settings, struct problem *problem
         settings->token = json_escaped(config->token);
     }
     if (ok && config->credentials != NULL) {
+        settings->signs = true;
         ok = check_credentials(problem, config->credentials) &&
              check_status(problem, natsOptions_SetUserCredentialsFromFiles(options, config->credentials, NULL),
                           "credentials", config->credentials);
@@ -290,6 +291,14 @@ bool nats_settings_init(struct nats_settings *settings, const struct config_nats
     if (!ok)
         nats_settings_dispose(settings);
     return ok;
+}
+
+natsStatus nats_settings_connect(const struct nats_settings *settings, natsConnection **connection)
+{
+    natsStatus status = natsConnection_Connect(connection, settings->options);
+    if (status == NATS_CONNECTION_AUTH_FAILED && settings->signs)
+        status = natsConnection_Connect(connection, settings->options);
+    return status;
 }
 
 void nats_settings_dispose(struct nats_settings *settings)
