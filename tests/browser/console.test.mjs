@@ -138,10 +138,13 @@ test('the console', { timeout: 120000 }, async (t) => {
     const [, after] = /connection (\d+)/.exec(await text(page, '#link-text'));
     assert.notEqual(after, before);
     // the table follows the verdict by a moment
+    let rows;
     await until(
-      async () => `each row to say open and 1 resume: ${JSON.stringify(await rowsOf(page, '#streams'))}`,
-      async () =>
-        (await rowsOf(page, '#streams')).every(([, state, , , , told]) => state === 'open' && told === '1 resume'),
+      () => `12 rows that say open and 1 resume: ${JSON.stringify(rows)}`,
+      async () => {
+        rows = await rowsOf(page, '#streams');
+        return rows.length === 12 && rows.every(([, state, , , , told]) => state === 'open' && told === '1 resume');
+      },
     );
     assert.equal(await page.evaluate(() => document.activeElement.id), 'cut');
     assert.equal((await row(page, 'freshet.gap unknown-id')).length, 0);

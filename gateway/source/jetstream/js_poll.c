@@ -103,7 +103,7 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
     js_feeds_end(source, link);
     if (natsConnection_FlushTimeout(link->session.connection, JS_API_WAIT_MS) != NATS_OK)
         return false;
-    /* Its report may come after the readers of another channel have started, who then miss what this one was to bring. */
+    /* The report of a refusal may come after readers have started, of a wider channel, too, whose copies are withheld. */
     if (nats_denial_noted(link->session.connection, denial))
         js_republish_on_denial(source, denial);
     js_feeds_index(source, link);
