@@ -29,6 +29,7 @@ void cursors_place_after(struct reader *reader, uint64_t sequence)
 {
     CHECK_THREAD(reader->hub);
     reader->last_sequence = reader->skip_to = sequence;
+    reader->is_skipping = true;
     for (unsigned i = 0; i != reader->cursor_count; ++i)
         reader->cursors[i].position = view_after(reader->cursors[i].view, sequence);
 }

@@ -95,9 +95,10 @@ struct reader {
     bool is_placed;     /* its cursors stand where it starts */
     bool is_asked_back; /* it is revoked, but asked to try again */
     bool is_parting;    /* it is in hub->parting */
+    bool is_skipping;   /* events up to skip_to have yet to come in */
     struct cursor first;
 
-    uint64_t skip_to;        /* the client has all events up to here, some of which have yet to come in; else 0 */
+    uint64_t skip_to;        /* the client has all events up to here, or began behind them */
     struct history *history; /* until it has caught up with the rings, where a store has older events; else NULL */
     const struct config_route *route;
     struct source *source;

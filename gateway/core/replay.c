@@ -182,15 +182,16 @@ static void pass_mark(struct reader *reader, uint64_t sequence)
 
 /*
  * Came in after it, or others that are numbered higher, had been sent. A reader
- * of one channel has it from elsewhere, or began behind it; of several, it is
- * missing what can't be sent in order any more, unless it is the last it has.
+ * of one channel has it from elsewhere, or began behind it. Of several, it is
+ * missing what can't be sent in order any more, unless it began behind that,
+ * too, or it is the last it was sent.
  */
 static void pass_late(struct reader *reader, struct cursor *cursor)
 {
     char last[EVENT_ID_MAX];
     uint64_t sequence = view_entry(cursor->view, cursor->position)->sequence;
     ++cursor->position;
-    if (reader->cursor_count > 1 && sequence != reader->last_sequence)
+    if (reader->cursor_count > 1 && sequence > reader->skip_to && sequence != reader->last_sequence)
         batch_add_gap(reader, GAP_BROKER_LOST, last, write_last_id(reader, last), 0);
 }
 
@@ -267,12 +268,12 @@ static void skip_known(struct reader *reader)
             cursor->position = position;
     }
     if (reader->hub->horizon[reader->source->index] >= reader->skip_to)
-        reader->skip_to = 0;
+        reader->is_skipping = false;
 }
 
 enum replay_result replay_fill(struct reader *reader)
 {
-    if (reader->skip_to != 0)
+    if (reader->is_skipping)
         skip_known(reader);
     reader->is_replaying = reader->last_sequence < reader->replay_end;
     for (unsigned i = 0; i != reader->cursor_count; ++i) {

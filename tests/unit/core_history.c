@@ -336,6 +336,29 @@ Test(core_history, the_last_that_the_client_has_comes_in_late)
     rig_close(first);
 }
 
+/* Of several channels what comes in late can't be sent in order: a loss, unless the client has it. */
+Test(core_history, what_the_client_has_comes_in_late)
+{
+    static const char *const both[] = {"a.0", "b.0", NULL};
+    struct rig_reader *first = rig_open(READER_FROM_NOW, NULL, true, both);
+    for (unsigned i = 0; i != 6; ++i)
+        store_message(0);
+    deliver(2);
+    store.seen = 6;
+    ingress_advance(&rig.source, store.seen);
+    rig_turn();
+    struct rig_reader *r = rig_open(READER_FROM_CURSOR, "abc-4", true, both);
+    rig_flush(r);
+    deliver_late(3);
+    deliver_late(4);
+    deliver_late(6);
+    RIG_EXPECT(r, "|abc-6|6\n");
+    deliver_late(5);
+    RIG_EXPECT(r, "|abc-6|6\nfreshet.gap|abc-6|{\"reason\":\"broker-lost\",\"last\":\"abc-6\",\"next\":null}\n");
+    rig_close(r);
+    rig_close(first);
+}
+
 static struct rig_reader *leaving;
 
 static void close_leaving(struct mailbox_task *task)
