@@ -107,6 +107,17 @@ void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t l
     lock_give(&live->lock);
 }
 
+bool js_feeds_are_empty(const struct js_link *link)
+{
+    CHECK_THREAD(link->source);
+    for (const struct list *node = link->feeds.next; node != &link->feeds; node = node->next) {
+        int messages, bytes;
+        if (natsSubscription_GetPending(FEED(node)->subscription, &messages, &bytes) == NATS_OK && messages != 0)
+            return false;
+    }
+    return true;
+}
+
 void js_feeds_end(struct js_source *source, struct js_link *link)
 {
     CHECK_THREAD(source);

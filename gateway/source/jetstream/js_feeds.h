@@ -21,6 +21,8 @@ bool js_feeds_subscribe(struct js_source *source, struct js_link *link, size_t *
 void js_feeds_index(struct js_source *source, struct js_link *link);
 /* … and do, from `last` on, the stream's last number after that round trip: readers may start. */
 void js_feeds_confirm(struct js_source *source, struct js_link *link, uint64_t last);
+/* Is nothing that has come waiting for the delivery thread? */
+bool js_feeds_are_empty(const struct js_link *link);
 /* Ends the subscriptions of closed channels; frees those that a round trip has passed since they ended. */
 void js_feeds_end(struct js_source *source, struct js_link *link);
 

@@ -28,13 +28,15 @@ int64_t js_poll_due(const struct js_source *source)
  * What was stored a poll ago and hasn't come by now is not for us; should one
  * come nevertheless, it is late, and readers are told.
  */
-static void advance_horizon(struct js_source *source, uint64_t last)
+static void advance_horizon(struct js_source *source, struct js_link *link, uint64_t last)
 {
     struct js_live *live = &source->live;
     struct js_republish *republish = &source->republish;
+    /* on a busy machine it may seem quiet because the delivery thread has had no time */
+    bool is_empty = js_feeds_are_empty(link); /* without the lock, which delivery takes while it holds others */
     lock_take(&live->lock);
-    int64_t quiet_ns = clock_mono_coarse_ns() - republish->arrived_ns;
-    if (republish->mode == JS_BY_REPUBLISH && quiet_ns >= QUIET_MS * NS_PER_MS && republish->polled > live->horizon) {
+    bool is_quiet = is_empty && clock_mono_coarse_ns() - republish->arrived_ns >= QUIET_MS * NS_PER_MS;
+    if (republish->mode == JS_BY_REPUBLISH && is_quiet && republish->polled > live->horizon) {
         live->horizon = republish->polled;
         ingress_advance(&source->base, live->horizon);
     }
@@ -111,6 +113,6 @@ bool js_poll_work(struct js_source *source, struct js_link *link)
     if (!read_last(source, link, &last))
         return true;
     js_feeds_confirm(source, link, last);
-    advance_horizon(source, last);
+    advance_horizon(source, link, last);
     return true;
 }
