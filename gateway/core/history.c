@@ -187,6 +187,12 @@ static void add_gap(struct reader *reader, enum gap_reason reason, uint64_t next
     batch_add_gap(reader, reason, last, len, next);
 }
 
+/* Else the piece was complete before it was read: the rings begin where the reader is. */
+static bool was_asked(const struct history *history)
+{
+    return history->fetch.after > history->after;
+}
+
 /*
  * The reader continues with the event `next`, or (0) after `upto`. Is anything
  * missing before it, because the store was recreated, or has dropped events
@@ -197,12 +203,12 @@ static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
     struct history *history = reader->history;
     const struct source_epoch *epoch = atomic_load(&reader->source->epoch);
     uint64_t first = history->fetch.first;
-    uint64_t from = next != 0 ? next : upto + 1;
     if (epoch != history->epoch && upto >= epoch->base) {
         history->epoch = epoch;
         reader->last_sequence = upto;
         add_gap(reader, GAP_BROKER_LOST, next);
-    } else if (history->is_continuous && history->after + 1 < first && from >= first) {
+    } else if (history->is_continuous && history->after + 1 < first &&
+               (next >= first || (next == 0 && was_asked(history)))) {
         reader->last_sequence = upto;
         add_gap(reader, GAP_EVICTED, next);
     }
@@ -305,14 +311,29 @@ static void request_piece(struct reader *reader)
     reader->source->ops->fetch(reader->source, &history->fetch);
 }
 
+static void move_after(struct reader *reader, bool is_empty)
+{
+    struct history *history = reader->history;
+    const struct fetch *fetch = &history->fetch;
+    uint64_t after = fetch->after;
+    bool is_asked = was_asked(history);
+    /* what was gone before the reader had anything is no loss to it */
+    bool has_nothing = reader->start == READER_FROM_EARLIEST && is_empty && !history->is_continuous;
+    if (has_nothing && is_asked && after + 1 < fetch->first)
+        after = fetch->first - 1;
+    history->after = reader->last_sequence = after;
+    history->is_continuous |= is_asked && fetch->from == FETCH_AFTER;
+}
+
 static void take_piece(struct reader *reader)
 {
     struct history *history = reader->history;
     struct fetch *fetch = &history->fetch;
     CHECK(!history->fetching.is_out);
     history->has_piece = false;
-    check_gap(reader, fetch->segment != NULL ? fetch->first_sequence : 0, fetch->after);
-    if (fetch->segment != NULL) {
+    bool is_empty = fetch->segment == NULL;
+    check_gap(reader, is_empty ? 0 : fetch->first_sequence, fetch->after);
+    if (!is_empty) {
         struct run *run = run_create(&reader->hub->runs, fetch->segment);
         batch_add_run(reader, run, 0, fetch->size, fetch->events);
         run_release(&reader->hub->runs, run);
@@ -320,8 +341,7 @@ static void take_piece(struct reader *reader)
         fetch->segment = NULL;
         reader->is_replaying = true;
     }
-    history->after = reader->last_sequence = fetch->after;
-    history->is_continuous |= fetch->from == FETCH_AFTER;
+    move_after(reader, is_empty);
 }
 
 static void fetch_next(struct reader *reader)

@@ -15,6 +15,7 @@ struct follower {
     const char *patterns[3];
     uint64_t after;     /* CURSOR, EARLIEST: wants all above; others: what is above `opened_at` */
     uint64_t opened_at; /* the store's last when it was opened */
+    uint64_t first;     /* and the store's first */
     char cursor[40];
 };
 
@@ -56,6 +57,9 @@ static void check_follower(const struct follower *f)
         if (strncmp(line, "freshet.gap", 11) == 0) {
             const char *next = strstr(line, "\"next\":");
             gap_next = strncmp(next + 7, "null", 4) == 0 ? 0 : strtoull(next + 7 + 5, NULL, 10);
+            uint64_t last = strtoull(strstr(line, "\"last\":\"abc-") + 12, NULL, 10);
+            cr_assert(f->start != READER_FROM_EARLIEST || last + 1 >= f->first, "seed %u: %lu was gone before: %.99s",
+                      store.seed, (unsigned long)last + 1, line);
             ++gaps;
             continue;
         }
@@ -104,6 +108,7 @@ static void open_follower(struct follower *f)
     f->start = (enum reader_start)roll(5);
     f->follow = roll(4) != 0;
     f->opened_at = store.last;
+    f->first = store.first;
     if (f->start == READER_FROM_CURSOR) {
         f->after = roll((unsigned)store.last + 1);
         if (roll(4) == 0) /* what another gateway gave out */

@@ -215,20 +215,25 @@ static void finish_fetch(size_t i)
     unsigned most = 1 + roll(20);
     char text[24];
     store.fetches[i] = store.fetches[--store.fetch_count];
-    update_first();
+    bool is_done = fetch->from == FETCH_AFTER && fetch->after >= fetch->target;
+    if (!is_done) /* else the store isn't even asked */
+        update_first();
     fetch_begin(fetch);
     uint64_t s = fetch->after + 1;
-    for (; s <= store.last && fetch->events != most; ++s) {
+    for (; s <= store.last && fetch->events != most && !is_done; ++s) {
         const struct stored *stored = &store.messages[s - 1];
         if (stored->gone || (fetch->from == FETCH_TIME && stored->ns < fetch->start_ns) ||
             (fetch->from == FETCH_LAST && !is_last_of_subject(s)))
             continue;
         struct message message = message_of(s, text);
-        cr_assert(fetch_add(fetch, &store.encoding, s, &message));
+        is_done = fetch->from == FETCH_AFTER && s > fetch->target;
+        cr_assert(is_done || fetch_add(fetch, &store.encoding, s, &message));
     }
-    fetch->complete = s > store.last;
+    fetch->complete = is_done || s > store.last;
     if (fetch->complete)
-        fetch->after = store.last;
+        s = is_done ? fetch->target : store.last;
+    if (fetch->complete && fetch->after < s)
+        fetch->after = s;
     if (fetch->from == FETCH_TIME || fetch->complete)
         fetch->from = FETCH_AFTER;
     ++store.pieces_done;
