@@ -255,6 +255,7 @@ void jetstream_flush(struct jetstream *js)
 void jetstream_read(struct jetstream *js, const char *stream, jetstream_on_message *on_message, void *arg)
 {
     struct jetstream_state state = jetstream_state(js, stream);
+    int64_t deadline = deadline_in(GIVE_UP_MS);
     natsSubscription *subscription = NULL;
     jsSubOptions options;
     uint64_t sequence = 0;
@@ -266,8 +267,8 @@ void jetstream_read(struct jetstream *js, const char *stream, jetstream_on_messa
     options.Ordered = true;
     /* After two that are missed the library makes another consumer: with its 5 s, just as our patience ends. */
     options.Config.Heartbeat = HEARTBEAT_NS;
-    if (js_SubscribeSync(&subscription, js->context, ">", NULL, &options, NULL) != NATS_OK)
-        fixture_fail("JetStream: reading %s: %s", stream, nats_GetLastError(NULL));
+    while (!is_done(js_SubscribeSync(&subscription, js->context, ">", NULL, &options, NULL), deadline, "read", stream))
+        ;
     while (sequence < state.last) {
         natsMsg *message = NULL;
         jsMsgMetaData *meta = NULL;
