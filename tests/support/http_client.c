@@ -204,6 +204,11 @@ struct http_stream *http_open(struct http_client *client, const char *path, ...)
     return stream;
 }
 
+const char *http_result(const struct http_stream *stream)
+{
+    return stream->ended ? curl_easy_strerror(stream->result) : "still open";
+}
+
 struct http_stream *http_open_ready(struct http_client *client, const char *path, ...)
 {
     va_list headers;
@@ -214,7 +219,7 @@ struct http_stream *http_open_ready(struct http_client *client, const char *path
     if (http_wait_first_block(stream) && stream->status == 200)
         return stream;
     fprintf(stderr, "%s (%s) did not become a stream: status %d, %s; body: %s\n", path, http_mode_names[client->mode],
-            stream->status, stream->ended ? curl_easy_strerror(stream->result) : "still open", stream->body);
+            stream->status, http_result(stream), stream->body);
     http_close(stream);
     return NULL;
 }

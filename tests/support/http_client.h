@@ -91,6 +91,8 @@ bool http_wait_event_named(struct http_stream *stream, const char *name);
 bool http_wait_body(struct http_stream *stream, uint64_t len);
 bool http_wait_end(struct http_stream *stream);
 
+/* What became of it, in curl's words. */
+const char *http_result(const struct http_stream *stream);
 /* The value of a response header (name in lower case), or NULL. */
 const char *http_header(const struct http_stream *stream, const char *name);
 /* How many connections were made for the stream: 0 when it joined one. */
