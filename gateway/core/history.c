@@ -187,7 +187,7 @@ static void add_gap(struct reader *reader, enum gap_reason reason, uint64_t next
     batch_add_gap(reader, reason, last, len, next);
 }
 
-/* Else the piece was complete before it was read: the rings begin where the reader is. */
+/* False: it was complete before it was read, as the rings begin no later than where the reader is. */
 static bool was_asked(const struct history *history)
 {
     return history->fetch.after > history->after;
@@ -278,6 +278,7 @@ static bool try_rings(struct reader *reader)
             return true;
         history->after = cursors_place_before_time(reader, reader->start_ns);
         join_rings(reader);
+        reader->skip_to = 0; /* it has none of them */
         return false;
     }
     for (unsigned i = 0; i != reader->cursor_count; ++i) {
@@ -311,20 +312,6 @@ static void request_piece(struct reader *reader)
     reader->source->ops->fetch(reader->source, &history->fetch);
 }
 
-static void move_after(struct reader *reader, bool is_empty)
-{
-    struct history *history = reader->history;
-    const struct fetch *fetch = &history->fetch;
-    uint64_t after = fetch->after;
-    bool is_asked = was_asked(history);
-    /* what was gone before the reader had anything is no loss to it */
-    bool has_nothing = reader->start == READER_FROM_EARLIEST && is_empty && !history->is_continuous;
-    if (has_nothing && is_asked && after + 1 < fetch->first)
-        after = fetch->first - 1;
-    history->after = reader->last_sequence = after;
-    history->is_continuous |= is_asked && fetch->from == FETCH_AFTER;
-}
-
 static void take_piece(struct reader *reader)
 {
     struct history *history = reader->history;
@@ -341,7 +328,10 @@ static void take_piece(struct reader *reader)
         fetch->segment = NULL;
         reader->is_replaying = true;
     }
-    move_after(reader, is_empty);
+    history->after = reader->last_sequence = fetch->after;
+    /* one that asked for the earliest event begins with the first that there is: what was gone before is no loss */
+    bool has_begun = !is_empty || reader->start != READER_FROM_EARLIEST;
+    history->is_continuous |= fetch->from == FETCH_AFTER && has_begun;
 }
 
 static void fetch_next(struct reader *reader)

@@ -110,6 +110,7 @@ enum replay_result replay_start(struct reader *reader)
         if (has_store && (!reader->follow || !cursors_reach_time(reader, reader->start_ns)))
             return start_in_store(reader);
         cursors_place_after(reader, cursors_place_before_time(reader, reader->start_ns));
+        reader->skip_to = 0; /* it has none of them */
         break;
     case READER_FROM_CURSOR:
         return start_from_cursor(reader);
@@ -183,8 +184,8 @@ static void pass_mark(struct reader *reader, uint64_t sequence)
 /*
  * Came in after it, or others that are numbered higher, had been sent. A reader
  * of one channel has it from elsewhere, or began behind it. Of several, it is
- * missing what can't be sent in order any more, unless it began behind that,
- * too, or it is the last it was sent.
+ * missing what can't be sent in order any more, unless the client has it, or
+ * began behind it, or was sent it last.
  */
 static void pass_late(struct reader *reader, struct cursor *cursor)
 {
