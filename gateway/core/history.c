@@ -187,12 +187,6 @@ static void add_gap(struct reader *reader, enum gap_reason reason, uint64_t next
     batch_add_gap(reader, reason, last, len, next);
 }
 
-/* False: it was complete before it was read, as the rings begin no later than where the reader is. */
-static bool was_asked(const struct history *history)
-{
-    return history->fetch.after > history->after;
-}
-
 /*
  * The reader continues with the event `next`, or (0) after `upto`. Is anything
  * missing before it, because the store was recreated, or has dropped events
@@ -203,12 +197,13 @@ static void check_gap(struct reader *reader, uint64_t next, uint64_t upto)
     struct history *history = reader->history;
     const struct source_epoch *epoch = atomic_load(&reader->source->epoch);
     uint64_t first = history->fetch.first;
+    /* else nothing was looked for: the rings begin no later than where the reader is */
+    bool found_none = next == 0 && upto > history->after;
     if (epoch != history->epoch && upto >= epoch->base) {
         history->epoch = epoch;
         reader->last_sequence = upto;
         add_gap(reader, GAP_BROKER_LOST, next);
-    } else if (history->is_continuous && history->after + 1 < first &&
-               (next >= first || (next == 0 && was_asked(history)))) {
+    } else if (history->is_continuous && history->after + 1 < first && (next >= first || found_none)) {
         reader->last_sequence = upto;
         add_gap(reader, GAP_EVICTED, next);
     }

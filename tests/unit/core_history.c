@@ -314,12 +314,17 @@ Test(core_history, a_fill_of_what_came_before_the_channel_was_open)
     expect_from_3(first, r);
 }
 
-static void deliver_late(uint64_t sequence)
+static void deliver_late_to(size_t channel, uint64_t sequence)
 {
     char text[24];
     struct message message = message_of(sequence, text);
-    ingress_append_late(&rig.source, sequence, &message, rig.channels, 1);
+    ingress_append_late(&rig.source, sequence, &message, &rig.channels[channel], 1);
     rig_turn();
+}
+
+static void deliver_late(uint64_t sequence)
+{
+    deliver_late_to(0, sequence);
 }
 
 Test(core_history, the_last_that_the_client_has_comes_in_late)
@@ -360,6 +365,29 @@ Test(core_history, what_the_client_has_comes_in_late)
     RIG_EXPECT(r, "|abc-6|6\n");
     deliver_late(5);
     RIG_EXPECT(r, "|abc-6|6\nfreshet.gap|abc-6|{\"reason\":\"broker-lost\",\"last\":\"abc-6\",\"next\":null}\n");
+    rig_close(r);
+    rig_close(first);
+}
+
+/* One that begins at a time has nothing of what comes in late from then on. */
+Test(core_history, what_a_time_asks_for_comes_in_late)
+{
+    static const char *const both[] = {"a.0", "b.0", NULL};
+    struct rig_reader *first = rig_open(READER_FROM_NOW, NULL, true, both);
+    store_message(0);
+    store_message(2);
+    store_message(2);
+    store_message(0);
+    deliver(2);
+    store.seen = 3;
+    deliver(1);
+    rig_turn();
+    struct reader_options options = rig_options(READER_FROM_TIME, true, both, 2);
+    options.start_ns = 2500;
+    struct rig_reader *r = rig_open_with(&options);
+    RIG_EXPECT(r, "|abc-4|4\n");
+    deliver_late_to(1, 3);
+    RIG_EXPECT(r, "|abc-4|4\nfreshet.gap|abc-4|{\"reason\":\"broker-lost\",\"last\":\"abc-4\",\"next\":null}\n");
     rig_close(r);
     rig_close(first);
 }

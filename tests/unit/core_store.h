@@ -230,10 +230,9 @@ static void finish_fetch(size_t i)
         cr_assert(is_done || fetch_add(fetch, &store.encoding, s, &message));
     }
     fetch->complete = is_done || s > store.last;
-    if (fetch->complete)
-        s = is_done ? fetch->target : store.last;
-    if (fetch->complete && fetch->after < s)
-        fetch->after = s;
+    uint64_t reached = is_done ? fetch->target : store.last;
+    if (fetch->complete && fetch->after < reached)
+        fetch->after = reached;
     if (fetch->from == FETCH_TIME || fetch->complete)
         fetch->from = FETCH_AFTER;
     ++store.pieces_done;
