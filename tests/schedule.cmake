@@ -11,13 +11,14 @@ set(test_costs
     integration/notify=8 integration/admin_streams=7 integration/auth_expiry=7 integration/cluster_example=7
     integration/limits=6 integration/drain=6 integration/durable_republish=6 integration/proxies=6
     stress/slow_readers=60 stress/durable=40 stress/reconnect=30
-    attack/connections=45 attack/frames=35 attack/killers=20 attack/soup=20
+    attack/together=60 attack/frames=25 attack/killers=15 attack/connections=15 attack/soup=10
     browser/chromium=20 browser/page=20)
 
 # What keeps a processor busy takes two places, so that the tests beside it find the other one free; what
-# measures time takes them as well, and is never beside another that does.
+# measures time takes them as well, and is never beside another that does. Those of attack/together do next to nothing
+# for a minute, but wait for time-outs.
 set(tests_that_are_heavy "^(stress|attack|browser)/")
-set(tests_that_measure "^attack/|^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
+set(tests_that_measure "^attack/[^t]|^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
 
 # Where two of our threads meet. The others are about what one worker says and does: ThreadSanitizer sees nothing in
 # them that it does not see here.
