@@ -15,10 +15,12 @@ set(test_costs
     browser/chromium=20 browser/page=20)
 
 # What keeps a processor busy takes two places, so that the tests beside it find the other one free; what
-# measures time takes them as well, and is never beside another that does. Those of attack/together do next to nothing
-# for a minute, but wait for time-outs.
+# measures time takes them as well, and is never beside another that does. attack/together may be: it waits for
+# time-outs, for a minute, and does next to nothing.
 set(tests_that_are_heavy "^(stress|attack|browser)/")
-set(tests_that_measure "^attack/[^t]|^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
+string(CONCAT tests_that_measure
+       "^attack/(connections|frames|killers|soup)$|"
+       "^integration/(delivery|heartbeat|write_timeout|reaper|watchdog|liveness)$")
 
 # Where two of our threads meet. The others are about what one worker says and does: ThreadSanitizer sees nothing in
 # them that it does not see here.

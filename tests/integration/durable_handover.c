@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define READERS 40
+#define BATCH 25 /* messages published at once */
 
 /* A reader that checks its own events. No reader is sent away, however small its ring. */
 struct reader {
@@ -27,8 +28,8 @@ static void setup(void)
     total = is_sanitizer_run() ? 5000 : 25000;
 }
 
-TestSuite(durable_handover, .init = setup, .fini = durable_stop,
-          .timeout = 310); /* more than the deadline of a sanitizer run */
+/* The limit is more than the deadline of a sanitizer run, so that the test says what it waits for. */
+TestSuite(durable_handover, .init = setup, .fini = durable_stop, .timeout = 310);
 
 static void on_event(void *arg, const struct sse_parsed_event *event)
 {
@@ -66,11 +67,11 @@ static void *publish_all(void *arg)
     /* 5,000 a second: faster, and it is the readers that are tested, not the hand-over */
     while (durable.stored < total) {
         /* the last ones are for all: on a busy machine a reader may ask for the last second when it has long been over */
-        while (durable.stored + 25 >= total && !are_all_open)
+        while (durable.stored + BATCH >= total && !are_all_open)
             sleep_ms(1);
         while ((int64_t)durable.stored > 2000 + (now_ms() - started) * 5)
             sleep_ms(1);
-        durable_publish(25);
+        durable_publish(BATCH);
     }
     is_publishing = false;
     return arg;
