@@ -28,8 +28,7 @@ static void setup(void)
     total = is_sanitizer_run() ? 5000 : 25000;
 }
 
-/* The limit is more than the deadline of a sanitizer run, so that the test says what it waits for. */
-TestSuite(durable_handover, .init = setup, .fini = durable_stop, .timeout = 310);
+TestSuite(durable_handover, .init = setup, .fini = durable_stop, .timeout = 120);
 
 static void on_event(void *arg, const struct sse_parsed_event *event)
 {
