@@ -60,7 +60,7 @@ struct client {
 
 static const char *variant;
 static bool is_cluster;
-static unsigned seed, kills_wanted = 10;
+static unsigned first_seed, seed, kills_wanted = 10;
 static unsigned long events_wanted = 10000;
 
 static struct nats_fixture *nats;
@@ -105,7 +105,8 @@ _Noreturn static void fail(const struct reader *reader, const char *what, const 
             "durable (%s): reader %zu of client %zu (%s from \"%s\", at gateway %u): %s: %s (seed %u; kills so far: "
             "%u gateways, %u brokers, %u leaders)\n",
             variant, (size_t)(reader - reader->client->readers), (size_t)(reader->client - clients), reader->path,
-            reader->cursor, reader->client->gateway, what, detail, seed, gateway_kills, broker_kills, leader_kills);
+            reader->cursor, reader->client->gateway, what, detail, first_seed, gateway_kills, broker_kills,
+            leader_kills);
     events_wanted = 0;
     stop_publishing();
     fprintf(stderr, "durable: the broker's own stream has %lu faults\n", durable_read(js, STREAM).faults);
@@ -297,21 +298,44 @@ static unsigned stream_leader(void)
     return nats_cluster_index(cluster, state.leader);
 }
 
-/* Waits for a leader whose replicas have everything: a loss before that would be the broker's fault, not ours. */
+/* False: there is none, or *behind is a member that has not everything the leader has, if it says so. */
+static bool find_leader(unsigned *leader, unsigned *behind)
+{
+    char name[64];
+
+    *behind = NATS_CLUSTER_SIZE;
+    *leader = stream_leader();
+    if (*leader == NATS_CLUSTER_SIZE ||
+        !broker_monitor_behind(nats_fixture_monitor_port(nats_cluster_member(cluster, *leader)), STREAM, name,
+                               sizeof(name)))
+        return false;
+    *behind = nats_cluster_index(cluster, name);
+    return name[0] == '\0';
+}
+
+/*
+ * Waits for a leader whose replicas have everything: a loss before that would
+ * be the broker's fault, not ours. A member of nats-server 2.9.10 may never
+ * catch up after it was killed: it is started once more, as an operator would.
+ */
 static unsigned wait_leader(void)
 {
-    int64_t deadline = deadline_in(60000);
-    unsigned leader;
+    int64_t deadline = deadline_in(60000), patience = deadline_in(20000);
+    unsigned leader, behind;
 
-    for (;;) {
-        leader = stream_leader();
-        if (leader < NATS_CLUSTER_SIZE &&
-            broker_monitor_replicas_current(nats_fixture_monitor_port(nats_cluster_member(cluster, leader)), STREAM))
-            return leader;
-        if (now_ms() > deadline)
-            fixture_fail("the cluster's stream has no leader");
+    while (!find_leader(&leader, &behind)) {
+        if (now_ms() > deadline) {
+            nats_cluster_show(cluster);
+            fixture_fail("the cluster's stream has no leader whose replicas have everything");
+        }
+        if (now_ms() > patience && behind < NATS_CLUSTER_SIZE) {
+            fprintf(stderr, "durable (%s): member%u does not catch up, and is started again\n", variant, behind);
+            nats_fixture_restart(nats_cluster_member(cluster, behind));
+            patience = deadline_in(20000);
+        }
         pump_for(20);
     }
+    return leader;
 }
 
 static void kill_leader(void)
@@ -390,13 +414,13 @@ static void start_all(void)
 
 static int run_variant(void)
 {
-    unsigned first_seed = seed;
     int64_t started = now_ms();
     unsigned long total = 0;
     struct durable_stored stored;
     size_t i;
     int code = 0;
 
+    first_seed = seed;
     printf("durable (%s): seed %u\n", variant, seed);
     fflush(stdout);
     choose_subjects();

@@ -90,17 +90,19 @@ long broker_monitor_consumers(int port, const char *stream)
     return count;
 }
 
-bool broker_monitor_replicas_current(int port, const char *stream)
+bool broker_monitor_behind(int port, const char *stream, char *name, size_t size)
 {
     json_t *root, *detail = stream_detail(port, stream, &root), *replica;
     json_t *replicas = json_object_get(json_object_get(detail, "cluster"), "replicas");
-    bool is_current = json_array_size(replicas) != 0;
+    bool has_replicas = json_array_size(replicas) != 0;
     size_t i;
 
+    snprintf(name, size, "%s", "");
     json_array_foreach (replicas, i, replica)
-        is_current = is_current && json_is_true(json_object_get(replica, "current"));
+        if (!json_is_true(json_object_get(replica, "current")))
+            snprintf(name, size, "%s", json_string_value(json_object_get(replica, "name")));
     json_decref(root);
-    return is_current;
+    return has_replicas;
 }
 
 void broker_monitor_meta_leader(int port, char *name, size_t size)

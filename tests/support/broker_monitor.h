@@ -15,8 +15,8 @@
 char *broker_monitor_get(int port, const char *path);
 /* How many consumers the stream has, of all clients; -1 when the server does not say. */
 long broker_monitor_consumers(int port, const char *stream);
-/* For the port of the stream's leader: whether every replica has the whole stream, as far as it knows. */
-bool broker_monitor_replicas_current(int port, const char *stream);
+/* For the port of the stream's leader: a replica that it takes to be behind, "" if none is. False: it names no replica. */
+bool broker_monitor_behind(int port, const char *stream, char *name, size_t size);
 /* The name of the cluster's JetStream leader as this server knows it, "" if it knows none. */
 void broker_monitor_meta_leader(int port, char *name, size_t size);
 

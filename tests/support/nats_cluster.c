@@ -152,3 +152,16 @@ bool nats_cluster_wait_leader(const struct nats_cluster *cluster)
     }
     return true;
 }
+
+void nats_cluster_show(const struct nats_cluster *cluster)
+{
+    int i;
+
+    for (i = 0; i < NATS_CLUSTER_SIZE; i++) {
+        char *streams = broker_monitor_get(nats_fixture_monitor_port(cluster->members[i]), "/jsz?streams=true");
+        fprintf(stderr, "nats_cluster: member%d of %d at %s: %s\n", i, NATS_CLUSTER_SIZE,
+                nats_fixture_url(cluster->members[i]), streams != NULL ? streams : "does not answer");
+        free(streams);
+        nats_fixture_show_log(cluster->members[i]);
+    }
+}

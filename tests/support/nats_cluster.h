@@ -22,5 +22,7 @@ struct nats_fixture *nats_cluster_member(const struct nats_cluster *cluster, uns
 unsigned nats_cluster_index(const struct nats_cluster *cluster, const char *server_name);
 /* All members run and agree on a leader; gives up after 30 s. */
 bool nats_cluster_wait_leader(const struct nats_cluster *cluster);
+/* What each member says of its streams, and its log, on stderr. */
+void nats_cluster_show(const struct nats_cluster *cluster);
 
 #endif

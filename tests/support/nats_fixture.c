@@ -41,7 +41,7 @@ static void path_of(const struct nats_fixture *fixture, const char *name, char p
     snprintf(path, PATH_MAX, "%s/%s", fixture->directory, name);
 }
 
-static void show_log(const struct nats_fixture *fixture)
+void nats_fixture_show_log(const struct nats_fixture *fixture)
 {
     char path[PATH_MAX], line[1024];
     path_of(fixture, "log", path);
@@ -192,7 +192,7 @@ struct nats_fixture *nats_fixture_start(const char *config)
     if (mkdtemp(fixture->directory) == NULL || start_cleaner(fixture) != 0 || write_config(fixture, config) != 0 ||
         spawn(fixture) != 0) {
         fprintf(stderr, "nats_fixture: nats-server does not start (installed?): %s\n", strerror(errno));
-        show_log(fixture);
+        nats_fixture_show_log(fixture);
         nats_fixture_stop(fixture);
         return NULL;
     }
@@ -281,7 +281,7 @@ void nats_fixture_restart(struct nats_fixture *fixture)
         nats_fixture_kill(fixture);
         sleep_ms(100);
     }
-    show_log(fixture);
+    nats_fixture_show_log(fixture);
     abort();
 }
 

@@ -26,6 +26,8 @@ const char *nats_fixture_url(const struct nats_fixture *fixture);
 int nats_fixture_port(const struct nats_fixture *fixture);
 /* Port of the server's HTTP monitoring (/connz, /subsz, …); the same after a restart. */
 int nats_fixture_monitor_port(const struct nats_fixture *fixture);
+/* The server's log so far, on stderr. */
+void nats_fixture_show_log(const struct nats_fixture *fixture);
 /* A directory for the test's own files (certificates, …), removed with the fixture. */
 const char *nats_fixture_directory(const struct nats_fixture *fixture);
 
