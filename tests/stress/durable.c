@@ -314,9 +314,8 @@ static bool find_leader(unsigned *leader, unsigned *behind)
 }
 
 /*
- * Waits for a leader whose replicas have everything: a loss before that would
- * be the broker's fault, not ours. A member of nats-server 2.9.10 may never
- * catch up after it was killed: it is started once more, as an operator would.
+ * Waits for a leader whose replicas have everything: a loss before that would be the broker's fault, not ours. A member
+ * (2.9) that is killed while it writes down which streams there are knows of none, until its store is emptied.
  */
 static unsigned wait_leader(void)
 {
@@ -329,8 +328,9 @@ static unsigned wait_leader(void)
             fixture_fail("the cluster's stream has no leader whose replicas have everything");
         }
         if (now_ms() > patience && behind < NATS_CLUSTER_SIZE) {
-            fprintf(stderr, "durable (%s): member%u does not catch up, and is started again\n", variant, behind);
-            nats_fixture_restart(nats_cluster_member(cluster, behind));
+            fprintf(stderr, "durable (%s): member%u does not catch up, and begins with an empty store\n", variant,
+                    behind);
+            nats_fixture_restart_empty(nats_cluster_member(cluster, behind));
             patience = deadline_in(20000);
         }
         pump_for(20);

@@ -24,7 +24,8 @@ struct nats_fixture {
     int port; /* -1 until the server has chosen */
     int monitor_port;
     int has_config;
-    pid_t pid; /* 0: not running */
+    unsigned stores; /* how many it has left behind */
+    pid_t pid;       /* 0: not running */
     pid_t cleaner;
     int reserved[2]; /* sockets that keep the ports while no server runs */
     int cleaner_fd;  /* the cleaner removes the directory when this end closes, even if we crash */
@@ -89,11 +90,12 @@ static int write_config(struct nats_fixture *fixture, const char *config)
 
 static void exec_server(const struct nats_fixture *fixture, pid_t parent)
 {
-    char port[16], monitor_port[16], log[PATH_MAX], store[PATH_MAX], config[PATH_MAX];
+    char port[16], monitor_port[16], name[32], log[PATH_MAX], store[PATH_MAX], config[PATH_MAX];
     snprintf(port, sizeof(port), "%d", fixture->port);
     snprintf(monitor_port, sizeof(monitor_port), "%d", fixture->monitor_port);
     path_of(fixture, "log", log);
-    path_of(fixture, "store", store);
+    snprintf(name, sizeof(name), "store.%u", fixture->stores);
+    path_of(fixture, name, store);
     path_of(fixture, "server.conf", config);
     const char *arguments[] = {"nats-server",
                                "-a",
@@ -290,6 +292,13 @@ void nats_fixture_restart_with(struct nats_fixture *fixture, const char *config)
     nats_fixture_kill(fixture);
     if (write_config(fixture, config) != 0)
         abort();
+    nats_fixture_restart(fixture);
+}
+
+void nats_fixture_restart_empty(struct nats_fixture *fixture)
+{
+    nats_fixture_kill(fixture);
+    fixture->stores++;
     nats_fixture_restart(fixture);
 }
 

@@ -42,6 +42,8 @@ void nats_fixture_signal(struct nats_fixture *fixture, int signal);
 void nats_fixture_restart(struct nats_fixture *fixture);
 /* The same with another configuration text. */
 void nats_fixture_restart_with(struct nats_fixture *fixture, const char *config);
+/* The same with an empty store. */
+void nats_fixture_restart_empty(struct nats_fixture *fixture);
 /* Kills the server, removes the directory and frees the fixture. NULL is fine. */
 void nats_fixture_stop(struct nats_fixture *fixture);
 
